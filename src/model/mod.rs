@@ -1,0 +1,21 @@
+//! The words of port exhaustion as types.
+//!
+//! Here lives what the whole program speaks about: ports, ranges, sockets, owners, processes, port
+//! spaces, degradations and the snapshot that holds them. No I/O, no clock, no operating system, and
+//! no conclusions: what a snapshot means is decided in `analysis`.
+
+mod degradation;
+mod owner;
+mod port;
+mod process;
+mod snapshot;
+mod socket;
+mod space;
+
+pub use degradation::Degradation;
+pub use owner::{Attribution, Holders, Owner, Pid, StartTime};
+pub use port::{Port, PortRange, PortSet};
+pub use process::Process;
+pub use snapshot::{Backend, Host, Moment, Progress, Snapshot};
+pub use socket::{Socket, State};
+pub use space::{DynamicRange, Family, NamespaceId, PortSpace, Protocol, SpaceId};

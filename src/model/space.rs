@@ -1,0 +1,136 @@
+use std::fmt;
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use super::{PortRange, PortSet};
+
+/// IPv4 or IPv6.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Family {
+    /// IPv4, v4-mapped addresses included.
+    Ipv4,
+    /// IPv6.
+    Ipv6,
+}
+
+impl Family {
+    /// The family an address counts as; `::ffff:a.b.c.d` counts as IPv4.
+    #[must_use]
+    pub fn of(address: IpAddr) -> Self {
+        if address.to_canonical().is_ipv4() { Self::Ipv4 } else { Self::Ipv6 }
+    }
+
+    /// The name in exports.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Ipv4 => "ipv4",
+            Self::Ipv6 => "ipv6",
+        }
+    }
+}
+
+/// TCP or UDP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// The Transmission Control Protocol.
+    Tcp,
+    /// The User Datagram Protocol.
+    Udp,
+}
+
+impl Protocol {
+    /// The name in exports.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        }
+    }
+}
+
+/// A network namespace: ports are exhausted in one of them, not on a machine.
+///
+/// Linux: the inode of `/proc/PID/ns/net`. Elsewhere there is one, [`NamespaceId::ONLY`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NamespaceId(pub u64);
+
+impl NamespaceId {
+    /// The one namespace of a system that has no others.
+    pub const ONLY: Self = Self(0);
+}
+
+/// One {ipv4, ipv6} × {tcp, udp} within one network namespace: what ports are taken from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SpaceId {
+    /// Its namespace.
+    pub namespace: NamespaceId,
+    /// Its protocol.
+    pub protocol: Protocol,
+    /// Its family.
+    pub family: Family,
+}
+
+impl SpaceId {
+    /// The four port spaces of a namespace, in the order of the screen.
+    #[must_use]
+    pub const fn all_of(namespace: NamespaceId) -> [Self; 4] {
+        const fn one(namespace: NamespaceId, protocol: Protocol, family: Family) -> SpaceId {
+            SpaceId { namespace, protocol, family }
+        }
+        [
+            one(namespace, Protocol::Tcp, Family::Ipv4),
+            one(namespace, Protocol::Tcp, Family::Ipv6),
+            one(namespace, Protocol::Udp, Family::Ipv4),
+            one(namespace, Protocol::Udp, Family::Ipv6),
+        ]
+    }
+}
+
+impl fmt::Display for SpaceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match (self.protocol, self.family) {
+            (Protocol::Tcp, Family::Ipv4) => "TCP IPv4",
+            (Protocol::Tcp, Family::Ipv6) => "TCP IPv6",
+            (Protocol::Udp, Family::Ipv4) => "UDP IPv4",
+            (Protocol::Udp, Family::Ipv6) => "UDP IPv6",
+        })
+    }
+}
+
+/// The ports the system hands out for outgoing connections of a port space.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DynamicRange {
+    /// From where to where.
+    pub range: PortRange,
+    /// Ports the system does not hand out: reserved (Linux) or excluded (Windows), anywhere in
+    /// 0–65535.
+    pub reserved: PortSet,
+}
+
+impl DynamicRange {
+    /// How many ports can be handed out: the size of the range less what is reserved inside it.
+    #[must_use]
+    pub fn capacity(&self) -> u32 {
+        self.range.size() - self.reserved_inside()
+    }
+
+    /// How many ports of the range are reserved or excluded.
+    #[must_use]
+    pub fn reserved_inside(&self) -> u32 {
+        self.reserved.count_in(self.range)
+    }
+}
+
+/// A port space and its dynamic range; no range when it could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortSpace {
+    /// Which one.
+    pub id: SpaceId,
+    /// Its dynamic range.
+    pub dynamic: Option<DynamicRange>,
+}

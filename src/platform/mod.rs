@@ -1,0 +1,117 @@
+//! The only place that talks to the operating system, and the only one with `unsafe` and `cfg`.
+//!
+//! One small trait per ability, with an implementation per system: `linux`, `windows`, and `portable`
+//! (netstat2 and sysinfo) for everything else and as a second opinion anywhere. What they return is
+//! the model's; what they could not read is a [`Degradation`]. No conclusions are drawn here, nothing
+//! is shown here.
+
+#[cfg(target_os = "linux")]
+mod linux;
+mod portable;
+#[cfg(windows)]
+mod windows;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::model::{Backend, Degradation, Host, NamespaceId, Owner, PortSpace, Process, Socket};
+
+/// What was read, and what could not be.
+#[derive(Clone, Debug)]
+pub struct Reading<T> {
+    /// What was read; empty when nothing could be.
+    pub value: T,
+    /// What could not be, and why.
+    pub degradations: Vec<Degradation>,
+}
+
+impl<T> Reading<T> {
+    /// A reading that lacks nothing.
+    pub fn whole(value: T) -> Self {
+        Self { value, degradations: Vec::new() }
+    }
+}
+
+/// Lists sockets and knows who holds them.
+pub trait Sockets: Send {
+    /// Every socket of the namespace. A table that could not be read whole is left out whole and named
+    /// in a degradation; a short table is never passed off as a full one.
+    ///
+    /// This is the fast half: who holds a socket is filled in only where that costs nothing.
+    fn list(&mut self) -> Reading<Vec<Socket>>;
+
+    /// Fills in the holders of sockets that [`Sockets::list`] has just returned.
+    ///
+    /// What was learned is kept for the next call, which then looks only where something may have
+    /// changed.
+    fn attribute(&mut self, sockets: &mut [Socket]) -> Vec<Degradation>;
+}
+
+/// Knows the processes that are alive.
+pub trait Processes: Send {
+    /// Every process with its handle count. Kernel threads are left out.
+    fn list(&mut self) -> Reading<HashMap<Owner, Arc<Process>>>;
+}
+
+/// Reads the dynamic port ranges.
+pub trait PortRanges: Send {
+    /// The four port spaces of the namespace, always all four, in the order of
+    /// [`crate::model::SpaceId::all_of`]; one that could not be read has no range.
+    ///
+    /// Returns within milliseconds: an implementation that has to ask a slow tool does so on a thread
+    /// of its own and returns what it knew last, with a degradation as long as it knows nothing.
+    fn read(&mut self) -> Reading<Vec<PortSpace>>;
+}
+
+/// One way of seeing this machine.
+pub struct Platform {
+    /// The machine.
+    pub host: Arc<Host>,
+    /// Which implementation this is.
+    pub backend: Backend,
+    /// The network namespace it sees.
+    pub namespace: NamespaceId,
+    /// Its sockets.
+    pub sockets: Box<dyn Sockets>,
+    /// Its processes.
+    pub processes: Box<dyn Processes>,
+    /// Its dynamic port ranges.
+    pub ranges: Box<dyn PortRanges>,
+}
+
+impl Platform {
+    /// Opens the platform: this system's own implementation where there is one, unless `backend` asks
+    /// for another.
+    ///
+    /// # Errors
+    /// When this system has no such backend, or its sockets can't be read at all.
+    pub fn open(backend: Option<Backend>) -> Result<Self, OpenError> {
+        match backend {
+            Some(Backend::Portable) => Ok(portable::open()),
+            #[cfg(target_os = "linux")]
+            _ => linux::open(),
+            #[cfg(windows)]
+            _ => windows::open(),
+            #[cfg(not(any(target_os = "linux", windows)))]
+            Some(Backend::Native) => Err(OpenError::NoNative),
+            #[cfg(not(any(target_os = "linux", windows)))]
+            None => Ok(portable::open()),
+        }
+    }
+}
+
+/// Why a platform could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// There is no native implementation for this system.
+    #[error("this system has no native backend; use --backend portable")]
+    NoNative,
+    /// The system refused something without which there is nothing to show.
+    #[error("{what}: {source}")]
+    System {
+        /// What was asked for.
+        what: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}

@@ -2,10 +2,14 @@
 //!
 //! One direction of flow, one module a step:
 //!
-//! `platform` (OS calls) → `sampler` (when) → [`model::Snapshot`] (what was seen) → `analysis` (what it
-//! means) → `analysis::Picture` → `tui` and `export`.
+//! [`platform`] (OS calls) → [`sampler`] (when) → [`model::Snapshot`] (what was seen) → [`analysis`]
+//! (what it means, in the light of [`history`]) → [`analysis::Picture`] → the screen and the exports.
 //!
 //! Everything right of the snapshot is pure: the same snapshots in, the same picture out.
 
+pub mod analysis;
+pub mod history;
 pub mod model;
 pub mod platform;
+pub mod sampler;
+pub mod text;

@@ -4,6 +4,7 @@
 //! spaces, degradations and the snapshot that holds them. No I/O, no clock, no operating system, and
 //! no conclusions: what a snapshot means is decided in `analysis`.
 
+mod counts;
 mod degradation;
 mod owner;
 mod port;
@@ -12,10 +13,11 @@ mod snapshot;
 mod socket;
 mod space;
 
+pub use counts::Counts;
 pub use degradation::Degradation;
 pub use owner::{Attribution, Holders, Owner, Pid, StartTime};
 pub use port::{Port, PortRange, PortSet};
 pub use process::Process;
-pub use snapshot::{Backend, Host, Moment, Progress, Snapshot};
+pub use snapshot::{Backend, Host, Moment, Progress, Snapshot, System};
 pub use socket::{Socket, State};
 pub use space::{DynamicRange, Family, NamespaceId, PortSpace, Protocol, SpaceId};

@@ -17,11 +17,25 @@ pub struct Moment {
     pub elapsed: Duration,
 }
 
+/// The kind of system, as far as it decides how ports are handed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum System {
+    /// `connect()` needs a port that is free toward its destination.
+    Linux,
+    /// Ports come from one pool per port space.
+    Windows,
+    /// Any other; taken to have one pool per port space.
+    Other,
+}
+
 /// The machine a snapshot was taken on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host {
     /// Its name.
     pub name: CompactString,
+    /// Its kind of system.
+    pub system: System,
     /// Its system, as a person calls it: `Windows Server 2022`, `Debian GNU/Linux 12`.
     pub os: CompactString,
     /// Whether porttop runs with the rights of an administrator or root.

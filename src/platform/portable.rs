@@ -32,7 +32,12 @@ impl PortRanges for Unread {
 
 pub(super) fn open() -> Platform {
     Platform {
-        host: Arc::new(Host { name: "".into(), os: "".into(), elevated: false }),
+        host: Arc::new(Host {
+            name: "".into(),
+            os: "".into(),
+            system: crate::model::System::Other,
+            elevated: false,
+        }),
         backend: Backend::Portable,
         namespace: NamespaceId::ONLY,
         sockets: Box::new(Unread),

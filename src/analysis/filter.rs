@@ -1,0 +1,410 @@
+//! The filter language: what a person types after `/` or `--filter`.
+//!
+//! Terms stand side by side and all must hold. A term is plain text, looked for in name, pid, user,
+//! service, ports and addresses, or `key:value`; `!` before it means not, quotes keep spaces and colons
+//! together: `state:time_wait !name:nginx remote:10.0.0.0/8 "my service"`.
+
+use std::net::{IpAddr, SocketAddr};
+
+use ipnet::IpNet;
+
+use super::Row;
+use crate::model::{Attribution, Family, Pid, Port, PortRange, Process, Protocol, Snapshot, Socket, State};
+use crate::text::safe;
+
+/// What lets some sockets through and not others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    terms: Vec<Term>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Term {
+    negated: bool,
+    test: Test,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Test {
+    Text(String),
+    Name(String),
+    User(String),
+    Service(String),
+    Pid(Pid),
+    State(Vec<State>),
+    Protocol(Protocol),
+    Family(Family),
+    How(Attribution),
+    Port(PortRange),
+    LocalPort(PortRange),
+    RemotePort(PortRange),
+    Local(IpNet),
+    Remote(IpNet),
+}
+
+/// A term that can't be understood.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FilterError {
+    /// The word before the colon is none of the keys.
+    #[error("no filter term '{}:'; there are: {}; quote the text to look for it as it is", safe(.0), KEYS.join(" "))]
+    UnknownKey(String),
+    /// The value does not fit its key.
+    #[error("'{}' is not what {key}: takes, which is {expected}", safe(value))]
+    BadValue {
+        /// The key.
+        key: &'static str,
+        /// What stands behind it.
+        value: String,
+        /// What could.
+        expected: String,
+    },
+    /// A quote is never closed.
+    #[error("a quote is not closed")]
+    OpenQuote,
+    /// `!` or `key:` with nothing behind it.
+    #[error("'{}' has nothing behind it", safe(.0))]
+    Unfinished(String),
+}
+
+/// The keys of the language, for help and completion.
+pub const KEYS: [&str; 13] = [
+    "name:", "user:", "service:", "pid:", "state:", "proto:", "family:", "how:", "port:", "lport:", "rport:",
+    "local:", "remote:",
+];
+
+impl Filter {
+    /// Reads a filter; an empty text lets everything through.
+    ///
+    /// # Errors
+    /// When a term can't be understood; the message names it.
+    pub fn parse(text: &str) -> Result<Self, FilterError> {
+        let terms = words(text)?.iter().map(Term::parse).collect::<Result<_, _>>()?;
+        Ok(Self { terms })
+    }
+
+    /// Whether everything passes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.terms.is_empty()
+    }
+
+    /// Whether a socket passes, with what is known of the process that holds it.
+    #[must_use]
+    pub fn lets_socket(&self, socket: &Socket, snapshot: &Snapshot) -> bool {
+        let candidate = Candidate {
+            socket: Some(socket),
+            pids: socket.holders.all().iter().map(|owner| owner.pid).collect(),
+            processes: socket
+                .holders
+                .all()
+                .iter()
+                .filter_map(|owner| snapshot.processes.get(owner).map(AsRef::as_ref))
+                .collect(),
+        };
+        self.lets(&candidate)
+    }
+
+    /// Whether a row without sockets passes: one of its processes does.
+    #[must_use]
+    pub fn lets_row(&self, row: &Row, snapshot: &Snapshot) -> bool {
+        row.owners.iter().any(|owner| {
+            let processes = snapshot.processes.get(owner).map(AsRef::as_ref).into_iter().collect();
+            self.lets(&Candidate { socket: None, pids: vec![owner.pid], processes })
+        })
+    }
+
+    fn lets(&self, candidate: &Candidate) -> bool {
+        self.terms.iter().all(|term| term.test.holds(candidate) != term.negated)
+    }
+}
+
+struct Candidate<'a> {
+    socket: Option<&'a Socket>,
+    pids: Vec<Pid>,
+    processes: Vec<&'a Process>,
+}
+
+impl Candidate<'_> {
+    fn any_process(&self, holds: impl Fn(&Process) -> bool) -> bool {
+        self.processes.iter().any(|process| holds(process))
+    }
+
+    fn any_address(&self, holds: impl Fn(SocketAddr) -> bool) -> bool {
+        self.socket.is_some_and(|socket| holds(socket.local) || socket.remote.is_some_and(holds))
+    }
+}
+
+impl Test {
+    fn holds(&self, candidate: &Candidate) -> bool {
+        let socket = candidate.socket;
+        let local = socket.map(|socket| socket.local);
+        let remote = socket.and_then(|socket| socket.remote);
+        let port_in = |address: Option<SocketAddr>, range: PortRange| {
+            address.is_some_and(|address| range.contains(Port(address.port())))
+        };
+        let ip_in = |address: Option<SocketAddr>, net: &IpNet| {
+            address.is_some_and(|address| net.contains(&address.ip()))
+        };
+        match self {
+            Self::Text(text) => {
+                candidate.any_process(|process| {
+                    contains(&process.name, text)
+                        || process.user.as_deref().is_some_and(|user| contains(user, text))
+                        || process.service.as_deref().is_some_and(|service| contains(service, text))
+                }) || candidate.pids.iter().any(|pid| pid.to_string() == *text)
+                    || socket
+                        .and_then(|socket| socket.service.as_deref())
+                        .is_some_and(|service| contains(service, text))
+                    || candidate.any_address(|address| address.to_string().contains(text.as_str()))
+            }
+            Self::Name(text) => candidate.any_process(|process| contains(&process.name, text)),
+            Self::User(text) => candidate
+                .any_process(|process| process.user.as_deref().is_some_and(|user| contains(user, text))),
+            Self::Service(text) => {
+                let of_socket = socket.and_then(|socket| socket.service.as_deref());
+                of_socket.is_some_and(|service| contains(service, text))
+                    || candidate.any_process(|process| {
+                        process.service.as_deref().is_some_and(|service| contains(service, text))
+                    })
+            }
+            Self::Pid(pid) => candidate.pids.contains(pid),
+            Self::State(states) => socket.is_some_and(|socket| states.contains(&socket.state)),
+            Self::Protocol(protocol) => socket.is_some_and(|socket| socket.protocol == *protocol),
+            Self::Family(family) => socket.is_some_and(|socket| socket.family() == *family),
+            Self::How(how) => socket.is_some_and(|socket| socket.attribution == *how),
+            Self::Port(range) => port_in(local, *range) || port_in(remote, *range),
+            Self::LocalPort(range) => port_in(local, *range),
+            Self::RemotePort(range) => port_in(remote, *range),
+            Self::Local(net) => ip_in(local, net),
+            Self::Remote(net) => ip_in(remote, net),
+        }
+    }
+}
+
+/// Whether `text` contains `wanted`, which is lower case, in any case.
+fn contains(text: &str, wanted: &str) -> bool {
+    text.to_lowercase().contains(wanted)
+}
+
+/// A word of the filter: its text, and how much of its start was outside quotes, where a `!` and a key
+/// can stand.
+struct Word {
+    text: String,
+    unquoted: usize,
+}
+
+fn words(text: &str) -> Result<Vec<Word>, FilterError> {
+    let mut words = Vec::new();
+    let mut word: Option<Word> = None;
+    let mut in_quotes = false;
+    for character in text.chars() {
+        if character.is_whitespace() && !in_quotes {
+            words.extend(word.take());
+            continue;
+        }
+        let word = word.get_or_insert_with(|| Word { text: String::new(), unquoted: usize::MAX });
+        if character == '"' {
+            in_quotes = !in_quotes;
+            word.unquoted = word.unquoted.min(word.text.len());
+        } else {
+            word.text.push(character);
+        }
+    }
+    words.extend(word);
+    if in_quotes { Err(FilterError::OpenQuote) } else { Ok(words) }
+}
+
+impl Term {
+    fn parse(word: &Word) -> Result<Self, FilterError> {
+        let negated = word.unquoted > 0 && word.text.starts_with('!');
+        let body = &word.text[usize::from(negated)..];
+        let unquoted = word.unquoted.saturating_sub(usize::from(negated));
+        if body.is_empty() {
+            return Err(FilterError::Unfinished(word.text.clone()));
+        }
+        let test = match body.split_once(':') {
+            Some((key, value)) if key.len() < unquoted && is_key_like(key, value) => {
+                if value.is_empty() {
+                    return Err(FilterError::Unfinished(word.text.clone()));
+                }
+                Test::parse(&key.to_lowercase(), value)?
+            }
+            _ => Test::Text(body.to_lowercase()),
+        };
+        Ok(Self { negated, test })
+    }
+}
+
+/// Whether `key:value` is meant as a term and not as an address: `fe80::1`, `abcd:1::2`.
+fn is_key_like(key: &str, value: &str) -> bool {
+    !key.is_empty()
+        && key.chars().all(|character| character.is_ascii_alphabetic() || character == '_')
+        && (KEYS.iter().any(|known| known.strip_suffix(':') == Some(&key.to_lowercase()))
+            || !(key.chars().all(|character| character.is_ascii_hexdigit()) && value.contains(':')))
+}
+
+impl Test {
+    fn parse(key: &str, value: &str) -> Result<Self, FilterError> {
+        let lower = value.to_lowercase();
+        let bad = |key: &'static str, expected: &str| FilterError::BadValue {
+            key,
+            value: value.to_owned(),
+            expected: expected.to_owned(),
+        };
+        Ok(match key {
+            "name" => Self::Name(lower),
+            "user" => Self::User(lower),
+            "service" => Self::Service(lower),
+            "pid" => Self::Pid(Pid(value.parse().map_err(|_| bad("pid", "a process number"))?)),
+            "state" => Self::State(states(&lower).ok_or_else(|| {
+                let known: Vec<_> = State::ALL.iter().map(|state| state.key()).collect();
+                bad("state", &format!("one of {}", known.join(", ")))
+            })?),
+            "proto" => Self::Protocol(match lower.as_str() {
+                "tcp" => Protocol::Tcp,
+                "udp" => Protocol::Udp,
+                _ => return Err(bad("proto", "tcp or udp")),
+            }),
+            "family" => Self::Family(match lower.as_str() {
+                "ipv4" | "4" => Family::Ipv4,
+                "ipv6" | "6" => Family::Ipv6,
+                _ => return Err(bad("family", "ipv4 or ipv6")),
+            }),
+            "how" => Self::How(
+                [
+                    Attribution::Exact,
+                    Attribution::Observed,
+                    Attribution::Listener,
+                    Attribution::Inferred,
+                    Attribution::Unknown,
+                ]
+                .into_iter()
+                .find(|how| how.name() == lower)
+                .ok_or_else(|| bad("how", "exact, observed, listener, inferred or unknown"))?,
+            ),
+            "port" => Self::Port(ports(value).ok_or_else(|| bad("port", PORTS))?),
+            "lport" => Self::LocalPort(ports(value).ok_or_else(|| bad("lport", PORTS))?),
+            "rport" => Self::RemotePort(ports(value).ok_or_else(|| bad("rport", PORTS))?),
+            "local" => Self::Local(net(value).ok_or_else(|| bad("local", NET))?),
+            "remote" => Self::Remote(net(value).ok_or_else(|| bad("remote", NET))?),
+            _ => return Err(FilterError::UnknownKey(key.to_owned())),
+        })
+    }
+}
+
+const PORTS: &str = "a port or a range such as 8000-8999";
+const NET: &str = "an address or a network such as 10.0.0.0/8";
+
+/// The states of that name; `fin_wait` means the four that a row counts as such.
+fn states(name: &str) -> Option<Vec<State>> {
+    let name = name.replace('-', "_");
+    if name == "fin_wait" {
+        return Some(vec![State::FinWait1, State::FinWait2, State::Closing, State::LastAck]);
+    }
+    State::ALL.into_iter().find(|state| state.key() == name).map(|state| vec![state])
+}
+
+fn ports(text: &str) -> Option<PortRange> {
+    let (start, end) = text.split_once(['-', '–']).unwrap_or((text, text));
+    PortRange::new(Port(start.parse().ok()?), Port(end.parse().ok()?))
+}
+
+fn net(text: &str) -> Option<IpNet> {
+    let text = text.trim_start_matches('[').trim_end_matches(']');
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::tests_support::{owner, process, snapshot, tcp};
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    fn machine() -> Snapshot {
+        let (orders, nginx) = (owner(12), owner(120));
+        let mut machine = snapshot(vec![
+            tcp(State::TimeWait, "10.0.0.5:50211", Some("10.0.0.9:1433"), Some(orders)),
+            tcp(State::Listen, "[::]:8080", None, Some(nginx)),
+            tcp(State::Established, "[fe80::1]:8080", Some("[fe80::2]:443"), None),
+        ]);
+        machine
+            .processes
+            .extend([process(orders, "orders.exe", "svc-orders"), process(nginx, "Nginx: worker", "www")]);
+        machine
+    }
+
+    #[rstest]
+    #[case("", "012")]
+    #[case("orders", "0")]
+    #[case("ORDERS", "0")]
+    #[case("12", "0")]
+    #[case("1433", "0")]
+    #[case("8080", "12")]
+    #[case("svc-", "0")]
+    #[case("10.0.0.9", "0")]
+    #[case("fe80::2", "2")]
+    #[case("state:time_wait", "0")]
+    #[case("state:TIME-WAIT", "0")]
+    #[case("!state:time_wait", "12")]
+    #[case("port:8080", "12")]
+    #[case("port:8000-8999", "12")]
+    #[case("rport:400-500", "2")]
+    #[case("lport:50211", "0")]
+    #[case("pid:12", "0")]
+    #[case("!pid:12", "12")]
+    #[case("remote:10.0.0.0/8", "0")]
+    #[case("remote:10.0.0.9", "0")]
+    #[case("local:fe80::/16", "2")]
+    #[case("family:ipv6", "12")]
+    #[case("proto:udp", "")]
+    #[case("how:unknown", "2")]
+    #[case("port:8080 !state:listen", "2")]
+    #[case("\"nginx: w\"", "1")]
+    #[case("name:\"nginx: w\"", "1")]
+    #[case("user:www", "1")]
+    #[case("nothing-of-the-kind", "")]
+    fn a_filter_lets_through(#[case] text: &str, #[case] expected: &str) {
+        let machine = machine();
+        let filter = Filter::parse(text).unwrap();
+        let passed: String = (0..machine.sockets.len())
+            .filter(|place| filter.lets_socket(&machine.sockets[*place], &machine))
+            .map(|place| place.to_string())
+            .collect();
+        assert_eq!(passed, expected);
+    }
+
+    #[rstest]
+    #[case("stat:time_wait", "no filter term 'stat:'")]
+    #[case("state:time", "'time' is not what state: takes")]
+    #[case("port:99999", "'99999' is not what port: takes")]
+    #[case("port:9-1", "'9-1'")]
+    #[case("pid:x", "pid:")]
+    #[case("remote:10.0.0.0/64", "remote:")]
+    #[case("\"open", "a quote is not closed")]
+    #[case("!", "'!' has nothing behind it")]
+    #[case("state:", "'state:' has nothing behind it")]
+    fn a_wrong_term_is_named(#[case] text: &str, #[case] message: &str) {
+        let error = Filter::parse(text).unwrap_err().to_string();
+        assert!(error.contains(message), "{error}");
+        assert!(!error.contains('\n'));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_filter_or_an_error_of_one_line(text: String) {
+            if let Err(error) = Filter::parse(&text) {
+                prop_assert!(!error.to_string().contains(crate::text::is_unsafe));
+            }
+        }
+
+        #[test]
+        fn not_turns_a_term_around(term in "(state:listen|port:8080|orders|remote:10\\.0\\.0\\.0/8|user:www)") {
+            let machine = machine();
+            let (plain, negated) = (Filter::parse(&term).unwrap(), Filter::parse(&format!("!{term}")).unwrap());
+            for socket in &machine.sockets {
+                prop_assert_ne!(plain.lets_socket(socket, &machine), negated.lets_socket(socket, &machine));
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! What one snapshot means, ready to be shown.
+
+use std::sync::Arc;
+
+use super::{Destination, Filter, GroupBy, Row, SpaceUsage, Verdict};
+use crate::model::{Snapshot, Socket};
+
+/// What one snapshot means, in the light of those before it.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    /// What was seen.
+    pub snapshot: Arc<Snapshot>,
+    /// How bad it is, in one sentence.
+    pub verdict: Verdict,
+    /// The four port spaces.
+    pub spaces: Vec<SpaceUsage>,
+    /// How `rows` are grouped.
+    pub group_by: GroupBy,
+    /// Who holds the ports, in no particular order. Every socket is counted in exactly one row.
+    pub rows: Vec<Row>,
+    /// Where the ports lead to, in no particular order.
+    pub destinations: Vec<Destination>,
+    pub(super) row_of: Vec<u32>,
+    pub(super) destination_of: Vec<Option<u32>>,
+}
+
+/// What a filter lets through, by place in the picture's rows and destinations and the snapshot's
+/// sockets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selection {
+    /// Rows that have a socket the filter lets through, or pass it as a process.
+    pub rows: Vec<bool>,
+    /// Destinations that have a socket the filter lets through.
+    pub destinations: Vec<bool>,
+    /// Sockets the filter lets through.
+    pub sockets: Vec<bool>,
+}
+
+impl Picture {
+    /// What the filter lets through.
+    #[must_use]
+    pub fn select(&self, filter: &Filter) -> Selection {
+        let sockets: Vec<bool> = if filter.is_empty() {
+            vec![true; self.snapshot.sockets.len()]
+        } else {
+            self.snapshot.sockets.iter().map(|socket| filter.lets_socket(socket, &self.snapshot)).collect()
+        };
+        let mut rows: Vec<bool> = self
+            .rows
+            .iter()
+            .map(|row| row.counts.sockets() == 0 && filter.lets_row(row, &self.snapshot))
+            .collect();
+        let mut destinations = vec![false; self.destinations.len()];
+        for (place, _) in sockets.iter().enumerate().filter(|(_, passes)| **passes) {
+            rows[self.row_of[place] as usize] = true;
+            if let Some(destination) = self.destination_of[place] {
+                destinations[destination as usize] = true;
+            }
+        }
+        Selection { rows, destinations, sockets }
+    }
+
+    /// The row that counts a socket, both by their place.
+    #[must_use]
+    pub fn row_of(&self, socket: usize) -> usize {
+        self.row_of[socket] as usize
+    }
+
+    /// The destination a socket counts toward, if any, both by their place.
+    #[must_use]
+    pub fn destination_of(&self, socket: usize) -> Option<usize> {
+        self.destination_of[socket].map(|place| place as usize)
+    }
+
+    /// The sockets that a row counts.
+    pub fn sockets_of(&self, row: usize) -> impl Iterator<Item = &Socket> {
+        let all = self.snapshot.sockets.iter().enumerate();
+        all.filter(move |(place, _)| self.row_of(*place) == row).map(|(_, socket)| socket)
+    }
+}

@@ -1,0 +1,358 @@
+//! Who holds the sockets, and where they lead to.
+
+use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use compact_str::{CompactString, format_compact};
+use foldhash::fast::RandomState;
+
+use crate::model::{Counts, NamespaceId, Owner, Port, Process, Protocol, Snapshot, Socket, SpaceId, State};
+
+/// What makes one row of the table of processes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum GroupBy {
+    /// Each process.
+    #[default]
+    Process,
+    /// All processes of one name.
+    Program,
+    /// All processes of one user.
+    User,
+    /// All processes of one systemd unit, container or Windows service.
+    Service,
+}
+
+impl GroupBy {
+    /// Every grouping, in the order in which a key goes through them.
+    pub const ALL: [Self; 4] = [Self::Process, Self::Program, Self::User, Self::Service];
+
+    /// Its name on the command line and on the screen.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Program => "program",
+            Self::User => "user",
+            Self::Service => "service",
+        }
+    }
+
+    /// The next one, the first after the last.
+    #[must_use]
+    pub fn next(self) -> Self {
+        let place = Self::ALL.iter().position(|by| *by == self).unwrap_or(0);
+        Self::ALL[(place + 1) % Self::ALL.len()]
+    }
+}
+
+/// What a row stands for; it stays the same from sample to sample.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RowKey {
+    /// One process.
+    Process(Owner),
+    /// The processes of one name.
+    Program(CompactString),
+    /// The processes of one user; none where the user is not known.
+    User(Option<CompactString>),
+    /// The processes of one service; none for those that belong to no service.
+    Service(Option<CompactString>),
+    /// The sockets that nobody is known to own.
+    NoOwner,
+}
+
+/// One row of the table of processes.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// What it stands for.
+    pub key: RowKey,
+    /// What the NAME column says, as it came from outside.
+    pub name: CompactString,
+    /// The processes in it, by pid; empty for `(no owner)`.
+    pub owners: Vec<Owner>,
+    /// The process, when the row is one that is alive.
+    pub process: Option<Arc<Process>>,
+    /// Its sockets and ports.
+    pub counts: Counts,
+    /// The largest share it holds of any one port space's capacity, 0 to 1.
+    pub share: Option<f64>,
+    /// Open handles of its processes, as far as they could be read.
+    pub handles: Option<u64>,
+    /// New connections per second since the sample before; none on the first one.
+    pub new_per_second: Option<f64>,
+    /// Its ports in the last samples, oldest first; its sockets where no range is known.
+    pub trend: Vec<u32>,
+}
+
+impl Row {
+    /// The pid, when the row is one process.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        match self.key {
+            RowKey::Process(owner) => Some(owner.pid.0),
+            _ => None,
+        }
+    }
+
+    /// The user of the processes in the row, where they have one user.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        match &self.key {
+            RowKey::User(user) => user.as_deref(),
+            _ => self.process.as_ref()?.user.as_deref(),
+        }
+    }
+}
+
+/// Where connections lead to: (local address, remote address, remote port, protocol).
+#[derive(Clone, Debug)]
+pub struct Destination {
+    /// The network namespace.
+    pub namespace: NamespaceId,
+    /// TCP or UDP.
+    pub protocol: Protocol,
+    /// The address here.
+    pub local: IpAddr,
+    /// The address and port there.
+    pub remote: SocketAddr,
+    /// Its sockets by state; `ports` are the distinct local ports in the range toward it.
+    pub counts: Counts,
+    /// Ports toward it as a share of capacity, 0 to 1.
+    pub fill: Option<f64>,
+    /// Who is known to connect to it, by pid.
+    pub owners: Vec<Owner>,
+}
+
+impl Destination {
+    /// The port space its ports are taken from.
+    #[must_use]
+    pub fn space(&self) -> SpaceId {
+        SpaceId {
+            namespace: self.namespace,
+            protocol: self.protocol,
+            family: crate::model::Family::of(self.local),
+        }
+    }
+}
+
+/// Rows with, for each socket of the snapshot, the row that counts it.
+pub(super) struct Rows {
+    pub rows: Vec<Row>,
+    pub row_of: Vec<u32>,
+}
+
+/// Groups the sockets of a snapshot. Every process with sockets or handles has a row; rates and trends
+/// are left empty.
+pub(super) fn rows(snapshot: &Snapshot, group_by: GroupBy) -> Rows {
+    let mut index: HashMap<RowKey, u32, RandomState> = HashMap::default();
+    let mut rows: Vec<Row> = Vec::new();
+    let mut place = |key: RowKey, owner: Option<Owner>| -> u32 {
+        let place = *index.entry(key).or_insert_with_key(|key| {
+            rows.push(empty(key.clone(), snapshot));
+            u32::try_from(rows.len() - 1).unwrap_or(u32::MAX)
+        });
+        rows[place as usize].owners.extend(owner);
+        place
+    };
+
+    let mut of_owner: HashMap<Option<Owner>, u32, RandomState> = HashMap::default();
+    for process in
+        snapshot.processes.values().filter(|process| process.handles.is_some_and(|count| count > 0))
+    {
+        let owner = Some(process.owner);
+        of_owner.entry(owner).or_insert_with(|| place(key_of(owner, snapshot, group_by), owner));
+    }
+    let row_of: Vec<u32> = snapshot
+        .sockets
+        .iter()
+        .map(|socket| {
+            let owner = socket.holders.counted();
+            *of_owner.entry(owner).or_insert_with(|| place(key_of(owner, snapshot, group_by), owner))
+        })
+        .collect();
+
+    let capacities = Capacities::of(snapshot);
+    let mut ports = DistinctPorts::default();
+    for (socket, row) in snapshot.sockets.iter().zip(&row_of) {
+        rows[*row as usize].counts.add(socket.state);
+        ports.note(*row, socket, &capacities);
+    }
+    for row in &mut rows {
+        row.owners.sort_unstable();
+        row.handles = handles(snapshot, &row.owners);
+        if capacities.any_known() {
+            (row.counts.ports, row.share) = (Some(0), Some(0.0));
+        }
+    }
+    ports.for_each(|row, space, count| {
+        let row = &mut rows[row as usize];
+        row.counts.ports = Some(row.counts.ports.unwrap_or(0) + count);
+        row.share = row.share.zip(capacities.share(space, count)).map(|(most, share)| most.max(share));
+    });
+    Rows { rows, row_of }
+}
+
+fn key_of(owner: Option<Owner>, snapshot: &Snapshot, group_by: GroupBy) -> RowKey {
+    let Some(owner) = owner else { return RowKey::NoOwner };
+    match (group_by, snapshot.processes.get(&owner)) {
+        (GroupBy::Process, _) | (_, None) => RowKey::Process(owner),
+        (GroupBy::Program, Some(process)) => RowKey::Program(process.name.clone()),
+        (GroupBy::User, Some(process)) => RowKey::User(process.user.clone()),
+        (GroupBy::Service, Some(process)) => RowKey::Service(process.service.clone()),
+    }
+}
+
+fn empty(key: RowKey, snapshot: &Snapshot) -> Row {
+    let process = match &key {
+        RowKey::Process(owner) => snapshot.processes.get(owner).cloned(),
+        _ => None,
+    };
+    let name = match (&key, &process) {
+        (RowKey::Process(_), Some(process)) => process.name.clone(),
+        (RowKey::Process(owner), None) => format_compact!("(pid {})", owner.pid),
+        (RowKey::Program(name) | RowKey::User(Some(name)) | RowKey::Service(Some(name)), _) => name.clone(),
+        (RowKey::User(None), _) => "(user not known)".into(),
+        (RowKey::Service(None), _) => "(no service)".into(),
+        (RowKey::NoOwner, _) => "(no owner)".into(),
+    };
+    Row {
+        key,
+        name,
+        owners: Vec::new(),
+        process,
+        counts: Counts::default(),
+        share: None,
+        handles: None,
+        new_per_second: None,
+        trend: Vec::new(),
+    }
+}
+
+fn handles(snapshot: &Snapshot, owners: &[Owner]) -> Option<u64> {
+    owners
+        .iter()
+        .filter_map(|owner| snapshot.processes.get(owner)?.handles)
+        .fold(None, |sum, handles| Some(sum.unwrap_or(0) + handles))
+}
+
+/// Destinations with, for each socket of the snapshot, the destination it counts toward, if any.
+pub(super) struct Destinations {
+    pub destinations: Vec<Destination>,
+    pub destination_of: Vec<Option<u32>>,
+}
+
+/// Groups the outgoing connections of a snapshot by where they lead to. A connection is outgoing when
+/// it has a peer and its local port is inside the dynamic range and no listener's.
+pub(super) fn destinations(snapshot: &Snapshot) -> Destinations {
+    let capacities = Capacities::of(snapshot);
+    let listening: HashSet<(NamespaceId, Port), RandomState> = snapshot
+        .sockets
+        .iter()
+        .filter(|socket| socket.state == State::Listen)
+        .map(|socket| (socket.namespace, socket.local_port()))
+        .collect();
+    let outgoing = |socket: &Socket| {
+        let accepted =
+            socket.protocol == Protocol::Tcp && listening.contains(&(socket.namespace, socket.local_port()));
+        !accepted && capacities.may_be_dynamic(socket)
+    };
+
+    let mut index: HashMap<(NamespaceId, Protocol, IpAddr, SocketAddr), u32, RandomState> =
+        HashMap::default();
+    let mut destinations: Vec<Destination> = Vec::new();
+    let mut ports = DistinctPorts::default();
+    let mut place = |socket: &Socket| -> Option<u32> {
+        let remote = socket.remote?;
+        if !outgoing(socket) {
+            return None;
+        }
+        let (namespace, protocol, local) = (socket.namespace, socket.protocol, socket.local.ip());
+        let place = *index.entry((namespace, protocol, local, remote)).or_insert_with(|| {
+            let (counts, owners) = (Counts::default(), Vec::new());
+            destinations.push(Destination { namespace, protocol, local, remote, counts, fill: None, owners });
+            u32::try_from(destinations.len() - 1).unwrap_or(u32::MAX)
+        });
+        let destination = &mut destinations[place as usize];
+        destination.counts.add(socket.state);
+        if let Some(owner) = socket.holders.counted()
+            && destination.owners.last() != Some(&owner)
+        {
+            destination.owners.push(owner);
+        }
+        ports.note(place, socket, &capacities);
+        Some(place)
+    };
+    let destination_of = snapshot.sockets.iter().map(&mut place).collect();
+    for destination in &mut destinations {
+        destination.owners.sort_unstable();
+        destination.owners.dedup();
+    }
+    ports.for_each(|place, space, count| {
+        destinations[place as usize].counts.ports = Some(count);
+        destinations[place as usize].fill = capacities.share(space, count);
+    });
+    Destinations { destinations, destination_of }
+}
+
+/// The dynamic ranges of a snapshot, laid out for one look a socket.
+struct Capacities<'a> {
+    snapshot: &'a Snapshot,
+    capacity: Vec<Option<u32>>,
+}
+
+impl<'a> Capacities<'a> {
+    fn of(snapshot: &'a Snapshot) -> Self {
+        let capacity = snapshot.spaces.iter().map(|space| Some(space.dynamic.as_ref()?.capacity())).collect();
+        Self { snapshot, capacity }
+    }
+
+    fn any_known(&self) -> bool {
+        self.capacity.iter().any(Option::is_some)
+    }
+
+    fn place(&self, socket: &Socket) -> Option<usize> {
+        let id = socket.space();
+        self.snapshot.spaces.iter().position(|space| space.id == id)
+    }
+
+    /// The port space of a socket whose local port is inside the dynamic range.
+    fn dynamic_place(&self, socket: &Socket) -> Option<usize> {
+        let place = self.place(socket)?;
+        let dynamic = self.snapshot.spaces[place].dynamic.as_ref()?;
+        dynamic.range.contains(socket.local_port()).then_some(place)
+    }
+
+    /// Whether the local port is inside the range, or the range is not known.
+    fn may_be_dynamic(&self, socket: &Socket) -> bool {
+        self.dynamic_place(socket).is_some()
+            || self.place(socket).is_none_or(|place| self.capacity[place].is_none())
+    }
+
+    fn share(&self, place: usize, ports: u32) -> Option<f64> {
+        match self.capacity[place]? {
+            0 => Some(1.0),
+            capacity => Some(f64::from(ports) / f64::from(capacity)),
+        }
+    }
+}
+
+/// Counts distinct (group, port space, port) by sorting, which for tens of thousands of sockets is
+/// faster than sets.
+#[derive(Default)]
+struct DistinctPorts(Vec<(u32, usize, Port)>);
+
+impl DistinctPorts {
+    fn note(&mut self, group: u32, socket: &Socket, capacities: &Capacities) {
+        if let Some(place) = capacities.dynamic_place(socket) {
+            self.0.push((group, place, socket.local_port()));
+        }
+    }
+
+    fn for_each(mut self, mut found: impl FnMut(u32, usize, u32)) {
+        self.0.sort_unstable();
+        self.0.dedup();
+        for same in self.0.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
+            found(same[0].0, same[0].1, u32::try_from(same.len()).unwrap_or(u32::MAX));
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! The definitions of the words, held against small machines.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::tests_support::{owner, process, snapshot, tcp, udp};
+use super::*;
+use crate::model::{DynamicRange, Family, Port, PortRange, Protocol, Socket, State, System};
+
+fn picture(snapshot: Snapshot) -> Picture {
+    Analysis::default().picture(Arc::new(snapshot), GroupBy::Process)
+}
+
+fn space(picture: &Picture, protocol: Protocol, family: Family) -> &SpaceUsage {
+    picture.spaces.iter().find(|space| (space.id.protocol, space.id.family) == (protocol, family)).unwrap()
+}
+
+fn row(picture: &Picture, owner: Option<Owner>) -> &Row {
+    let key = owner.map_or(RowKey::NoOwner, RowKey::Process);
+    picture.rows.iter().find(|row| row.key == key).unwrap()
+}
+
+#[test]
+fn in_use_is_distinct_local_ports_inside_the_range_in_any_state() {
+    let picture = picture(snapshot(vec![
+        tcp(State::Bound, "127.0.0.1:10000", None, None),
+        tcp(State::TimeWait, "127.0.0.1:10001", Some("127.0.0.1:80"), None),
+        tcp(State::Established, "127.0.0.1:10001", Some("127.0.0.2:80"), None),
+        tcp(State::Established, "127.0.0.2:10999", Some("127.0.0.2:80"), None),
+        tcp(State::Listen, "0.0.0.0:9999", None, None),
+        tcp(State::Listen, "0.0.0.0:11000", None, None),
+        tcp(State::Bound, "[::1]:10000", None, None),
+        udp("0.0.0.0:10500", None),
+    ]));
+    assert_eq!(space(&picture, Protocol::Tcp, Family::Ipv4).in_use, Some(3));
+    assert_eq!(space(&picture, Protocol::Tcp, Family::Ipv4).free(), Some(997));
+    assert_eq!(space(&picture, Protocol::Tcp, Family::Ipv6).in_use, Some(1));
+    assert_eq!(space(&picture, Protocol::Udp, Family::Ipv4).in_use, Some(1));
+    assert_eq!(space(&picture, Protocol::Udp, Family::Ipv6).in_use, Some(0));
+    assert_eq!(space(&picture, Protocol::Tcp, Family::Ipv4).counts.of(State::Listen), 2);
+}
+
+#[test]
+fn connections_accepted_on_one_listener_share_its_one_port_and_lead_nowhere() {
+    let server = owner(7);
+    let accepted = (0..50).map(|client| {
+        tcp(
+            State::Established,
+            "127.0.0.1:10080",
+            Some(&format!("127.0.0.1:{}", 20_000 + client)),
+            Some(server),
+        )
+    });
+    let listener = tcp(State::Listen, "0.0.0.0:10080", None, Some(server));
+    let picture = picture(snapshot(accepted.chain([listener]).collect()));
+    assert_eq!(row(&picture, Some(server)).counts.ports, Some(1));
+    assert_eq!(row(&picture, Some(server)).counts.sockets(), 51);
+    assert!(picture.destinations.is_empty());
+}
+
+#[test]
+fn capacity_is_the_range_less_what_is_reserved_inside_it() {
+    let mut machine = snapshot(vec![]);
+    let reserved = [(9000, 10009), (10990, 12000)].map(|(a, b)| PortRange::new(Port(a), Port(b)).unwrap());
+    machine.spaces[0].dynamic.as_mut().unwrap().reserved = reserved.into_iter().collect();
+    assert_eq!(picture(machine).spaces[0].capacity, Some(980));
+}
+
+#[test]
+fn a_range_that_was_not_read_makes_nothing_zero() {
+    let mut machine = snapshot(vec![tcp(State::Bound, "127.0.0.1:10000", None, Some(owner(1)))]);
+    machine.spaces.iter_mut().for_each(|space| space.dynamic = None);
+    let picture = picture(machine);
+    assert_eq!(picture.spaces[0].in_use, None);
+    assert_eq!(row(&picture, Some(owner(1))).counts.ports, None);
+    assert_eq!(row(&picture, Some(owner(1))).share, None);
+    assert_eq!(picture.verdict.severity, Severity::Unknown);
+}
+
+#[test]
+fn a_destination_is_filled_by_distinct_ports_toward_it() {
+    let toward = |local: &str, remote: &str| tcp(State::Established, local, Some(remote), Some(owner(3)));
+    let picture = picture(snapshot(vec![
+        toward("127.0.0.1:10000", "127.0.0.1:80"),
+        toward("127.0.0.1:10001", "127.0.0.1:80"),
+        toward("127.0.0.1:10000", "127.0.0.1:81"),
+        toward("127.0.0.1:9", "127.0.0.1:80"),
+        tcp(State::TimeWait, "127.0.0.1:10002", Some("127.0.0.1:80"), None),
+    ]));
+    let destination = picture.destinations.iter().find(|one| one.remote.port() == 80).unwrap();
+    assert_eq!((destination.counts.ports, destination.fill), (Some(3), Some(0.003)));
+    assert_eq!(destination.owners, [owner(3)]);
+    assert_eq!(picture.destinations.len(), 2);
+}
+
+#[test]
+fn workers_of_one_program_are_one_row_that_counts_a_port_once() {
+    let mut machine = snapshot(vec![
+        tcp(State::Bound, "127.0.0.1:10000", None, Some(owner(1))),
+        tcp(State::Bound, "127.0.0.2:10000", None, Some(owner(2))),
+        tcp(State::Bound, "127.0.0.1:10001", None, Some(owner(3))),
+    ]);
+    machine.processes.extend([1, 2].map(|pid| process(owner(pid), "worker", "www")));
+    machine.processes.extend([process(owner(3), "other", "www")]);
+    let machine = Arc::new(machine);
+    let grouped = |by| Analysis::default().picture(Arc::clone(&machine), by);
+    let by_program = grouped(GroupBy::Program);
+    let workers = by_program.rows.iter().find(|row| row.name == "worker").unwrap();
+    assert_eq!((workers.counts.ports, workers.counts.sockets()), (Some(1), 2));
+    assert_eq!(workers.owners, [owner(1), owner(2)]);
+    let by_user = grouped(GroupBy::User);
+    assert_eq!(by_user.rows.len(), 1);
+    assert_eq!(by_user.rows[0].counts.ports, Some(2));
+    assert_eq!(by_user.sockets_of(0).count(), 3);
+}
+
+#[test]
+fn rates_come_from_two_snapshots_and_trends_from_all() {
+    let mut analysis = Analysis::default();
+    let holds = |ports: std::ops::Range<u16>, second: u64| {
+        let sockets =
+            ports.map(|port| tcp(State::Bound, &format!("127.0.0.1:{port}"), None, Some(owner(1)))).collect();
+        let mut machine = snapshot(sockets);
+        machine.taken.elapsed = Duration::from_secs(second);
+        Arc::new(machine)
+    };
+    let first = holds(10_000..10_100, 0);
+    analysis.observe(&first);
+    let picture = analysis.picture(first, GroupBy::Process);
+    assert_eq!(row(&picture, Some(owner(1))).new_per_second, None);
+    assert_eq!(picture.spaces[0].per_second, None);
+
+    let second = holds(10_050..10_150, 2);
+    analysis.observe(&second);
+    let picture = analysis.picture(second, GroupBy::Process);
+    assert_eq!(row(&picture, Some(owner(1))).new_per_second, Some(25.0));
+    assert_eq!(row(&picture, Some(owner(1))).trend, [100, 100]);
+    assert_eq!(picture.spaces[0].per_second, Some(0.0));
+    assert_eq!(picture.spaces[0].trend, [100, 100]);
+}
+
+#[test]
+fn the_verdict_names_the_space_the_numbers_and_the_holder() {
+    let bound = |count: u16| {
+        (10_000..10_000 + count)
+            .map(|port| tcp(State::Bound, &format!("127.0.0.1:{port}"), None, Some(owner(4312))))
+            .collect::<Vec<_>>()
+    };
+    let judge = |sockets: Vec<Socket>| {
+        let mut machine = snapshot(sockets);
+        machine.processes.extend([process(owner(4312), "orders\u{1b}[31m", "svc")]);
+        picture(machine).verdict
+    };
+    assert_eq!(judge(bound(799)).severity, Severity::Ok);
+    assert_eq!(judge(bound(800)).severity, Severity::Warn);
+    assert_eq!(judge(bound(949)).severity, Severity::Warn);
+    let verdict = judge(bound(950));
+    assert_eq!(verdict.severity, Severity::Critical);
+    assert_eq!(
+        verdict.sentence,
+        "TCP IPv4 95 % used, 950 of 1,000: orders\u{fffd}[31m (4312) holds 950, 950 BOUND"
+    );
+}
+
+#[test]
+fn on_linux_a_full_destination_is_named() {
+    let mut machine = snapshot(
+        (10_000..10_990)
+            .map(|port| tcp(State::TimeWait, &format!("127.0.0.1:{port}"), Some("127.0.0.1:8080"), None))
+            .collect(),
+    );
+    assert!(picture(machine.clone()).verdict.sentence.contains("99 % of them toward 127.0.0.1:8080"));
+    Arc::make_mut(&mut machine.host).system = System::Windows;
+    assert!(!picture(machine).verdict.sentence.contains("toward"));
+}
+
+#[test]
+fn sorting_is_stable_both_ways_and_puts_the_unread_last_when_descending() {
+    let machine = snapshot(vec![]);
+    let row = |pid: u32, handles: Option<u64>| {
+        let mut row =
+            rows::rows(&snapshot(vec![udp("0.0.0.0:1", Some(owner(pid)))]), GroupBy::Process).rows.remove(0);
+        row.handles = handles;
+        row
+    };
+    let rows = [row(1, Some(5)), row(2, None), row(3, Some(9)), row(4, Some(5))];
+    let down = Sort::by(ProcessColumn::Handles);
+    assert_eq!(down.places(&rows, &machine, |_| true), [2, 0, 3, 1]);
+    let up = Sort { direction: down.direction.reversed(), ..down };
+    assert_eq!(up.places(&rows, &machine, |_| true), [1, 0, 3, 2]);
+    assert_eq!(up.places(&rows, &machine, |place| place != 1), [0, 3, 2]);
+}
+
+#[test]
+fn a_filter_selects_rows_by_their_sockets() {
+    let mut machine = snapshot(vec![
+        tcp(State::Bound, "127.0.0.1:10000", None, Some(owner(1))),
+        tcp(State::TimeWait, "127.0.0.1:10001", Some("127.0.0.1:80"), Some(owner(2))),
+    ]);
+    machine.processes.extend([process(owner(1), "a", "x"), process(owner(2), "b", "x")]);
+    let picture = picture(machine);
+    let selected = |text: &str| {
+        let selection = picture.select(&Filter::parse(text).unwrap());
+        let rows = picture.rows.iter().zip(&selection.rows).filter(|(_, passes)| **passes);
+        let mut pids: Vec<_> = rows.filter_map(|(row, _)| row.pid()).collect();
+        pids.sort_unstable();
+        (pids, selection.destinations.iter().filter(|passes| **passes).count())
+    };
+    assert_eq!(selected(""), (vec![1, 2], 1));
+    assert_eq!(selected("state:bound"), (vec![1], 0));
+    assert_eq!(selected("!state:bound"), (vec![2], 1));
+    assert_eq!(selected("remote:127.0.0.1"), (vec![2], 1));
+}
+
+proptest! {
+    #[test]
+    fn every_socket_is_counted_in_exactly_one_row_of_any_grouping(
+        sockets in prop::collection::vec((0usize..12, 9_990u16..10_020, prop::option::of(1u32..6)), 0..80),
+    ) {
+        let sockets: Vec<_> = sockets
+            .into_iter()
+            .map(|(state, port, pid)| tcp(State::ALL[state], &format!("10.0.0.1:{port}"), None, pid.map(owner)))
+            .collect();
+        let mut machine = snapshot(sockets);
+        machine.processes.extend([1, 2, 3].map(|pid| process(owner(pid), "p", "u")));
+        let machine = Arc::new(machine);
+        for by in GroupBy::ALL {
+            let picture = Analysis::default().picture(Arc::clone(&machine), by);
+            let total: u32 = picture.rows.iter().map(|row| row.counts.sockets()).sum();
+            prop_assert_eq!(total as usize, machine.sockets.len());
+            for (place, row) in picture.rows.iter().enumerate() {
+                let ports: std::collections::BTreeSet<_> = picture
+                    .sockets_of(place)
+                    .map(Socket::local_port)
+                    .filter(|port| (10_000..=10_999).contains(&port.0))
+                    .collect();
+                prop_assert_eq!(row.counts.ports, Some(u32::try_from(ports.len()).unwrap()));
+            }
+        }
+    }
+
+    #[test]
+    fn a_range_of_any_size_never_divides_by_zero(start: u16, size in 0u16..50, reserved in 0u16..60) {
+        let range = PortRange::new(Port(start), Port(start.saturating_add(size))).unwrap();
+        let blocked = PortRange::new(Port(start), Port(start.saturating_add(reserved))).unwrap();
+        let mut machine = snapshot(vec![tcp(State::Bound, &format!("10.0.0.1:{}", start.max(1)), None, None)]);
+        machine.spaces[0].dynamic = Some(DynamicRange { range, reserved: [blocked].into_iter().collect() });
+        let share = picture(machine).spaces[0].share().unwrap();
+        prop_assert!(share.is_finite());
+    }
+}

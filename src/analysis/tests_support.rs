@@ -1,0 +1,68 @@
+//! Small machines for the tests of this module.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::model::{
+    Attribution, Backend, DynamicRange, Holders, Host, Moment, NamespaceId, Owner, Pid, Port, PortRange,
+    PortSet, PortSpace, Process, Progress, Protocol, Snapshot, Socket, SpaceId, StartTime, State, System,
+};
+
+/// A machine with the range 10000–10999 in every port space.
+pub fn snapshot(sockets: Vec<Socket>) -> Snapshot {
+    let range = PortRange::new(Port(10000), Port(10999)).unwrap();
+    let dynamic = DynamicRange { range, reserved: PortSet::new() };
+    Snapshot {
+        taken: Moment { wall: Timestamp::UNIX_EPOCH, elapsed: Duration::ZERO },
+        host: Arc::new(Host {
+            name: "web-01".into(),
+            system: System::Linux,
+            os: "Linux".into(),
+            elevated: true,
+        }),
+        backend: Backend::Native,
+        namespace: NamespaceId::ONLY,
+        progress: Progress::Complete,
+        sockets,
+        processes: HashMap::new(),
+        spaces: SpaceId::all_of(NamespaceId::ONLY)
+            .map(|id| PortSpace { id, dynamic: Some(dynamic.clone()) })
+            .to_vec(),
+        degradations: Vec::new(),
+    }
+}
+
+pub fn owner(pid: u32) -> Owner {
+    Owner { pid: Pid(pid), started: StartTime(u64::from(pid) * 10) }
+}
+
+pub fn process(owner: Owner, name: &str, user: &str) -> (Owner, Arc<Process>) {
+    let process = Process {
+        owner,
+        name: name.into(),
+        path: None,
+        command_line: None,
+        user: Some(user.into()),
+        started: None,
+        parent: None,
+        handles: None,
+        service: None,
+    };
+    (owner, Arc::new(process))
+}
+
+pub fn tcp(state: State, local: &str, remote: Option<&str>, owner: Option<Owner>) -> Socket {
+    let mut socket = Socket::new(NamespaceId::ONLY, Protocol::Tcp, state, local.parse().unwrap());
+    socket.remote = remote.map(|remote| remote.parse().unwrap());
+    if let Some(owner) = owner {
+        (socket.holders, socket.attribution) = (Holders::One(owner), Attribution::Exact);
+    }
+    socket
+}
+
+pub fn udp(local: &str, owner: Option<Owner>) -> Socket {
+    Socket { protocol: Protocol::Udp, ..tcp(State::Udp, local, None, owner) }
+}

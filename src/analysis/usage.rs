@@ -1,0 +1,101 @@
+//! How full each port space is.
+
+use std::time::Duration;
+
+use crate::history::History;
+use crate::model::{Counts, PortSet, Snapshot, SpaceId};
+
+/// How long back the rate of a gauge looks.
+const RATE_WINDOW: Duration = Duration::from_secs(10);
+
+/// How many samples a trend has at the most.
+pub(super) const TREND_SAMPLES: usize = 60;
+
+/// One port space: how much of it there is and how much is taken.
+#[derive(Clone, Debug)]
+pub struct SpaceUsage {
+    /// Which one.
+    pub id: SpaceId,
+    /// Range size less reserved ports; none when the range could not be read.
+    pub capacity: Option<u32>,
+    /// Distinct local ports inside the dynamic range that its sockets hold, in any state.
+    pub in_use: Option<u32>,
+    /// Its sockets by state, inside the range and outside.
+    pub counts: Counts,
+    /// `in_use` of the last samples, oldest first.
+    pub trend: Vec<u32>,
+    /// Net change of `in_use` per second over the last 10 s; none before the second sample.
+    pub per_second: Option<f64>,
+}
+
+impl SpaceUsage {
+    /// Ports in use as a share of capacity, 0 to 1 and above when reserved ports are in use too. A
+    /// range with nothing to hand out is full.
+    #[must_use]
+    pub fn share(&self) -> Option<f64> {
+        match (self.in_use?, self.capacity?) {
+            (_, 0) => Some(1.0),
+            (in_use, capacity) => Some(f64::from(in_use) / f64::from(capacity)),
+        }
+    }
+
+    /// Ports that can still be handed out.
+    #[must_use]
+    pub fn free(&self) -> Option<u32> {
+        Some(self.capacity?.saturating_sub(self.in_use?))
+    }
+}
+
+/// Counts the port spaces of a snapshot; trend and rate come from the history, which may already hold
+/// this snapshot.
+pub(super) fn spaces(snapshot: &Snapshot, history: &History) -> Vec<SpaceUsage> {
+    let mut usages: Vec<(SpaceUsage, PortSet)> = snapshot
+        .spaces
+        .iter()
+        .map(|space| {
+            let usage = SpaceUsage {
+                id: space.id,
+                capacity: space.dynamic.as_ref().map(crate::model::DynamicRange::capacity),
+                in_use: None,
+                counts: Counts::default(),
+                trend: trend(history, space.id),
+                per_second: per_second(history, space.id),
+            };
+            (usage, PortSet::new())
+        })
+        .collect();
+    for socket in &snapshot.sockets {
+        let space = socket.space();
+        if let Some((usage, ports)) = usages.iter_mut().find(|(usage, _)| usage.id == space) {
+            usage.counts.add(socket.state);
+            ports.insert(socket.local_port());
+        }
+    }
+    for ((usage, ports), space) in usages.iter_mut().zip(&snapshot.spaces) {
+        usage.in_use = space.dynamic.as_ref().map(|dynamic| ports.count_in(dynamic.range));
+        usage.counts.ports = usage.in_use;
+    }
+    usages.into_iter().map(|(usage, _)| usage).collect()
+}
+
+fn series(history: &History, id: SpaceId) -> impl DoubleEndedIterator<Item = (Duration, u32)> {
+    history.within(Duration::MAX).filter_map(move |tick| {
+        let (_, in_use) = tick.in_use.iter().find(|(space, _)| *space == id)?;
+        Some((tick.taken.elapsed, *in_use))
+    })
+}
+
+fn trend(history: &History, id: SpaceId) -> Vec<u32> {
+    let mut newest_first: Vec<u32> =
+        series(history, id).rev().take(TREND_SAMPLES).map(|(_, in_use)| in_use).collect();
+    newest_first.reverse();
+    newest_first
+}
+
+fn per_second(history: &History, id: SpaceId) -> Option<f64> {
+    let (end, last) = series(history, id).next_back()?;
+    let (start, first) =
+        series(history, id).rev().take_while(|(at, _)| end.saturating_sub(*at) <= RATE_WINDOW).last()?;
+    let seconds = end.saturating_sub(start).as_secs_f64();
+    (seconds > 0.0).then(|| (f64::from(last) - f64::from(first)) / seconds)
+}

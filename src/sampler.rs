@@ -1,0 +1,122 @@
+//! When to look: asks the platform on a thread of its own and hands out snapshots.
+//!
+//! The first snapshot comes in parts (sockets, then owners, then processes), so that the screen has
+//! something to show at once. Nothing here waits for the screen.
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use crate::model::{Moment, Progress, Snapshot};
+use crate::platform::{Platform, Reading};
+
+/// Takes snapshots of a platform.
+pub struct Sampler {
+    platform: Platform,
+    started: Instant,
+}
+
+impl Sampler {
+    /// A sampler that has taken none yet.
+    #[must_use]
+    pub fn new(platform: Platform) -> Self {
+        Self { platform, started: Instant::now() }
+    }
+
+    /// Takes a whole snapshot.
+    pub fn take(&mut self) -> Snapshot {
+        self.take_in_parts(|_| ())
+    }
+
+    /// Takes a snapshot and shows it as it fills.
+    fn take_in_parts(&mut self, mut part: impl FnMut(&Snapshot)) -> Snapshot {
+        let taken = Moment { wall: Timestamp::now(), elapsed: self.started.elapsed() };
+        let sockets = self.platform.sockets.list();
+        let spaces = self.platform.ranges.read();
+        let mut snapshot = Snapshot {
+            taken,
+            host: Arc::clone(&self.platform.host),
+            backend: self.platform.backend,
+            namespace: self.platform.namespace,
+            progress: Progress::Sockets,
+            sockets: sockets.value,
+            processes: std::collections::HashMap::new(),
+            spaces: spaces.value,
+            degradations: [sockets.degradations, spaces.degradations].concat(),
+        };
+        part(&snapshot);
+        snapshot.degradations.extend(self.platform.sockets.attribute(&mut snapshot.sockets));
+        snapshot.progress = Progress::Owners;
+        part(&snapshot);
+        let Reading { value, degradations } = self.platform.processes.list();
+        snapshot.processes = value;
+        snapshot.degradations.extend(degradations);
+        snapshot.progress = Progress::Complete;
+        snapshot
+    }
+}
+
+/// What the screen tells the sampler.
+enum Command {
+    Every(Duration),
+    Now,
+}
+
+/// The running sampler; it ends when this is dropped.
+pub struct Sampling {
+    commands: mpsc::Sender<Command>,
+}
+
+impl Sampling {
+    /// Starts sampling on a thread of its own; each snapshot goes to `deliver`, which says whether it is
+    /// still wanted.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(
+        mut sampler: Sampler,
+        mut every: Duration,
+        mut deliver: impl FnMut(Snapshot) -> bool + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let (commands, inbox) = mpsc::channel();
+        std::thread::Builder::new().name("sampler".into()).spawn(move || {
+            let mut due = Instant::now();
+            let first = sampler.take_in_parts(|part| {
+                deliver(part.clone());
+            });
+            if !deliver(first) {
+                return;
+            }
+            loop {
+                due = (due + every).max(Instant::now());
+                loop {
+                    match inbox.recv_timeout(due.saturating_duration_since(Instant::now())) {
+                        Ok(Command::Every(interval)) => {
+                            due = due.checked_sub(every).unwrap_or(due) + interval;
+                            every = interval;
+                        }
+                        Ok(Command::Now) | Err(RecvTimeoutError::Timeout) => break,
+                        Err(RecvTimeoutError::Disconnected) => return,
+                    }
+                }
+                due = Instant::now();
+                if !deliver(sampler.take()) {
+                    return;
+                }
+            }
+        })?;
+        Ok(Self { commands })
+    }
+
+    /// Changes how often snapshots are taken.
+    pub fn every(&self, interval: Duration) {
+        self.commands.send(Command::Every(interval)).ok();
+    }
+
+    /// Takes a snapshot at once.
+    pub fn now(&self) {
+        self.commands.send(Command::Now).ok();
+    }
+}

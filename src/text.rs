@@ -1,0 +1,190 @@
+//! Numbers, times and outside text made fit to be read: pure functions from values to strings.
+//!
+//! Whatever shows or prints text that comes from outside passes it through [`safe`].
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// A number with thousands separators: `12,840`.
+#[must_use]
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A share of 0 to 1 as whole percent. It says 100 only when nothing is left and 0 only when nothing is
+/// used: 99.7 % is 99, 0.2 % is 1.
+#[must_use]
+pub fn percent(share: f64) -> u32 {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0..=1000 first")]
+    let whole = (share * 100.0).clamp(0.0, 1000.0).round() as u32;
+    match whole {
+        0 if share > 0.0 => 1,
+        100 if share < 1.0 => 99,
+        whole => whole,
+    }
+}
+
+/// A rate with its sign: `+221/s`, `-3/s`, `0/s`; one decimal below 10.
+#[must_use]
+pub fn rate(per_second: f64) -> String {
+    let rounded = (per_second * 10.0).round() / 10.0;
+    if rounded == 0.0 {
+        "0/s".to_owned()
+    } else if rounded.abs() < 10.0 && rounded.fract() != 0.0 {
+        format!("{rounded:+.1}/s")
+    } else {
+        format!("{rounded:+.0}/s")
+    }
+}
+
+/// A time left as on a clock: `1:41`, `0:07`, `1:02:03`.
+#[must_use]
+pub fn clock(left: Duration) -> String {
+    let seconds = left.as_millis().div_ceil(1000);
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
+}
+
+/// An age in its largest unit, as one says it: `41 s`, `12 min`, `3 h`, `9 d`.
+#[must_use]
+pub fn age(age: Duration) -> String {
+    let seconds = age.as_secs();
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+/// Whether a character could move the cursor, hide text or turn its direction.
+#[must_use]
+pub fn is_unsafe(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Outside text with every control, invisible and direction-changing character replaced by `�`.
+#[must_use]
+pub fn safe(text: &str) -> Cow<'_, str> {
+    if text.contains(is_unsafe) {
+        Cow::Owned(text.replace(is_unsafe, "\u{fffd}"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+/// The columns a text takes on a terminal.
+#[must_use]
+pub fn width(text: &str) -> usize {
+    UnicodeWidthStr::width(text)
+}
+
+/// Shortens a text to `columns`, keeping its end visible: `…pps\orders.exe`.
+#[must_use]
+pub fn keep_end(text: &str, columns: usize) -> Cow<'_, str> {
+    if width(text) <= columns {
+        return Cow::Borrowed(text);
+    }
+    let mut room = columns.saturating_sub(1);
+    let mut start = text.len();
+    for (place, character) in text.char_indices().rev() {
+        let Some(rest) = room.checked_sub(character.width().unwrap_or(0)) else { break };
+        (room, start) = (rest, place);
+    }
+    if columns == 0 { Cow::Borrowed("") } else { Cow::Owned(format!("…{}", &text[start..])) }
+}
+
+/// Shortens a text to `columns`, keeping its start: `orders.e…`.
+#[must_use]
+pub fn keep_start(text: &str, columns: usize) -> Cow<'_, str> {
+    if width(text) <= columns {
+        return Cow::Borrowed(text);
+    }
+    let mut room = columns.saturating_sub(1);
+    let mut end = 0;
+    for (place, character) in text.char_indices() {
+        let Some(rest) = room.checked_sub(character.width().unwrap_or(0)) else { break };
+        (room, end) = (rest, place + character.len_utf8());
+    }
+    if columns == 0 { Cow::Borrowed("") } else { Cow::Owned(format!("{}…", &text[..end])) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case(0, "0")]
+    #[case(999, "999")]
+    #[case(1000, "1,000")]
+    #[case(12_840, "12,840")]
+    #[case(1_234_567, "1,234,567")]
+    fn thousands_are_separated(#[case] number: u64, #[case] text: &str) {
+        assert_eq!(thousands(number), text);
+    }
+
+    #[rstest]
+    #[case(0.0, 0)]
+    #[case(0.0001, 1)]
+    #[case(0.5, 50)]
+    #[case(0.9999, 99)]
+    #[case(1.0, 100)]
+    #[case(1.25, 125)]
+    fn percent_is_never_full_or_empty_by_rounding(#[case] share: f64, #[case] whole: u32) {
+        assert_eq!(percent(share), whole);
+    }
+
+    #[rstest]
+    #[case(221.3, "+221/s")]
+    #[case(-0.4, "-0.4/s")]
+    #[case(0.04, "0/s")]
+    #[case(-0.04, "0/s")]
+    #[case(3.0, "+3/s")]
+    fn rates_have_a_sign(#[case] per_second: f64, #[case] text: &str) {
+        assert_eq!(rate(per_second), text);
+    }
+
+    #[rstest]
+    #[case(101_000, "1:41")]
+    #[case(1, "0:01")]
+    #[case(0, "0:00")]
+    #[case(3_723_000, "1:02:03")]
+    fn time_left_reads_like_a_clock(#[case] milliseconds: u64, #[case] text: &str) {
+        assert_eq!(clock(Duration::from_millis(milliseconds)), text);
+    }
+
+    #[test]
+    fn shortening_keeps_the_side_that_was_asked_for() {
+        assert_eq!(keep_end(r"C:\Apps\orders.exe", 11), "…orders.exe");
+        assert_eq!(keep_start("svchost:Dnscache", 9), "svchost:…");
+        assert_eq!(keep_end("日本語", 4), "…語");
+    }
+
+    proptest! {
+        #[test]
+        fn shortened_text_fits(text in "\\PC*", columns in 0usize..40) {
+            prop_assert!(width(&keep_end(&text, columns)) <= columns.max(width("")));
+            prop_assert!(width(&keep_start(&text, columns)) <= columns);
+        }
+
+        #[test]
+        fn safe_text_has_no_control_or_direction_characters(text: String) {
+            prop_assert!(!safe(&text).contains(is_unsafe));
+        }
+    }
+}

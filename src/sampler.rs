@@ -44,6 +44,8 @@ impl Sampler {
             sockets: sockets.value,
             processes: std::collections::HashMap::new(),
             spaces: spaces.value,
+            trace: None,
+            events: Vec::new(),
             degradations: [sockets.degradations, spaces.degradations].concat(),
         };
         part(&snapshot);
@@ -53,6 +55,9 @@ impl Sampler {
         let Reading { value, degradations } = self.platform.processes.list();
         snapshot.processes = value;
         snapshot.degradations.extend(degradations);
+        snapshot.trace = self.platform.tracing.as_mut().map(|tracing| tracing.drain());
+        snapshot.events = self.platform.events.as_mut().map_or_else(Vec::new, |events| events.drain());
+        snapshot.degradations.extend(self.platform.missing.iter().cloned());
         snapshot.progress = Progress::Complete;
         snapshot
     }

@@ -31,6 +31,8 @@ pub fn snapshot(sockets: Vec<Socket>) -> Snapshot {
         spaces: SpaceId::all_of(NamespaceId::ONLY)
             .map(|id| PortSpace { id, dynamic: Some(dynamic.clone()) })
             .to_vec(),
+        trace: None,
+        events: Vec::new(),
         degradations: Vec::new(),
     }
 }

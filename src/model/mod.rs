@@ -6,18 +6,22 @@
 
 mod counts;
 mod degradation;
+mod handle;
 mod owner;
 mod port;
 mod process;
 mod snapshot;
 mod socket;
 mod space;
+mod trace;
 
 pub use counts::Counts;
 pub use degradation::Degradation;
+pub use handle::{Handle, HandleKind, Handles};
 pub use owner::{Attribution, Holders, Owner, Pid, StartTime};
 pub use port::{Port, PortRange, PortSet};
 pub use process::Process;
 pub use snapshot::{Backend, Host, Moment, Progress, Snapshot, System};
 pub use socket::{Socket, State};
 pub use space::{DynamicRange, Family, NamespaceId, PortSpace, Protocol, SpaceId};
+pub use trace::{ClosedConnection, PortEvent, PortFailure, PortOperation, Trace, Tuple};

@@ -14,7 +14,9 @@ mod windows;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::model::{Backend, Degradation, Host, NamespaceId, Owner, PortSpace, Process, Socket};
+use crate::model::{
+    Backend, Degradation, Handles, Host, NamespaceId, Owner, PortEvent, PortSpace, Process, Socket, Trace,
+};
 
 /// What was read, and what could not be.
 #[derive(Clone, Debug)]
@@ -63,6 +65,29 @@ pub trait PortRanges: Send {
     fn read(&mut self) -> Reading<Vec<PortSpace>>;
 }
 
+/// Lists what one process has open.
+pub trait HandleLists: Send {
+    /// Every handle of a process. Never hangs: what does not answer in time is left without a name.
+    ///
+    /// # Errors
+    /// When the process is gone or may not be looked into.
+    fn list(&mut self, owner: Owner) -> Result<Reading<Handles>, Degradation>;
+}
+
+/// Watches connections close and ports being refused, as they happen.
+///
+/// It watches from when it is made until it is dropped, and leaves nothing behind in the system.
+pub trait Tracing: Send {
+    /// What was seen since the last call. Never waits.
+    fn drain(&mut self) -> Trace;
+}
+
+/// Reads the event log of the system.
+pub trait PortEvents: Send {
+    /// The entries since the last call; the first time those of the last 24 hours. Never waits.
+    fn drain(&mut self) -> Vec<PortEvent>;
+}
+
 /// One way of seeing this machine.
 pub struct Platform {
     /// The machine.
@@ -77,6 +102,14 @@ pub struct Platform {
     pub processes: Box<dyn Processes>,
     /// Its dynamic port ranges.
     pub ranges: Box<dyn PortRanges>,
+    /// Its handles, where they can be listed.
+    pub handles: Option<Box<dyn HandleLists>>,
+    /// Its trace, where there is one and the right to it.
+    pub tracing: Option<Box<dyn Tracing>>,
+    /// Its event log, where it keeps one that speaks of ports.
+    pub events: Option<Box<dyn PortEvents>>,
+    /// Why abilities are missing that this system could have.
+    pub missing: Vec<Degradation>,
 }
 
 impl Platform {

@@ -43,5 +43,9 @@ pub(super) fn open() -> Platform {
         sockets: Box::new(Unread),
         processes: Box::new(Unread),
         ranges: Box::new(Unread),
+        handles: None,
+        tracing: None,
+        events: None,
+        missing: Vec::new(),
     }
 }

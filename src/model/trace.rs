@@ -1,0 +1,78 @@
+use std::net::SocketAddr;
+
+use compact_str::CompactString;
+use jiff::Timestamp;
+
+use super::{NamespaceId, Owner, Protocol};
+
+/// Both ends of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Tuple {
+    /// TCP or UDP.
+    pub protocol: Protocol,
+    /// This end; a v4-mapped address is stored as IPv4.
+    pub local: SocketAddr,
+    /// The other end, likewise.
+    pub remote: SocketAddr,
+}
+
+/// A connection that a process closed first: its TIME_WAIT is that process's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClosedConnection {
+    /// Where; none where the trace does not say.
+    pub namespace: Option<NamespaceId>,
+    /// Which connection.
+    pub tuple: Tuple,
+    /// Who closed it.
+    pub owner: Owner,
+    /// The name of that process, which may be gone by the time one asks.
+    pub name: CompactString,
+    /// When.
+    pub time: Timestamp,
+}
+
+/// What a process asked for when it was given no port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum PortOperation {
+    /// `connect()` without a port of its own.
+    Connect,
+    /// `bind()` to port 0.
+    Bind,
+}
+
+/// A process was given no port: the proof of exhaustion.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortFailure {
+    /// Who.
+    pub owner: Owner,
+    /// The name of that process.
+    pub name: CompactString,
+    /// What it asked for.
+    pub operation: PortOperation,
+    /// The system's error number: errno on Linux, NTSTATUS on Windows.
+    pub error: u32,
+    /// When.
+    pub time: Timestamp,
+}
+
+/// What a trace saw between two snapshots.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trace {
+    /// Connections closed on this side.
+    pub closed: Vec<ClosedConnection>,
+    /// Ports asked for and not given.
+    pub failures: Vec<PortFailure>,
+    /// Records that the system dropped because they were not read in time.
+    pub lost: u64,
+}
+
+/// An entry of the system's event log that speaks of ports running out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortEvent {
+    /// Its number: 4227, 4231 or 4266 of provider Tcpip.
+    pub id: u32,
+    /// When it was written.
+    pub time: Timestamp,
+    /// What it means.
+    pub meaning: &'static str,
+}

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::model::{Moment, Progress, Snapshot};
+use crate::model::{Limits, Moment, Progress, Snapshot};
 use crate::platform::{Platform, Reading};
 
 /// Takes snapshots of a platform.
@@ -44,6 +44,7 @@ impl Sampler {
             sockets: sockets.value,
             processes: std::collections::HashMap::new(),
             spaces: spaces.value,
+            limits: Limits::default(),
             trace: None,
             events: Vec::new(),
             degradations: [sockets.degradations, spaces.degradations].concat(),

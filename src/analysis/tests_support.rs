@@ -7,8 +7,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::model::{
-    Attribution, Backend, DynamicRange, Holders, Host, Moment, NamespaceId, Owner, Pid, Port, PortRange,
-    PortSet, PortSpace, Process, Progress, Protocol, Snapshot, Socket, SpaceId, StartTime, State, System,
+    Attribution, Backend, DynamicRange, Holders, Host, Limits, Moment, NamespaceId, Owner, Pid, Port,
+    PortRange, PortSet, PortSpace, Process, Progress, Protocol, Snapshot, Socket, SpaceId, StartTime, State,
+    System,
 };
 
 /// A machine with the range 10000–10999 in every port space.
@@ -31,6 +32,7 @@ pub fn snapshot(sockets: Vec<Socket>) -> Snapshot {
         spaces: SpaceId::all_of(NamespaceId::ONLY)
             .map(|id| PortSpace { id, dynamic: Some(dynamic.clone()) })
             .to_vec(),
+        limits: Limits::default(),
         trace: None,
         events: Vec::new(),
         degradations: Vec::new(),

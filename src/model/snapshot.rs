@@ -6,7 +6,7 @@ use compact_str::CompactString;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Degradation, NamespaceId, Owner, PortEvent, PortSpace, Process, Socket, Trace};
+use super::{Degradation, Limits, NamespaceId, Owner, PortEvent, PortSpace, Process, Socket, Trace};
 
 /// A point in time on both clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +93,8 @@ pub struct Snapshot {
     pub processes: HashMap<Owner, Arc<Process>>,
     /// The four port spaces of the namespace.
     pub spaces: Vec<PortSpace>,
+    /// What the system limits beside the port ranges.
+    pub limits: Limits,
     /// What was traced since the snapshot before; none when nothing traces.
     pub trace: Option<Trace>,
     /// What the event log said since the snapshot before, and in the first one the last 24 hours.

@@ -12,7 +12,8 @@ const INSIDE: &str = "PORTTOP_TEST_NAMESPACE";
 pub fn in_own_namespace(test: &str, body: impl FnOnce()) {
     if std::env::var_os(INSIDE).is_some() {
         raise_loopback();
-        return body();
+        body();
+        return;
     }
     let flags = if rustix::process::geteuid().is_root() { "-n" } else { "-rn" };
     let possible = Command::new("unshare").args([flags, "true"]).stderr(Stdio::null()).status();
@@ -29,9 +30,9 @@ pub fn in_own_namespace(test: &str, body: impl FnOnce()) {
         .env(INSIDE, "1")
         .output()
         .unwrap();
-    let text = [output.stdout, output.stderr].concat();
-    let text = String::from_utf8_lossy(&text);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
 }
 
 /// `ip link set lo up` (rtnetlink(7)): `RTM_NEWLINK` for interface 1 with `IFF_UP`.

@@ -346,7 +346,7 @@ pub(super) mod tests {
         };
         let time_wait = Socket {
             remote: "127.0.0.1:8080".parse().ok(),
-            expires: Some(Duration::from_secs(60)),
+            expires: Some(Duration::from_mins(1)),
             cookie: Some(0x1006),
             ..Socket::new(HERE, Protocol::Tcp, State::TimeWait, "127.0.0.1:40001".parse().unwrap())
         };

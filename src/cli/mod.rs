@@ -45,7 +45,7 @@ enum Command {
 pub fn run(line: impl IntoIterator<Item = OsString>) -> Result<()> {
     match Cli::try_parse_from(line) {
         Ok(Cli { command: None, screen }) => screen::run(screen),
-        Ok(Cli { command: Some(Command::Snapshot(args)), .. }) => snapshot::run(args),
+        Ok(Cli { command: Some(Command::Snapshot(args)), .. }) => snapshot::run(&args),
         Err(error) if error.use_stderr() => Err(UsageError::from(&error).into()),
         Err(help) => Ok(output::print(|out| write!(out, "{}", help.render()))?),
     }

@@ -24,13 +24,13 @@ pub(super) struct Args {
     /// Sort by this column; COLUMN:asc or COLUMN:desc for the direction
     #[arg(long, value_name = "COLUMN", default_value = "ports", value_parser = values::sort::<ProcessColumn>)]
     sort: Sort<ProcessColumn>,
-    /// Show only what passes: text, or terms such as state:time_wait, !port:8080, remote:10.0.0.0/8
+    /// Show only what passes: text, or terms such as `state:time_wait`, `!port:8080`, `remote:10.0.0.0/8`
     #[arg(long, value_name = "EXPR", default_value = "", hide_default_value = true)]
     filter: FilterText,
     /// Draw with ASCII characters only
     #[arg(long)]
     ascii: bool,
-    /// Draw without colours, as NO_COLOR does
+    /// Draw without colours, as `NO_COLOR` does
     #[arg(long)]
     no_color: bool,
 }
@@ -40,15 +40,37 @@ pub(super) fn run(args: Args) -> Result<()> {
         let message = "the screen needs a terminal; `porttop snapshot` prints without one";
         return Err(UsageError(message.to_owned()).into());
     }
-    let _platform = Platform::open(args.backend)?;
-    let Args {
-        interval: _,
-        group_by: _,
-        sort: _,
-        filter: FilterText { text: _, .. },
-        ascii: _,
-        no_color: _,
-        ..
-    } = args;
-    Ok(())
+    let options = tui::Options {
+        interval: args.interval,
+        group_by: args.group_by,
+        sort: args.sort,
+        filter: args.filter.text,
+        ascii: args.ascii,
+        color: !args.no_color,
+    };
+    Ok(tui::run(Platform::open(args.backend)?, options)?)
+}
+
+#[allow(dead_code, clippy::needless_pass_by_value, reason = "the screen will use what this leaves unused")]
+mod tui {
+    //! Stands where the screen will be.
+
+    use std::io;
+    use std::time::Duration;
+
+    use crate::analysis::{GroupBy, ProcessColumn, Sort};
+    use crate::platform::Platform;
+
+    pub(super) struct Options {
+        pub interval: Duration,
+        pub group_by: GroupBy,
+        pub sort: Sort<ProcessColumn>,
+        pub filter: String,
+        pub ascii: bool,
+        pub color: bool,
+    }
+
+    pub(super) fn run(_: Platform, _: Options) -> io::Result<()> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, "this build has no screen; use porttop snapshot"))
+    }
 }

@@ -28,8 +28,8 @@ pub(super) struct Args {
     /// Sort each table that has this column; COLUMN:asc or COLUMN:desc for the direction
     #[arg(long, value_name = "COLUMN", default_value = "ports", value_parser = values::order)]
     sort: Order,
-    /// Print only what passes: text, or terms such as state:time_wait, !port:8080, remote:10.0.0.0/8.
-    /// Port spaces stay whole
+    /// Print only what passes: text, or terms such as `state:time_wait`, `!port:8080`,
+    /// `remote:10.0.0.0/8`. Port spaces stay whole
     #[arg(long, value_name = "EXPR", default_value = "", hide_default_value = true)]
     filter: FilterText,
     /// Print the first N processes, destinations and sockets only
@@ -50,7 +50,7 @@ enum Format {
     Csv,
 }
 
-pub(super) fn run(args: Args) -> Result<()> {
+pub(super) fn run(args: &Args) -> Result<()> {
     let snapshot = Sampler::new(Platform::open(args.backend)?).take();
     let mut analysis = Analysis::default();
     analysis.observe(&snapshot);

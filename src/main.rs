@@ -20,11 +20,8 @@ fn main() -> ExitCode {
 
 /// Reports are plain text, and come after the terminal is itself again.
 fn install_hooks() -> Result<()> {
-    let (panic_hook, error_hook) = HookBuilder::default()
-        .theme(Theme::new())
-        .display_location_section(false)
-        .display_env_section(false)
-        .try_into_hooks()?;
+    let (panic_hook, error_hook) =
+        HookBuilder::default().theme(Theme::new()).display_env_section(false).try_into_hooks()?;
     error_hook.install()?;
     std::panic::set_hook(Box::new(move |panic| complain(&panic_hook.panic_report(panic).to_string())));
     Ok(())

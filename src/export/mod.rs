@@ -10,5 +10,7 @@ mod grid;
 pub mod json;
 mod record;
 pub mod table;
+#[cfg(test)]
+mod tests;
 
 pub use excerpt::{Excerpt, Order};

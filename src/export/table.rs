@@ -37,7 +37,7 @@ pub fn write(excerpt: &Excerpt, sockets: bool, width: Option<usize>, out: &mut i
 
 fn spaces(usages: &[SpaceUsage], spaces: &[PortSpace]) -> Grid {
     let mut grid = Grid::new([
-        ("PORTS", Left),
+        ("SPACE", Left),
         ("RANGE", Left),
         ("CAPACITY", Right),
         ("IN USE", Right),

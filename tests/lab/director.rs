@@ -12,9 +12,9 @@ use super::protocol::{Hello, Reply, Request, Role, Started};
 use super::{Outcome, namespace};
 
 /// Serves requests until standard input ends.
-pub fn direct(start: &str, end: &str) -> Outcome<()> {
+pub fn direct(start: &str, end: &str, reserved: &str) -> Outcome<()> {
     let range = (start.parse()?, end.parse()?);
-    namespace::prepare(start, end)?;
+    namespace::prepare(start, end, reserved)?;
     say(&Hello { pid: id(), range, ipv6: namespace::has_ipv6() })?;
     let mut troupe = Troupe { programs: TempDir::new()?, players: HashMap::new() };
     for line in io::stdin().lines() {

@@ -22,8 +22,9 @@ pub fn main() -> ExitCode {
     let outcome = match arguments[..] {
         ["role", role] => roles::play(role),
         ["idle"] => wait_for_the_end(),
-        [start, end] => director::direct(start, end),
-        _ => Err("usage: lab RANGE_START RANGE_END".into()),
+        [start, end] => director::direct(start, end, ""),
+        [start, end, reserved] => director::direct(start, end, reserved),
+        _ => Err("usage: lab RANGE_START RANGE_END [RESERVED]".into()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -12,12 +12,13 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, 
 use super::Outcome;
 
 /// Brings up loopback and sets the dynamic range, in the fresh namespace this process must be in.
-pub fn prepare(start: &str, end: &str) -> Outcome<()> {
+pub fn prepare(start: &str, end: &str, reserved: &str) -> Outcome<()> {
     if !is_fresh()? {
         return Err("not in a fresh network namespace: start it with unshare --net".into());
     }
     bring_loopback_up().map_err(|error| format!("loopback can't be brought up: {error}"))?;
     set("net/ipv4/ip_local_port_range", &format!("{start} {end}"))?;
+    set("net/ipv4/ip_local_reserved_ports", reserved)?;
     // With its default of 2 a later connection takes over a TIME_WAIT of loopback, and counts vary.
     set("net/ipv4/tcp_tw_reuse", "0")
 }

@@ -14,6 +14,7 @@ use std::io::Write;
 use clap::{Parser, Subcommand};
 use color_eyre::eyre::Result;
 
+pub use screen::tui::restore;
 pub use usage::UsageError;
 
 const EXIT_CODES: &str = "\
@@ -24,7 +25,7 @@ no terminal.";
 ///
 /// Without a command it opens the screen; `porttop snapshot` prints once, without a screen.
 #[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(name = "porttop", bin_name = "porttop", version, args_conflicts_with_subcommands = true, max_term_width = 100, after_help = EXIT_CODES)]
 struct Cli {
     #[command(flatten)]
     screen: screen::Args,
@@ -47,7 +48,7 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> Result<()> {
         Ok(Cli { command: None, screen }) => screen::run(screen),
         Ok(Cli { command: Some(Command::Snapshot(args)), .. }) => snapshot::run(&args),
         Err(error) if error.use_stderr() => Err(UsageError::from(&error).into()),
-        Err(help) => Ok(output::print(|out| write!(out, "{}", help.render()))?),
+        Err(help) => output::print(|out| write!(out, "{}", help.render())),
     }
 }
 

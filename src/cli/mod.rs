@@ -70,6 +70,25 @@ mod tests {
     }
 
     #[rstest]
+    #[case(&[])]
+    #[case(&["--interval", "500ms", "--group-by", "program", "--sort", "time-wait:asc", "--ascii", "--no-color"])]
+    #[case(&["--backend", "portable", "--filter", "!state:listen \"a b\""])]
+    #[case(&["snapshot"])]
+    #[case(&["snapshot", "--format", "csv", "--sockets", "--sort", "left:desc", "--filter=port:80", "--top", "3"])]
+    #[case(&["snapshot", "--format=json", "--group-by=service", "--backend=native"])]
+    fn a_right_command_line_is_understood(#[case] line: &[&str]) {
+        Cli::try_parse_from(["porttop"].iter().chain(line)).unwrap();
+    }
+
+    #[rstest]
+    #[case("--help")]
+    #[case("-V")]
+    #[case("help")]
+    fn help_and_version_are_no_errors(#[case] option: &str) {
+        assert!(!Cli::try_parse_from(["porttop", option]).unwrap_err().use_stderr());
+    }
+
+    #[rstest]
     #[case(&["--no-colour"], "unexpected argument '--no-colour' found", "'--no-color'")]
     #[case(&["--filtre", "x"], "unexpected argument '--filtre' found", "'--filter'")]
     #[case(&["snapshoot"], "unrecognized subcommand 'snapshoot'", "'snapshot'")]

@@ -1,3 +1,5 @@
+//! Standard output: buffered, and quiet when its reader goes away.
+
 use std::io::{self, BufWriter, ErrorKind, Write, stdout};
 
 use color_eyre::eyre::{Result, WrapErr};

@@ -1,3 +1,5 @@
+//! `porttop`: opens the screen.
+
 use std::io::{IsTerminal, stdin, stdout};
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! `porttop snapshot`: looks once and prints.
+
 use std::io::{IsTerminal, stdout};
 use std::sync::Arc;
 

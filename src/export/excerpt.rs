@@ -1,3 +1,5 @@
+//! What of a picture is exported, and in which order.
+
 use crate::analysis::{
     Column, Destination, DestinationColumn, Filter, Picture, ProcessColumn, Row, SocketColumn, Sort,
 };

@@ -1,3 +1,5 @@
+//! The refresh interval as a person writes it.
+
 use std::time::Duration;
 
 const SHORTEST: Duration = Duration::from_millis(100);

@@ -14,6 +14,7 @@ use std::io::Write;
 use clap::{Parser, Subcommand};
 use color_eyre::eyre::Result;
 
+pub use screen::tui::restore;
 pub use usage::UsageError;
 
 const EXIT_CODES: &str = "\
@@ -24,7 +25,7 @@ no terminal.";
 ///
 /// Without a command it opens the screen; `porttop snapshot` prints once, without a screen.
 #[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(name = "porttop", bin_name = "porttop", version, args_conflicts_with_subcommands = true, max_term_width = 100, after_help = EXIT_CODES)]
 struct Cli {
     #[command(flatten)]
     screen: screen::Args,
@@ -47,7 +48,7 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> Result<()> {
         Ok(Cli { command: None, screen }) => screen::run(screen),
         Ok(Cli { command: Some(Command::Snapshot(args)), .. }) => snapshot::run(&args),
         Err(error) if error.use_stderr() => Err(UsageError::from(&error).into()),
-        Err(help) => Ok(output::print(|out| write!(out, "{}", help.render()))?),
+        Err(help) => output::print(|out| write!(out, "{}", help.render())),
     }
 }
 
@@ -66,6 +67,25 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[rstest]
+    #[case(&[])]
+    #[case(&["--interval", "500ms", "--group-by", "program", "--sort", "time-wait:asc", "--ascii", "--no-color"])]
+    #[case(&["--backend", "portable", "--filter", "!state:listen \"a b\""])]
+    #[case(&["snapshot"])]
+    #[case(&["snapshot", "--format", "csv", "--sockets", "--sort", "left:desc", "--filter=port:80", "--top", "3"])]
+    #[case(&["snapshot", "--format=json", "--group-by=service", "--backend=native"])]
+    fn a_right_command_line_is_understood(#[case] line: &[&str]) {
+        Cli::try_parse_from(["porttop"].iter().chain(line)).unwrap();
+    }
+
+    #[rstest]
+    #[case("--help")]
+    #[case("-V")]
+    #[case("help")]
+    fn help_and_version_are_no_errors(#[case] option: &str) {
+        assert!(!Cli::try_parse_from(["porttop", option]).unwrap_err().use_stderr());
     }
 
     #[rstest]

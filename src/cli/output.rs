@@ -1,11 +1,15 @@
+//! Standard output: buffered, and quiet when its reader goes away.
+
 use std::io::{self, BufWriter, ErrorKind, Write, stdout};
+
+use color_eyre::eyre::{Result, WrapErr};
 
 /// Prints to standard output through a buffer. A reader that has gone away (`porttop snapshot | head`)
 /// has what it wanted: that is no error.
 pub(super) fn print(
     write: impl FnOnce(&mut BufWriter<io::StdoutLock<'static>>) -> io::Result<()>,
-) -> io::Result<()> {
-    deliver(stdout().lock(), write)
+) -> Result<()> {
+    deliver(stdout().lock(), write).wrap_err("standard output can't be written")
 }
 
 fn deliver<W: Write>(to: W, write: impl FnOnce(&mut BufWriter<W>) -> io::Result<()>) -> io::Result<()> {

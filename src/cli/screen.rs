@@ -1,3 +1,5 @@
+//! `porttop`: opens the screen.
+
 use std::io::{IsTerminal, stdin, stdout};
 use std::time::Duration;
 
@@ -46,13 +48,13 @@ pub(super) fn run(args: Args) -> Result<()> {
         sort: args.sort,
         filter: args.filter.text,
         ascii: args.ascii,
-        color: !args.no_color,
+        color: !args.no_color && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
     };
-    Ok(tui::run(Platform::open(args.backend)?, options)?)
+    Ok(tui::run(Platform::open(args.backend)?, &options)?)
 }
 
 #[allow(dead_code, clippy::needless_pass_by_value, reason = "the screen will use what this leaves unused")]
-mod tui {
+pub mod tui {
     //! Stands where the screen will be.
 
     use std::io;
@@ -61,7 +63,7 @@ mod tui {
     use crate::analysis::{GroupBy, ProcessColumn, Sort};
     use crate::platform::Platform;
 
-    pub(super) struct Options {
+    pub struct Options {
         pub interval: Duration,
         pub group_by: GroupBy,
         pub sort: Sort<ProcessColumn>,
@@ -70,7 +72,10 @@ mod tui {
         pub color: bool,
     }
 
-    pub(super) fn run(_: Platform, _: Options) -> io::Result<()> {
+    pub fn run(_: Platform, _: &Options) -> io::Result<()> {
         Err(io::Error::new(io::ErrorKind::Unsupported, "this build has no screen; use porttop snapshot"))
     }
+
+    /// Gives the terminal back.
+    pub fn restore() {}
 }

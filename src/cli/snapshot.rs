@@ -1,5 +1,6 @@
+//! `porttop snapshot`: looks once and prints.
+
 use std::io::{IsTerminal, stdout};
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use clap::ValueEnum;
@@ -15,6 +16,7 @@ use crate::sampler::Sampler;
 
 /// Looks once and prints, without a screen.
 #[derive(Debug, clap::Args)]
+#[command(after_help = super::EXIT_CODES)]
 pub(super) struct Args {
     /// How to look at this machine [default: its own way where there is one]
     #[arg(long, value_parser = values::backend())]
@@ -33,8 +35,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "EXPR", default_value = "", hide_default_value = true)]
     filter: FilterText,
     /// Print the first N processes, destinations and sockets only
-    #[arg(long, value_name = "N")]
-    top: Option<NonZeroUsize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    top: Option<u32>,
     /// What makes one row of the processes
     #[arg(long, default_value = "process", value_parser = values::group_by())]
     group_by: GroupBy,
@@ -55,14 +57,13 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let mut analysis = Analysis::default();
     analysis.observe(&snapshot);
     let picture = analysis.picture(Arc::new(snapshot), args.group_by);
-    let excerpt = Excerpt::of(&picture, &args.filter.filter, args.sort, args.top.map(NonZeroUsize::get));
+    let excerpt = Excerpt::of(&picture, &args.filter.filter, args.sort, args.top);
     output::print(|out| match args.format {
         Format::Table => table::write(&excerpt, args.sockets, terminal_width(), out),
         Format::Json => json::write(&excerpt, args.sockets, out),
         Format::Csv if args.sockets => csv::write_sockets(&excerpt, out),
         Format::Csv => csv::write_processes(&excerpt, out),
-    })?;
-    Ok(())
+    })
 }
 
 /// The columns of the terminal that is printed to, if it is one.

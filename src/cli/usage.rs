@@ -1,3 +1,5 @@
+//! What is said of a command line that can't be run.
+
 use crate::text::safe;
 
 /// A command line that can't be run as it is: one line that says why.

@@ -25,7 +25,7 @@ pub(super) fn group_by() -> impl TypedValueParser<Value = GroupBy> {
 }
 
 /// A filter, and the text a person wrote it as.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct FilterText {
     pub text: String,
     pub filter: Filter,

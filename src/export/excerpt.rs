@@ -1,3 +1,5 @@
+//! What of a picture is exported, and in which order.
+
 use crate::analysis::{
     Column, Destination, DestinationColumn, Filter, Picture, ProcessColumn, Row, SocketColumn, Sort,
 };
@@ -41,7 +43,7 @@ impl<'a> Excerpt<'a> {
     /// The first `top` of what the filter lets through, of each table on its own. A row or destination
     /// that passes keeps its whole numbers.
     #[must_use]
-    pub fn of(picture: &'a Picture, filter: &Filter, order: Order, top: Option<usize>) -> Self {
+    pub fn of(picture: &'a Picture, filter: &Filter, order: Order, top: Option<u32>) -> Self {
         let passes = picture.select(filter);
         let Picture { snapshot, rows, destinations, .. } = picture;
         Self {
@@ -58,8 +60,12 @@ fn chosen<'a, C: Column>(
     items: &'a [C::Item],
     passes: &[bool],
     snapshot: &Snapshot,
-    top: Option<usize>,
+    top: Option<u32>,
 ) -> Vec<&'a C::Item> {
     let places = sort.places(items, snapshot, |place| passes[place]);
-    places.into_iter().take(top.unwrap_or(usize::MAX)).map(|place| &items[place as usize]).collect()
+    places
+        .into_iter()
+        .take(top.map_or(usize::MAX, |top| top as usize))
+        .map(|place| &items[place as usize])
+        .collect()
 }

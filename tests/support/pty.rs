@@ -260,13 +260,20 @@ impl Exit {
 pub struct Screen {
     /// One string a row, a character a column (a wide character is followed by nothing).
     pub rows: Vec<String>,
+    /// Whether anything is drawn in another colour than the terminal's own.
+    pub has_colours: bool,
 }
 
 impl Screen {
     fn of(state: &State) -> Self {
         let screen = state.emulator.screen();
-        let (_, columns) = screen.size();
-        Self { rows: screen.rows(0, columns.get()).collect() }
+        let (rows, columns) = (screen.size().0.get(), screen.size().1.get());
+        let is_coloured = |cell: &vt100::Cell| {
+            cell.fgcolor() != vt100::Color::Default || cell.bgcolor() != vt100::Color::Default
+        };
+        let mut cells =
+            (0..rows).flat_map(|row| (0..columns).filter_map(move |column| screen.cell(row, column)));
+        Self { rows: screen.rows(0, columns).collect(), has_colours: cells.any(is_coloured) }
     }
 
     pub fn contains(&self, text: &str) -> bool {

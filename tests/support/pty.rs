@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -206,8 +206,7 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        let state = self.shared.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if state.exit.is_none() {
+        if self.shared.lock().exit.is_none() {
             kill_process(self.pid, Signal::KILL).ok();
         }
     }
@@ -215,7 +214,8 @@ impl Drop for Terminal {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap()
+        // A test that fails while it looks must not hide its own message.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn update(&self, change: impl FnOnce(&mut State)) {
@@ -233,7 +233,7 @@ impl Shared {
                 drop(state);
                 panic!("waited {PATIENCE:?} for {what}:\n{screen}");
             }
-            state = self.changed.wait_timeout(state, left).unwrap().0;
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         state
     }

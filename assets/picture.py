@@ -5,7 +5,7 @@
     pip install pyte Pillow          # and DejaVu Sans Mono: apt-get install fonts-dejavu-core
     python3 assets/picture.py        # as root; or with another file name to write to
 
-The lab (tests/lab/) makes the sockets in a network namespace of its own, with a host name of its own.
+The lab (tests/lab/) makes the sockets in namespaces of its own, with a host name of its own.
 porttop runs in a pseudo-terminal of 100 columns and 30 rows until its verdict is CRITICAL; what a
 terminal emulator makes of its output is then drawn cell by cell.
 """
@@ -54,10 +54,14 @@ class Lab:
     """The lab, driven as tests/lab/protocol.rs says."""
 
     def __init__(self, start, end):
-        script = 'hostname web-01 && exec "$0" "$@"'
-        command = ["unshare", "--net", "--uts", "sh", "-c", script, LAB, str(start), str(end)]
+        # Process numbers as on a machine that has been up for a while, and no process of this one.
+        script = 'hostname web-01 && echo 4300 >/proc/sys/kernel/ns_last_pid && exec "$0" "$@"'
+        namespaces = ["--net", "--uts", "--pid", "--fork", "--mount-proc"]
+        command = ["unshare", *namespaces, "sh", "-c", script, LAB, str(start), str(end)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.pid = self.answer()["pid"]
+        self.answer()
+        unshare = self.process.pid
+        self.pid = pathlib.Path(f"/proc/{unshare}/task/{unshare}/children").read_text().strip()
 
     def answer(self):
         line = self.process.stdout.readline()
@@ -70,7 +74,7 @@ class Lab:
         return answer["started"] if "started" in answer else sys.exit(f"{name}: {answer}")
 
     def inside(self, *command):
-        return ["nsenter", "--target", str(self.pid), "--net", "--uts", *map(str, command)]
+        return ["nsenter", "--target", self.pid, "--net", "--uts", "--pid", "--mount", *map(str, command)]
 
     def close(self):
         self.process.stdin.close()

@@ -131,7 +131,7 @@ fn help_lists_the_keys_and_space_pauses() {
     let mut terminal = terminal(&lab, CLASSIC);
     terminal.wait_for("leaker");
     terminal.press("?");
-    terminal.wait_for("time-wait");
+    terminal.wait_for("sort by TIME_WAIT");
     terminal.press("Esc");
     terminal.wait_for("leaker");
     terminal.press("Space");
@@ -150,6 +150,18 @@ fn an_ended_leak_is_seen() {
     terminal.wait_for("leaker");
     lab.stop("leaker", &leaker);
     terminal.wait_for_no("leaker");
+}
+
+#[test]
+fn ascii_is_ascii_and_no_color_is_no_colour() {
+    let Some(mut lab) = Lab::open(20000..=29999) else { return };
+    stage::set(&mut lab);
+    let coloured = Terminal::in_lab(&lab, CLASSIC, &[]);
+    coloured.wait_until("colours", |screen| screen.contains("leaker") && screen.has_colours);
+    let plain = Terminal::in_lab(&lab, CLASSIC, &["--ascii", "--no-color"]);
+    let screen = plain.wait_for("leaker");
+    assert!(!screen.has_colours, "\n{screen}");
+    assert!(screen.rows.iter().all(|row| row.is_ascii()), "\n{screen}");
 }
 
 #[test]

@@ -81,7 +81,7 @@ fn bring_loopback_up() -> io::Result<()> {
     }
 }
 
-/// Whether a socket is in SYN_SENT, SYN_RECV, FIN_WAIT_1, LAST_ACK or CLOSING (`net/tcp_states.h`).
+/// Whether a socket is in SYN_SENT, SYN_RECEIVED, FIN_WAIT_1, LAST_ACK or CLOSING (`net/tcp_states.h`).
 fn tcp_is_moving() -> io::Result<bool> {
     const MOVING: [&str; 6] = ["02", "03", "04", "09", "0B", "0C"];
     for table in ["/proc/net/tcp", "/proc/net/tcp6"] {

@@ -13,7 +13,6 @@ pub mod stage;
 use std::env;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::process::Command;
 
 /// The porttop under test: the one cargo has just built, or the one in `PORTTOP_BIN_DIR`, for runs as
 /// a user who can't read the build directory.
@@ -22,13 +21,6 @@ pub fn porttop_path() -> PathBuf {
         Some(directory) => PathBuf::from(directory).join("porttop"),
         None => PathBuf::from(env!("CARGO_BIN_EXE_porttop")),
     }
-}
-
-/// porttop, in the namespace of the tests themselves.
-pub fn porttop() -> Command {
-    let mut command = Command::new(porttop_path());
-    command.env("RUST_BACKTRACE", "0");
-    command
 }
 
 /// Says why a test can't be run here; fails instead where nothing may be skipped.

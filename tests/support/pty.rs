@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -206,8 +206,7 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        let state = self.shared.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if state.exit.is_none() {
+        if self.shared.lock().exit.is_none() {
             kill_process(self.pid, Signal::KILL).ok();
         }
     }
@@ -215,7 +214,8 @@ impl Drop for Terminal {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap()
+        // A test that fails while it looks must not hide its own message.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn update(&self, change: impl FnOnce(&mut State)) {
@@ -233,7 +233,7 @@ impl Shared {
                 drop(state);
                 panic!("waited {PATIENCE:?} for {what}:\n{screen}");
             }
-            state = self.changed.wait_timeout(state, left).unwrap().0;
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         state
     }
@@ -260,13 +260,20 @@ impl Exit {
 pub struct Screen {
     /// One string a row, a character a column (a wide character is followed by nothing).
     pub rows: Vec<String>,
+    /// Whether anything is drawn in another colour than the terminal's own.
+    pub has_colours: bool,
 }
 
 impl Screen {
     fn of(state: &State) -> Self {
         let screen = state.emulator.screen();
-        let (_, columns) = screen.size();
-        Self { rows: screen.rows(0, columns.get()).collect() }
+        let (rows, columns) = (screen.size().0.get(), screen.size().1.get());
+        let is_coloured = |cell: &vt100::Cell| {
+            cell.fgcolor() != vt100::Color::Default || cell.bgcolor() != vt100::Color::Default
+        };
+        let mut cells =
+            (0..rows).flat_map(|row| (0..columns).filter_map(move |column| screen.cell(row, column)));
+        Self { rows: screen.rows(0, columns).collect(), has_colours: cells.any(is_coloured) }
     }
 
     pub fn contains(&self, text: &str) -> bool {

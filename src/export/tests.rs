@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::record::{ProcessRecord, SocketRecord};
 use super::{Excerpt, Order, csv, json, table};
 use crate::analysis::tests_support::{owner, process, snapshot, tcp, udp};
-use crate::analysis::{Analysis, Filter, GroupBy, Picture};
+use crate::analysis::{Analysis, Filter, GroupBy, Picture, ProcessColumn, Sort};
 use crate::model::{Degradation, Port, Process, Snapshot, State};
 use crate::text::{is_unsafe, width};
 
@@ -66,6 +66,22 @@ fn text(write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> String {
 
 fn parsed(excerpt: &Excerpt, sockets: bool) -> Value {
     serde_json::from_str(&text(|out| json::write(excerpt, sockets, out))).unwrap()
+}
+
+#[test]
+fn the_table_lists_processes_without_sockets_only_where_handles_matter() {
+    let mut machine = machine();
+    let (idle, known) = process(owner(5), "idle", "u");
+    machine.processes.insert(idle, Arc::new(Process { handles: Some(9), ..Arc::unwrap_or_clone(known) }));
+    let picture = picture(machine, GroupBy::Process);
+    let printed = |column| {
+        let order = Order { processes: Sort::by(column), ..Order::default() };
+        text(|out| table::write(&Excerpt::of(&picture, &Filter::default(), order, None), false, None, out))
+    };
+    let by_ports = printed(ProcessColumn::Ports);
+    assert!(!by_ports.contains("idle") && by_ports.contains("1 without sockets left out"), "{by_ports}");
+    let by_handles = printed(ProcessColumn::Handles);
+    assert!(by_handles.contains("idle") && !by_handles.contains("left out"), "{by_handles}");
 }
 
 #[test]

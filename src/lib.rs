@@ -15,3 +15,4 @@ pub mod model;
 pub mod platform;
 pub mod sampler;
 pub mod text;
+pub mod tui;

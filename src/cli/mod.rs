@@ -14,7 +14,7 @@ use std::io::Write;
 use clap::{Parser, Subcommand};
 use color_eyre::eyre::Result;
 
-pub use screen::tui::restore;
+pub use crate::tui::restore;
 pub use usage::UsageError;
 
 const EXIT_CODES: &str = "\

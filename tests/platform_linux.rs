@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use namespace::in_own_namespace;
@@ -167,22 +167,34 @@ fn a_v4_mapped_address_is_of_the_ipv4_space() {
     });
 }
 
+/// A process that ends with the test, however the test ends.
+struct Heir(Child);
+
+impl Heir {
+    fn pid(&self) -> Pid {
+        Pid(self.0.id())
+    }
+}
+
+impl Drop for Heir {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
 /// A child that inherits these descriptors and does nothing.
-fn heir(inherited: &[&dyn AsFd]) -> Child {
+fn heir(inherited: &[&dyn AsFd]) -> Heir {
     let set = |flags| {
         for fd in inherited {
             rustix::io::fcntl_setfd(fd, flags).unwrap();
         }
     };
     set(rustix::io::FdFlags::empty());
-    let child = Command::new("sleep").arg("1000").spawn().unwrap();
+    let child =
+        Command::new("sleep").arg("1000").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     set(rustix::io::FdFlags::CLOEXEC);
-    child
-}
-
-fn bury(mut child: Child) {
-    child.kill().unwrap();
-    child.wait().unwrap();
+    Heir(child)
 }
 
 #[test]
@@ -193,7 +205,7 @@ fn everyone_who_holds_a_socket_is_known_and_nobody_who_no_longer_does() {
         let port = listener.local_addr().unwrap().port();
         assert_eq!(pids(holding(&tick(&mut platform), port)), [me()]);
         let heirs = [heir(&[&listener]), heir(&[&listener])];
-        let mut everyone = vec![me(), Pid(heirs[0].id()), Pid(heirs[1].id())];
+        let mut everyone = vec![me(), heirs[0].pid(), heirs[1].pid()];
         everyone.sort();
         let sockets = tick(&mut platform);
         assert_eq!(pids(holding(&sockets, port)), everyone);
@@ -204,9 +216,9 @@ fn everyone_who_holds_a_socket_is_known_and_nobody_who_no_longer_does() {
         drop(listener);
         everyone.retain(|pid| *pid != me());
         assert_eq!(pids(holding(&tick(&mut platform), port)), everyone);
-        bury(first);
-        assert_eq!(pids(holding(&tick(&mut platform), port)), [Pid(second.id())]);
-        bury(second);
+        drop(first);
+        assert_eq!(pids(holding(&tick(&mut platform), port)), [second.pid()]);
+        drop(second);
         assert_eq!(tick(&mut platform), []);
     });
 }
@@ -234,8 +246,8 @@ fn as_many_descriptors_as_before_are_not_the_same_descriptors() {
         assert_eq!(pids(holding(&tick(&mut platform), port)).len(), 2);
         drop(fd);
         let _file = fs::File::open("/dev/null").unwrap();
-        until(&mut platform, "its turn", |s| pids(holding(s, port)) == [Pid(child.id())]);
-        bury(child);
+        until(&mut platform, "its turn", |s| pids(holding(s, port)) == [child.pid()]);
+        drop(child);
     });
 }
 
@@ -274,7 +286,7 @@ fn native_and_portable_agree_on_all_that_both_can_see() {
         assert_eq!(platform.ranges.read().value, portable.ranges.read().value);
         let (ours, theirs) = (platform.processes.list(), portable.processes.list());
         let theirs: BTreeMap<Pid, _> = theirs.value.values().map(|p| (p.owner.pid, p)).collect();
-        for ours in ours.value.values().filter(|p| [me(), Pid(child.id())].contains(&p.owner.pid)) {
+        for ours in ours.value.values().filter(|p| [me(), child.pid()].contains(&p.owner.pid)) {
             let theirs = theirs[&ours.owner.pid];
             assert_eq!(ours.path, theirs.path);
             assert_eq!(ours.command_line, theirs.command_line);
@@ -282,7 +294,7 @@ fn native_and_portable_agree_on_all_that_both_can_see() {
             assert_eq!((ours.parent, ours.started), (theirs.parent, theirs.started));
         }
         assert!(theirs.contains_key(&me()));
-        bury(child);
+        drop(child);
     });
 }
 

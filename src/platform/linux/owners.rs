@@ -140,6 +140,17 @@ impl<P: Descriptions> Owners<P> {
         self.degradations()
     }
 
+    /// Sockets that are held and were in no table at the last tick, each with the holder that counts.
+    pub fn unlisted(&self) -> impl Iterator<Item = (u64, Owner)> + '_ {
+        let unlisted = self.sockets.iter().filter(|(_, held)| held.listed_at != self.tick);
+        unlisted.filter_map(|(inode, held)| Some((*inode, held.holders.counted()?)))
+    }
+
+    /// What is asked.
+    pub fn proc(&mut self) -> &mut P {
+        &mut self.proc
+    }
+
     /// Forgets the dead and reads everyone who is new or shows a change.
     fn read_changed(&mut self) -> io::Result<()> {
         let mut pids = std::mem::take(&mut self.pids);
@@ -361,7 +372,7 @@ impl<P: Descriptions> Owners<P> {
 /// read its links (`PTRACE_MODE_READ`, hence `CAP_SYS_PTRACE`); see proc(5).
 pub(super) const RIGHTS: &str = "run as root or with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH";
 
-fn counted(count: usize, one: &str, many: &str) -> String {
+pub(super) fn counted(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 

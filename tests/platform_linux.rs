@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use namespace::in_own_namespace;
 use porttop::model::{
-    Attribution, Backend, Family, Holders, NamespaceId, Pid, Port, PortRange, Protocol, Socket, SpaceId,
-    State,
+    Attribution, Backend, Degradation, Family, Holders, NamespaceId, Pid, Port, PortRange, Protocol, Socket,
+    SpaceId, State,
 };
 use porttop::platform::Platform;
 use rustix::net::{AddressFamily, SocketType};
@@ -28,11 +28,16 @@ fn native() -> Platform {
 
 /// One tick: every socket with its holders, and nothing missing.
 fn tick(platform: &mut Platform) -> Vec<Socket> {
-    let mut reading = platform.sockets.list();
-    assert_eq!(reading.degradations, []);
-    let degradations = platform.sockets.attribute(&mut reading.value);
+    let (sockets, degradations) = any_tick(platform);
     assert_eq!(degradations, []);
-    reading.value
+    sockets
+}
+
+fn any_tick(platform: &mut Platform) -> (Vec<Socket>, Vec<Degradation>) {
+    let mut reading = platform.sockets.list();
+    let mut degradations = reading.degradations;
+    degradations.extend(platform.sockets.attribute(&mut reading.value));
+    (reading.value, degradations)
 }
 
 fn count(sockets: &[Socket], state: State, family: Family) -> usize {
@@ -70,10 +75,11 @@ fn pair(address: IpAddr) -> (TcpStream, TcpStream, TcpListener) {
     (near, far, listener)
 }
 
-/// Waits until the sockets are as they should be; closing is not instant.
+/// Waits until the sockets are as they should be. Closing is not instant, and a socket that is being
+/// closed has an inode and no holder for a moment: that may well be named as missing.
 fn until(platform: &mut Platform, what: &str, mut there: impl FnMut(&[Socket]) -> bool) -> Vec<Socket> {
     for _ in 0..2000 {
-        let sockets = tick(platform);
+        let (sockets, _) = any_tick(platform);
         if there(&sockets) {
             return sockets;
         }

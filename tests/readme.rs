@@ -62,7 +62,7 @@ fn run_in_shell(command: &str, directory: &std::path::Path) {
 fn run_in_terminal(command: &str) {
     let arguments: Vec<&str> = command.split_whitespace().skip(1).collect();
     let mut terminal = Terminal::start((80, 24), &arguments);
-    terminal.wait_for("PID");
+    terminal.wait_for("PORTS");
     terminal.press("q");
     assert!(terminal.wait_exit().assert_restored().status.success(), "{command}");
 }

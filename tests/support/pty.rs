@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Columns and rows of a terminal.
 pub type Size = (u16, u16);
 
-/// A terminal with a program in it.
+/// A terminal with a program in it. It answers none of the program's questions, as a slow link may not.
 pub struct Terminal {
     shared: Arc<Shared>,
     master: Box<dyn MasterPty + Send>,

@@ -114,7 +114,7 @@ fn holder_sentence(rows: &[Row]) -> Option<String> {
     let row = rows.iter().max_by_key(|row| (row.counts.ports, row.counts.sockets()))?;
     let ports = row.counts.ports.filter(|ports| *ports > 0)?;
     let who = match &row.key {
-        RowKey::Process(owner) => format!("{} ({})", safe(&row.name), owner.pid),
+        RowKey::Process(owner) if row.process.is_some() => format!("{} ({})", safe(&row.name), owner.pid),
         _ => safe(&row.name).into_owned(),
     };
     let (state, most) = [State::Bound, State::TimeWait, State::CloseWait]

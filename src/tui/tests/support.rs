@@ -13,9 +13,8 @@ use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 
 use crate::model::{
-    Attribution, Backend, Degradation, DynamicRange, Holders, Host, Moment, NamespaceId, Owner, Pid, Port,
-    PortRange, PortSet, PortSpace, Process, Progress, Protocol, Snapshot, Socket, SpaceId, StartTime, State,
-    System,
+    Attribution, Degradation, DynamicRange, Holders, Host, Moment, NamespaceId, Owner, Pid, Port, PortRange,
+    PortSet, PortSpace, Process, Protocol, Snapshot, Socket, SpaceId, StartTime, State, System,
 };
 use crate::tui::Options;
 use crate::tui::action::{Action, Effect};
@@ -95,9 +94,6 @@ pub fn snapshot(second: u32, sockets: Vec<Socket>) -> Snapshot {
             os: "Windows Server 2022".into(),
             elevated: true,
         }),
-        backend: Backend::Native,
-        namespace: NamespaceId::ONLY,
-        progress: Progress::Complete,
         sockets,
         processes: HashMap::from([
             process(ORDERS, r"C:\Apps\Orders\orders.exe", Some(1205 + 221 * u64::from(second))),
@@ -112,6 +108,7 @@ pub fn snapshot(second: u32, sockets: Vec<Socket>) -> Snapshot {
             Degradation::new("handles of 1 process", "access denied")
                 .fixed_by("run porttop as administrator"),
         ],
+        ..crate::analysis::tests_support::snapshot(Vec::new())
     }
 }
 

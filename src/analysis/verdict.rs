@@ -76,6 +76,7 @@ pub(super) fn verdict(
 ) -> Verdict {
     let fullest = spaces
         .iter()
+        .rev() // the first of equals, which is TCP over IPv4
         .filter_map(|space| Some((space, space.share()?)))
         .max_by(|(_, a), (_, b)| a.total_cmp(b));
     let Some((space, share)) = fullest else {

@@ -1,6 +1,7 @@
 //! The terminal: taken over when the screen starts, given back whatever happens.
 
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write, stdout};
+use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossterm::event::{DisableMouseCapture, EnableMouseCapture};
@@ -19,7 +20,9 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// The terminal, taken over; dropping it gives it back.
 pub struct Screen {
-    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    /// Never dropped: ratatui would say on standard error that a terminal which hung up can't show its
+    /// cursor, and panic because nobody is there to read it.
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<BufWriter<Stdout>>>>,
 }
 
 impl Screen {
@@ -37,7 +40,7 @@ impl Screen {
             execute!(stdout(), EnterAlternateScreen)?;
             execute!(stdout(), EnableMouseCapture).ok();
             let writer = BufWriter::with_capacity(BUFFER_BYTES, stdout());
-            let mut terminal = Terminal::new(CrosstermBackend::new(writer))?;
+            let mut terminal = ManuallyDrop::new(Terminal::new(CrosstermBackend::new(writer))?);
             terminal.clear()?;
             Ok(Self { terminal })
         };

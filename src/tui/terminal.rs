@@ -11,6 +11,7 @@ use crossterm::terminal::{
 };
 use crossterm::{cursor, execute, queue};
 use ratatui::backend::CrosstermBackend;
+use ratatui::layout::Rect;
 use ratatui::{Frame, Terminal};
 
 /// A frame goes to the terminal in one piece up to this many bytes.
@@ -40,9 +41,8 @@ impl Screen {
             execute!(stdout(), EnterAlternateScreen)?;
             execute!(stdout(), EnableMouseCapture).ok();
             let writer = BufWriter::with_capacity(BUFFER_BYTES, stdout());
-            let mut terminal = ManuallyDrop::new(Terminal::new(CrosstermBackend::new(writer))?);
-            terminal.clear()?;
-            Ok(Self { terminal })
+            let terminal = Terminal::new(CrosstermBackend::new(writer))?;
+            Ok(Self { terminal: ManuallyDrop::new(terminal) })
         };
         entered().inspect_err(|_| restore())
     }
@@ -63,7 +63,9 @@ impl Screen {
     /// # Errors
     /// When the terminal is gone.
     pub fn clear(&mut self) -> io::Result<()> {
-        self.terminal.clear()
+        // Unlike `Terminal::clear`, this does not ask where the cursor is: not every terminal answers.
+        let size = self.terminal.size()?;
+        self.terminal.resize(Rect::new(0, 0, size.width, size.height))
     }
 }
 

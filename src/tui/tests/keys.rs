@@ -128,11 +128,19 @@ fn a_process_that_ends_while_it_is_open_stays_with_its_last_data() {
     see(&mut app, later.clone());
     let shown = text_of(&app);
     assert!(shown.contains("its sockets have not") && shown.contains("orders.exe (4312)"), "{shown}");
+    press(&mut app, "<esc>");
+    assert!(selected(&app).contains("orders.exe †"), "{}", text_of(&app));
+    press(&mut app, "<enter>");
     later.sockets.retain(|socket| socket.holders.counted() != Some(ORDERS));
     later.taken.elapsed += Duration::from_secs(1);
     see(&mut app, later);
     let shown = text_of(&app);
-    assert!(shown.contains("this is what it held last") && shown.contains("10.0.0.5:49152"), "{shown}");
+    assert!(
+        shown.contains("this is what it held last")
+            && shown.contains("orders.exe (4312)")
+            && shown.contains("10.0.0.5:49152"),
+        "{shown}"
+    );
     press(&mut app, "<esc>");
     assert!(!text_of(&app).contains("orders.exe"), "{}", text_of(&app));
 }

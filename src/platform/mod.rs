@@ -10,6 +10,8 @@ mod linux;
 mod portable;
 #[cfg(windows)]
 mod windows;
+#[cfg(any(windows, test))]
+mod windows_format;
 
 use std::collections::HashMap;
 use std::sync::Arc;

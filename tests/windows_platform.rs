@@ -1,5 +1,6 @@
 //! The native platform of Windows, as the library offers it.
 #![cfg(windows)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't set itself up has failed")]
 
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};

@@ -5,17 +5,23 @@
 //! no conclusions: what a snapshot means is decided in `analysis`.
 
 mod degradation;
+mod event;
+mod handle;
 mod owner;
 mod port;
 mod process;
 mod snapshot;
 mod socket;
 mod space;
+mod trace;
 
 pub use degradation::Degradation;
+pub use event::{EventMeaning, PortEvent};
+pub use handle::{Endpoints, Handle, HandleGroup, HandleKind};
 pub use owner::{Attribution, Holders, Owner, Pid, StartTime};
 pub use port::{Port, PortRange, PortSet};
-pub use process::Process;
+pub use process::{Integrity, Process, WindowsProcess};
 pub use snapshot::{Backend, Host, Moment, Progress, Snapshot};
 pub use socket::{Socket, State};
 pub use space::{DynamicRange, Family, NamespaceId, PortSpace, Protocol, SpaceId};
+pub use trace::{PortError, PortFailure, PortOperation, TracedConnection, TracedOwner};

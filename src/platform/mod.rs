@@ -5,9 +5,12 @@
 //! the model's; what they could not read is a [`Degradation`]. No conclusions are drawn here, nothing
 //! is shown here.
 
+mod events;
+mod handles;
 #[cfg(target_os = "linux")]
 mod linux;
 mod portable;
+mod tracing;
 #[cfg(windows)]
 mod windows;
 #[cfg(any(windows, test))]
@@ -17,6 +20,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::model::{Backend, Degradation, Host, NamespaceId, Owner, PortSpace, Process, Socket};
+
+pub use events::PortEvents;
+pub use handles::Handles;
+pub use tracing::{Traced, Tracing};
 
 /// What was read, and what could not be.
 #[derive(Clone, Debug)]
@@ -79,6 +86,21 @@ pub struct Platform {
     pub processes: Box<dyn Processes>,
     /// Its dynamic port ranges.
     pub ranges: Box<dyn PortRanges>,
+    /// What it can do beyond that.
+    pub abilities: Abilities,
+}
+
+/// What not every system can do, or not with everybody's rights.
+#[derive(Default)]
+pub struct Abilities {
+    /// The system's log.
+    pub events: Option<Box<dyn PortEvents>>,
+    /// The handles of one process.
+    pub handles: Option<Box<dyn Handles>>,
+    /// A trace.
+    pub tracing: Option<Box<dyn Tracing>>,
+    /// Why those that are missing are.
+    pub missing: Vec<Degradation>,
 }
 
 impl Platform {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Platform, PortRanges, Processes, Reading, Sockets};
+use super::{Abilities, Platform, PortRanges, Processes, Reading, Sockets};
 use crate::model::{Backend, Degradation, Host, NamespaceId, Owner, PortSpace, Process, Socket};
 
 struct Unread;
@@ -38,5 +38,6 @@ pub(super) fn open() -> Platform {
         sockets: Box::new(Unread),
         processes: Box::new(Unread),
         ranges: Box::new(Unread),
+        abilities: Abilities::default(),
     }
 }

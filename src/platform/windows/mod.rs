@@ -16,7 +16,7 @@ mod sockets;
 
 use std::sync::Arc;
 
-use super::{OpenError, Platform};
+use super::{Abilities, OpenError, Platform};
 use crate::model::{Backend, NamespaceId};
 use processes::Alive;
 
@@ -38,5 +38,6 @@ pub(super) fn open() -> Result<Platform, OpenError> {
         host: Arc::new(host),
         backend: Backend::Native,
         namespace: NamespaceId::ONLY,
+        abilities: Abilities::default(),
     })
 }

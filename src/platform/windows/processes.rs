@@ -8,7 +8,7 @@ use super::ffi::CallError;
 use super::ffi::process::OpenedProcess;
 use super::ffi::system;
 use super::ffi::token::Sid;
-use crate::model::{Degradation, Owner, Pid, Process, StartTime};
+use crate::model::{Degradation, Owner, Pid, Process, StartTime, WindowsProcess};
 use crate::platform::windows_format::process_list::Entry;
 use crate::platform::windows_format::timestamp;
 use crate::platform::{Processes, Reading};
@@ -87,6 +87,7 @@ impl Details {
             parent: parent(entry, created),
             handles: entry.handles.map(u64::from),
             service: None,
+            windows: Some(WindowsProcess { session: entry.session, integrity: None, critical: None }),
         }
     }
 

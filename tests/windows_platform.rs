@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use porttop::model::{Attribution, Backend, Degradation, Holders, Owner, Process, Socket, State};
+use porttop::model::{Attribution, Backend, Degradation, Holders, Integrity, Owner, Process, Socket, State};
 use porttop::platform::{Platform, Reading};
 
 fn open() -> Platform {
@@ -134,6 +134,9 @@ fn this_process_is_known_by_name_path_and_user() {
     assert!(own.user.as_deref().is_some_and(|user| !user.is_empty()));
     assert!(own.started.is_some_and(|started| started <= jiff::Timestamp::now()));
     assert!(own.handles.is_none_or(|handles| handles > 0));
+    let windows = own.windows.unwrap();
+    assert_eq!(windows.integrity.map(Integrity::is_elevated), Some(platform.host.elevated));
+    assert_ne!(windows.critical, Some(true));
     // What was asked once is still known, and the same.
     assert_eq!(this_process(&platform.processes.list().value).path, own.path);
 }
@@ -148,6 +151,16 @@ fn the_account_of_a_process_gets_its_name() {
         .is_some_and(|user| user.starts_with("S-1-"))
     {
         assert!(Instant::now() < deadline, "the account keeps its number");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn processes_of_services_carry_their_names() {
+    let mut platform = open();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !platform.processes.list().value.values().any(|process| process.service.is_some()) {
+        assert!(Instant::now() < deadline, "no process has a service");
         std::thread::yield_now();
     }
 }

@@ -7,11 +7,12 @@
 //! Wine lacks or pretends (bound endpoints, `netsh`) becomes a degradation. Checked by type and
 //! test only: creation times, service tags and the bound tables with rows in them.
 
-mod accounts;
+mod background;
 mod ffi;
 mod host;
 mod processes;
 mod ranges;
+mod services;
 mod sockets;
 
 use std::sync::Arc;

@@ -4,11 +4,11 @@ use std::io::Read;
 use std::os::windows::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{SyncSender, channel, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::background::Latest;
 use super::ffi::process::wait;
 use super::ffi::system::system_directory;
 use crate::model::{Degradation, DynamicRange, NamespaceId, PortSpace, SpaceId};
@@ -24,47 +24,31 @@ const LONGEST: u64 = 1 << 20;
 
 type Ranges = Reading<Vec<PortSpace>>;
 
-/// [`PortRanges`] of Windows. A thread runs `netsh`, [`PortRanges::read`] returns what it found last.
-pub struct Netsh {
-    latest: Arc<Mutex<Ranges>>,
-    wishes: SyncSender<()>,
-    asked: Option<Instant>,
-}
+/// [`PortRanges`] of Windows.
+pub struct Netsh(Result<Latest<Ranges>, Ranges>);
 
 impl Netsh {
     pub fn new() -> Self {
-        let unknown = SpaceId::all_of(NamespaceId::ONLY).map(|id| PortSpace { id, dynamic: None });
-        let waiting = Degradation::new("dynamic port ranges", "netsh has not answered yet");
-        let latest = Arc::new(Mutex::new(Reading { value: unknown.into(), degradations: vec![waiting] }));
-        let (wishes, orders) = sync_channel(1);
-        let found = Arc::clone(&latest);
-        let worker = thread::Builder::new().name("netsh".into()).spawn(move || {
-            for () in orders {
-                let ranges = ask_all();
-                *found.lock().unwrap_or_else(PoisonError::into_inner) = ranges;
-            }
-        });
-        if let Err(error) = worker {
-            let dead = Degradation::new("dynamic port ranges", format!("no thread to run netsh: {error}"));
-            latest.lock().unwrap_or_else(PoisonError::into_inner).degradations = vec![dead];
-        }
-        let mut netsh = Self { latest, wishes, asked: None };
-        netsh.refresh();
-        netsh
-    }
-
-    fn refresh(&mut self) {
-        if self.asked.is_none_or(|asked| asked.elapsed() >= FRESH) && self.wishes.try_send(()).is_ok() {
-            self.asked = Some(Instant::now());
-        }
+        let waiting = unknown("netsh has not answered yet");
+        Self(
+            Latest::ask("netsh", FRESH, waiting, ask_all)
+                .map_err(|error| unknown(&format!("no thread to run netsh: {error}"))),
+        )
     }
 }
 
 impl PortRanges for Netsh {
     fn read(&mut self) -> Ranges {
-        self.refresh();
-        self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        match &mut self.0 {
+            Ok(latest) => latest.get(),
+            Err(unknown) => unknown.clone(),
+        }
     }
+}
+
+fn unknown(reason: &str) -> Ranges {
+    let value = SpaceId::all_of(NamespaceId::ONLY).map(|id| PortSpace { id, dynamic: None });
+    Reading { value: value.into(), degradations: vec![Degradation::new("dynamic port ranges", reason)] }
 }
 
 fn ask_all() -> Ranges {

@@ -8,6 +8,7 @@
 pub mod buffer;
 pub mod library;
 pub mod process;
+pub mod services;
 pub mod system;
 pub mod tables;
 pub mod text;
@@ -74,6 +75,11 @@ impl CallError {
     /// The error of a function that leaves it in the thread.
     pub fn last(call: &'static str) -> Self {
         Self::Os { call, source: io::Error::last_os_error() }
+    }
+
+    /// Whether Win32 said this.
+    pub fn is(&self, code: u32) -> bool {
+        matches!(self, Self::Os { source, .. } if source.raw_os_error() == Some(code.cast_signed()))
     }
 
     /// Whether it was refused for want of a right.

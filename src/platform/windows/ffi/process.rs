@@ -1,21 +1,27 @@
 //! One process, opened.
 
+use std::ffi::c_void;
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::process::Child;
 use std::time::Duration;
 
 use windows_sys::Wdk::System::Threading::{NtQueryInformationProcess, ProcessCommandLineInformation};
-use windows_sys::Win32::Foundation::{FILETIME, STATUS_INFO_LENGTH_MISMATCH, WAIT_OBJECT_0};
+use windows_sys::Win32::Foundation::{FILETIME, HANDLE, STATUS_INFO_LENGTH_MISMATCH, WAIT_OBJECT_0};
 use windows_sys::Win32::System::Threading::{
     GetProcessTimes, OpenProcess, PROCESS_ACCESS_RIGHTS, PROCESS_QUERY_LIMITED_INFORMATION,
     QueryFullProcessImageNameW, WaitForSingleObject,
 };
 
+use windows_sys::core::BOOL;
+
 use super::buffer::{Room, grow};
 use super::token::Token;
-use super::{CallError, text};
+use super::{CallError, library, text};
 use crate::model::{Owner, StartTime};
 use crate::platform::windows_format::unicode_string;
+
+/// `BOOL IsProcessCritical(HANDLE process, PBOOL critical)`.
+type IsCritical = unsafe extern "system" fn(HANDLE, *mut BOOL) -> BOOL;
 
 /// A handle to a process that is certainly the one that was meant.
 pub struct OpenedProcess(OwnedHandle);
@@ -112,6 +118,24 @@ impl OpenedProcess {
         })?;
         unicode_string(buffer.bytes(), 0, buffer.address())
             .map_err(|source| CallError::Decode { call, source })
+    }
+
+    /// Whether Windows stops with it.
+    ///
+    /// # Errors
+    /// When Windows refuses or does not know the question.
+    pub fn critical(&self) -> Result<bool, CallError> {
+        let (call, library) = ("IsProcessCritical", "kernel32.dll");
+        let export =
+            library::export(library, c"IsProcessCritical").ok_or(CallError::Absent { call, library })?;
+        // SAFETY: the export of this name has this signature (documented, Windows 8.1).
+        let function = unsafe { std::mem::transmute::<*mut c_void, IsCritical>(export.as_ptr()) };
+        let mut critical = 0;
+        // SAFETY: the handle is open; `critical` is a place for one BOOL.
+        if unsafe { function(self.0.as_raw_handle(), &raw mut critical) } == 0 {
+            return Err(CallError::last(call));
+        }
+        Ok(critical != 0)
     }
 
     /// Its access token.

@@ -7,17 +7,20 @@ use windows_sys::Win32::Foundation::{ERROR_INSUFFICIENT_BUFFER, HANDLE, LocalFre
 use windows_sys::Win32::Security::Authorization::ConvertSidToStringSidW;
 use windows_sys::Win32::Security::{
     GetTokenInformation, LookupAccountSidW, SID_AND_ATTRIBUTES, TOKEN_ELEVATION, TOKEN_INFORMATION_CLASS,
-    TOKEN_QUERY, TOKEN_USER, TokenElevation, TokenUser,
+    TOKEN_MANDATORY_LABEL, TOKEN_QUERY, TOKEN_USER, TokenElevation, TokenIntegrityLevel, TokenUser,
 };
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
 
 use super::CallError;
 use super::buffer::{Buffer, Room, grow};
-use super::text::until_nul;
+use super::text::{owned_at, until_nul};
+use crate::model::Integrity;
+use crate::platform::windows_format::token::integrity;
 
 const _: () = {
     assert!(offset_of!(TOKEN_ELEVATION, TokenIsElevated) == 0 && size_of::<TOKEN_ELEVATION>() == 4);
     assert!(offset_of!(TOKEN_USER, User) == 0 && offset_of!(SID_AND_ATTRIBUTES, Sid) == 0);
+    assert!(offset_of!(TOKEN_MANDATORY_LABEL, Label) == 0);
 };
 
 /// An access token.
@@ -72,14 +75,8 @@ impl Token {
             if done != 0 {
                 return Ok(Room::Enough);
             }
-            match CallError::last(call) {
-                CallError::Os { source, .. }
-                    if source.raw_os_error() == Some(ERROR_INSUFFICIENT_BUFFER.cast_signed()) =>
-                {
-                    Ok(Room::Wants(needed))
-                }
-                other => Err(other),
-            }
+            let error = CallError::last(call);
+            if error.is(ERROR_INSUFFICIENT_BUFFER) { Ok(Room::Wants(needed)) } else { Err(error) }
         })
     }
 
@@ -98,9 +95,24 @@ impl Token {
     /// # Errors
     /// When Windows refuses.
     pub fn user(&self) -> Result<Sid, CallError> {
-        let buffer = self.query(TokenUser)?;
+        self.sid(TokenUser)
+    }
+
+    /// How far it is trusted.
+    ///
+    /// # Errors
+    /// When Windows refuses.
+    pub fn integrity(&self) -> Result<Integrity, CallError> {
+        // The level is the last sub-authority of the label; a SID without any is the untrusted one.
+        self.sid(TokenIntegrityLevel)
+            .map(|label| integrity(label.0.get(2..).and_then(<[_]>::last).copied().unwrap_or(0)))
+    }
+
+    /// The SID of a class whose structure begins with the pointer to it.
+    fn sid(&self, class: TOKEN_INFORMATION_CLASS) -> Result<Sid, CallError> {
+        let buffer = self.query(class)?;
         let address = buffer.bytes().first_chunk::<8>().map_or(0, |word| u64::from_ne_bytes(*word));
-        Sid::within(&buffer, address).ok_or(CallError::Absent { call: "TokenUser", library: "the token" })
+        Sid::within(&buffer, address).ok_or(CallError::Absent { call: "a SID", library: "the token" })
     }
 }
 
@@ -125,8 +137,7 @@ impl Sid {
         }
         // SAFETY: the call succeeded, so this is a string that ends in 0 and is ours to free.
         unsafe {
-            let length = (0..256).take_while(|at| *text.add(*at) != 0).count();
-            let owned = String::from_utf16_lossy(std::slice::from_raw_parts(text, length));
+            let owned = owned_at(text);
             LocalFree(text.cast());
             Some(owned)
         }

@@ -191,3 +191,24 @@ fn the_host_has_a_name_and_a_version_people_know() {
     assert!(!host.name.is_empty());
     assert!(host.os.starts_with("Windows "), "{}", host.os);
 }
+
+#[test]
+fn the_event_log_is_read_or_the_reason_is_said() {
+    let mut platform = open();
+    let events = platform.abilities.events.as_mut().unwrap();
+    let deadline = Instant::now() + Duration::from_mins(2);
+    let reading = loop {
+        let reading = events.recent();
+        if !reading.degradations.iter().any(|degradation| degradation.reason == "it is still being read") {
+            break reading;
+        }
+        assert!(Instant::now() < deadline, "the log is never read");
+        std::thread::yield_now();
+    };
+    println!("{reading:?}");
+    if is_wine() {
+        assert!(reading.value.is_empty());
+        assert!(names("event log of the last 24 hours", &reading.degradations));
+        assert!(names("new events", &reading.degradations));
+    }
+}

@@ -20,11 +20,11 @@ pub struct Latest<T> {
 }
 
 impl<T: Clone + Send + 'static> Latest<T> {
-    /// Asks for the first time. Until there is an answer the value is `initial`.
+    /// Asks nothing yet. Until there is an answer the value is `initial`.
     ///
     /// # Errors
     /// When there is no thread to be had.
-    pub fn ask(
+    pub fn new(
         thread_name: &'static str,
         fresh_for: Duration,
         initial: T,
@@ -39,12 +39,10 @@ impl<T: Clone + Send + 'static> Latest<T> {
                 *answer.lock().unwrap_or_else(PoisonError::into_inner) = value;
             }
         })?;
-        let mut latest = Self { value, wishes, fresh_for, asked: None };
-        latest.refresh();
-        Ok(latest)
+        Ok(Self { value, wishes, fresh_for, asked: None })
     }
 
-    /// The last answer there was; it never waits.
+    /// The last answer there was; it never waits, but asks again when that has grown old.
     pub fn get(&mut self) -> T {
         self.refresh();
         self.value.lock().unwrap_or_else(PoisonError::into_inner).clone()

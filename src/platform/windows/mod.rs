@@ -8,6 +8,7 @@
 //! test only: creation times, service tags and the bound tables with rows in them.
 
 mod background;
+mod events;
 mod ffi;
 mod host;
 mod processes;
@@ -18,7 +19,7 @@ mod sockets;
 use std::sync::Arc;
 
 use super::{Abilities, OpenError, Platform};
-use crate::model::{Backend, NamespaceId};
+use crate::model::{Backend, Degradation, NamespaceId};
 use processes::Alive;
 
 /// Opens the native platform.
@@ -39,6 +40,15 @@ pub(super) fn open() -> Result<Platform, OpenError> {
         host: Arc::new(host),
         backend: Backend::Native,
         namespace: NamespaceId::ONLY,
-        abilities: Abilities::default(),
+        abilities: abilities(),
     })
+}
+
+fn abilities() -> Abilities {
+    let mut abilities = Abilities::default();
+    match events::Log::open() {
+        Ok(log) => abilities.events = Some(Box::new(log)),
+        Err(error) => abilities.missing.push(Degradation::new("event log", error.to_string())),
+    }
+    abilities
 }

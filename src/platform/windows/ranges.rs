@@ -31,7 +31,7 @@ impl Netsh {
     pub fn new() -> Self {
         let waiting = unknown("netsh has not answered yet");
         Self(
-            Latest::ask("netsh", FRESH, waiting, ask_all)
+            Latest::new("netsh", FRESH, waiting, ask_all)
                 .map_err(|error| unknown(&format!("no thread to run netsh: {error}"))),
         )
     }

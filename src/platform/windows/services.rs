@@ -27,7 +27,7 @@ pub struct Services(Option<Latest<Listed>>);
 
 impl Services {
     pub fn new() -> Self {
-        Self(Latest::ask("services", FRESH, Listed::default(), list).ok())
+        Self(Latest::new("services", FRESH, Listed::default(), list).ok())
     }
 
     /// What runs by now, and what to say when that is not known.

@@ -4,6 +4,7 @@
 //! `unsafe` may live here; a wrong count, offset or length is an error and never a read past the bytes.
 
 mod bytes;
+pub mod event_log;
 pub mod netsh;
 pub mod process_list;
 pub mod rows;

@@ -6,6 +6,7 @@
 #![allow(unsafe_code, reason = "calls into Windows; every block says why it is sound")]
 
 pub mod buffer;
+pub mod event_log;
 pub mod library;
 pub mod process;
 pub mod services;
@@ -74,7 +75,11 @@ impl CallError {
 
     /// The error of a function that leaves it in the thread.
     pub fn last(call: &'static str) -> Self {
-        Self::Os { call, source: io::Error::last_os_error() }
+        let source = match io::Error::last_os_error() {
+            error if error.raw_os_error() == Some(0) => io::Error::other("failed without a reason"),
+            error => error,
+        };
+        Self::Os { call, source }
     }
 
     /// Whether Win32 said this.

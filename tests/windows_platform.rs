@@ -7,7 +7,9 @@ use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use porttop::model::{Attribution, Backend, Degradation, Holders, Integrity, Owner, Process, Socket, State};
+use porttop::model::{
+    Attribution, Backend, Degradation, Holders, Integrity, Owner, Process, Socket, StartTime, State,
+};
 use porttop::platform::{Platform, Reading};
 
 fn open() -> Platform {
@@ -211,4 +213,33 @@ fn the_event_log_is_read_or_the_reason_is_said() {
         assert!(names("event log of the last 24 hours", &reading.degradations));
         assert!(names("new events", &reading.degradations));
     }
+}
+
+#[test]
+fn the_handles_of_this_process_are_listed_by_kind() {
+    let mut platform = open();
+    let own = this_process(&platform.processes.list().value).owner;
+    let _listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let lister = platform.abilities.handles.as_mut().unwrap();
+    let reading = lister.of(own);
+    let kinds: Vec<_> = reading.value.iter().map(|group| group.kind.name().to_owned()).collect();
+    assert!(reading.value.iter().all(|group| !group.handles.is_empty()));
+    assert!(kinds.iter().any(|kind| kind == "Event"), "{kinds:?} {:?}", reading.degradations);
+    if is_wine() {
+        // Sockets are files there, and their device is not told.
+        assert!(kinds.iter().any(|kind| kind == "File"), "{kinds:?}");
+        assert!(names("names of", &reading.degradations), "{:?}", reading.degradations);
+    } else {
+        assert!(kinds.iter().any(|kind| kind == "Socket"), "{kinds:?}");
+    }
+}
+
+#[test]
+fn a_process_that_is_another_by_now_lists_nothing() {
+    let mut platform = open();
+    let own = this_process(&platform.processes.list().value).owner;
+    let other = Owner { started: StartTime(own.started.0 + 1), ..own };
+    let reading = platform.abilities.handles.as_mut().unwrap().of(other);
+    assert!(reading.value.is_empty());
+    assert!(names("handles of process", &reading.degradations));
 }

@@ -9,6 +9,8 @@ mod events;
 mod handles;
 #[cfg(target_os = "linux")]
 mod linux;
+#[cfg(any(windows, test))]
+mod patience;
 mod portable;
 mod tracing;
 #[cfg(windows)]

@@ -10,6 +10,7 @@
 mod background;
 mod events;
 mod ffi;
+mod handles;
 mod host;
 mod processes;
 mod ranges;
@@ -18,7 +19,7 @@ mod sockets;
 
 use std::sync::Arc;
 
-use super::{Abilities, OpenError, Platform};
+use super::{Abilities, Handles, OpenError, Platform};
 use crate::model::{Backend, Degradation, NamespaceId};
 use processes::Alive;
 
@@ -45,7 +46,8 @@ pub(super) fn open() -> Result<Platform, OpenError> {
 }
 
 fn abilities() -> Abilities {
-    let mut abilities = Abilities::default();
+    let lister: Box<dyn Handles> = Box::new(handles::Lister::new());
+    let mut abilities = Abilities { handles: Some(lister), ..Abilities::default() };
     match events::Log::open() {
         Ok(log) => abilities.events = Some(Box::new(log)),
         Err(error) => abilities.missing.push(Degradation::new("event log", error.to_string())),

@@ -1,5 +1,9 @@
 use std::ffi::c_void;
 
+use windows_sys::Win32::Foundation::{
+    NTSTATUS, STATUS_BUFFER_OVERFLOW, STATUS_BUFFER_TOO_SMALL, STATUS_INFO_LENGTH_MISMATCH,
+};
+
 use super::CallError;
 
 /// Zeroed memory for Windows to write into, aligned for every structure it writes.
@@ -62,4 +66,22 @@ pub fn grow(
         }
     }
     Err(CallError::Unsettled { call, attempts: ATTEMPTS })
+}
+
+/// The same for a call that returns an NTSTATUS and says how much room it needs.
+pub fn grow_status(
+    call: &'static str,
+    start: usize,
+    mut ask: impl FnMut(&mut Buffer, &mut u32) -> NTSTATUS,
+) -> Result<Buffer, CallError> {
+    grow(call, start, |buffer| {
+        let mut needed = 0;
+        match ask(buffer, &mut needed) {
+            0.. => Ok(Room::Enough),
+            STATUS_INFO_LENGTH_MISMATCH | STATUS_BUFFER_OVERFLOW | STATUS_BUFFER_TOO_SMALL => {
+                Ok(Room::Wants(needed))
+            }
+            other => Err(CallError::Status { call, status: other.cast_unsigned() }),
+        }
+    })
 }

@@ -7,6 +7,7 @@
 
 pub mod buffer;
 pub mod event_log;
+pub mod handles;
 pub mod library;
 pub mod process;
 pub mod services;

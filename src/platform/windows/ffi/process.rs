@@ -6,15 +6,15 @@ use std::process::Child;
 use std::time::Duration;
 
 use windows_sys::Wdk::System::Threading::{NtQueryInformationProcess, ProcessCommandLineInformation};
-use windows_sys::Win32::Foundation::{FILETIME, HANDLE, STATUS_INFO_LENGTH_MISMATCH, WAIT_OBJECT_0};
+use windows_sys::Win32::Foundation::{FILETIME, HANDLE, WAIT_OBJECT_0};
 use windows_sys::Win32::System::Threading::{
-    GetProcessTimes, OpenProcess, PROCESS_ACCESS_RIGHTS, PROCESS_QUERY_LIMITED_INFORMATION,
-    QueryFullProcessImageNameW, WaitForSingleObject,
+    GetProcessTimes, OpenProcess, PROCESS_ACCESS_RIGHTS, PROCESS_DUP_HANDLE, PROCESS_QUERY_INFORMATION,
+    PROCESS_QUERY_LIMITED_INFORMATION, QueryFullProcessImageNameW, WaitForSingleObject,
 };
 
 use windows_sys::core::BOOL;
 
-use super::buffer::{Room, grow};
+use super::buffer::grow_status;
 use super::token::Token;
 use super::{CallError, library, text};
 use crate::model::{Owner, StartTime};
@@ -35,11 +35,24 @@ impl OpenedProcess {
         Self::open(owner, PROCESS_QUERY_LIMITED_INFORMATION)
     }
 
+    /// Opens a process to list its handles and to duplicate them.
+    ///
+    /// # Errors
+    /// When Windows refuses, or the process is gone.
+    pub fn to_copy_from(owner: Owner) -> Result<Self, CallError> {
+        Self::open(owner, PROCESS_QUERY_INFORMATION | PROCESS_DUP_HANDLE)
+    }
+
+    /// The handle, open as long as this is borrowed.
+    pub fn raw(&self) -> HANDLE {
+        self.0.as_raw_handle()
+    }
+
     /// Opens a process and makes sure by its creation time that its number was not used again.
     ///
     /// # Errors
     /// When Windows refuses, or the process is gone.
-    pub fn open(owner: Owner, rights: PROCESS_ACCESS_RIGHTS) -> Result<Self, CallError> {
+    fn open(owner: Owner, rights: PROCESS_ACCESS_RIGHTS) -> Result<Self, CallError> {
         // SAFETY: takes numbers only.
         let handle = unsafe { OpenProcess(rights, 0, owner.pid.0) };
         if handle.is_null() {
@@ -98,22 +111,16 @@ impl OpenedProcess {
     /// When Windows refuses.
     pub fn command_line(&self) -> Result<String, CallError> {
         let call = "NtQueryInformationProcess(ProcessCommandLineInformation)";
-        let buffer = grow(call, 2048, |buffer| {
-            let mut needed = 0;
+        let buffer = grow_status(call, 2048, |buffer, needed| {
             // SAFETY: the handle is open; the pointer is to `size` writable bytes, aligned to 8.
-            let status = unsafe {
+            unsafe {
                 NtQueryInformationProcess(
-                    self.0.as_raw_handle(),
+                    self.raw(),
                     ProcessCommandLineInformation,
                     buffer.pointer(),
                     buffer.size(),
-                    &raw mut needed,
+                    &raw mut *needed,
                 )
-            };
-            match status {
-                0.. => Ok(Room::Enough),
-                STATUS_INFO_LENGTH_MISMATCH => Ok(Room::Wants(needed)),
-                other => Err(CallError::Status { call, status: other.cast_unsigned() }),
             }
         })?;
         unicode_string(buffer.bytes(), 0, buffer.address())

@@ -243,3 +243,16 @@ fn a_process_that_is_another_by_now_lists_nothing() {
     assert!(reading.value.is_empty());
     assert!(names("handles of process", &reading.degradations));
 }
+
+#[test]
+fn a_trace_runs_or_the_reason_is_said() {
+    let mut platform = open();
+    match platform.abilities.start_tracing.as_mut().unwrap()() {
+        // It starts and can't be read there: success is not believed.
+        Ok(_) => assert!(!is_wine()),
+        Err(missing) => {
+            assert!(missing.what.contains("live trace"), "{missing:?}");
+            assert!(is_wine() || !platform.host.elevated, "{missing:?}");
+        }
+    }
+}

@@ -8,10 +8,11 @@ use super::{Owner, Pid, Protocol};
 /// Who a trace says did something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TracedOwner {
-    /// A process that was still there to be identified.
+    /// A process that could be identified.
     Known(Owner),
-    /// A process that was gone by the time its record arrived: only its number is known.
-    Gone(Pid),
+    /// A process of which only the number is known: it had ended by the time its record arrived, or the
+    /// system does not let it be asked.
+    Unidentified(Pid),
 }
 
 impl TracedOwner {
@@ -20,7 +21,7 @@ impl TracedOwner {
     pub const fn pid(self) -> Pid {
         match self {
             Self::Known(owner) => owner.pid,
-            Self::Gone(pid) => pid,
+            Self::Unidentified(pid) => pid,
         }
     }
 }

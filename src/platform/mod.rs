@@ -25,7 +25,7 @@ use crate::model::{Backend, Degradation, Host, NamespaceId, Owner, PortSpace, Pr
 
 pub use events::PortEvents;
 pub use handles::Handles;
-pub use tracing::{Traced, Tracing};
+pub use tracing::{StartTracing, Traced, Tracing};
 
 /// What was read, and what could not be.
 #[derive(Clone, Debug)]
@@ -99,8 +99,8 @@ pub struct Abilities {
     pub events: Option<Box<dyn PortEvents>>,
     /// The handles of one process.
     pub handles: Option<Box<dyn Handles>>,
-    /// A trace.
-    pub tracing: Option<Box<dyn Tracing>>,
+    /// Starts a trace.
+    pub start_tracing: Option<StartTracing>,
     /// Why those that are missing are.
     pub missing: Vec<Degradation>,
 }

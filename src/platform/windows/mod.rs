@@ -16,6 +16,7 @@ mod processes;
 mod ranges;
 mod services;
 mod sockets;
+mod tracing;
 
 use std::sync::Arc;
 
@@ -47,7 +48,11 @@ pub(super) fn open() -> Result<Platform, OpenError> {
 
 fn abilities() -> Abilities {
     let lister: Box<dyn Handles> = Box::new(handles::Lister::new());
-    let mut abilities = Abilities { handles: Some(lister), ..Abilities::default() };
+    let mut abilities = Abilities {
+        handles: Some(lister),
+        start_tracing: Some(Box::new(tracing::start)),
+        ..Abilities::default()
+    };
     match events::Log::open() {
         Ok(log) => abilities.events = Some(Box::new(log)),
         Err(error) => abilities.missing.push(Degradation::new("event log", error.to_string())),

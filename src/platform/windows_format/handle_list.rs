@@ -2,9 +2,10 @@
 //!
 //! Layouts: x64, from the System Informer headers (`ntpsapi.h`, `ntexapi.h`, `ntobapi.h`, `ntafd.h`).
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use super::bytes::Bytes;
+use super::sockaddr::{AF_INET, AF_INET6, sockaddr};
 use super::{DecodeError, unicode_string};
 use crate::model::Protocol;
 
@@ -125,19 +126,6 @@ pub fn socket_address(bytes: &[u8]) -> Result<Option<SocketAddr>, DecodeError> {
         && answer.u16(8).is_ok_and(|length| length >= 14)
         && answer.u16(TDI).is_ok_and(|family| matches!(family, AF_INET | AF_INET6));
     sockaddr(answer, if is_tdi { TDI } else { 0 })
-}
-
-const AF_INET: u16 = 2;
-const AF_INET6: u16 = 23;
-
-/// The SOCKADDR at an offset (`ws2def.h`, `ws2ipdef.h`); none of another family. v4-mapped is IPv4.
-fn sockaddr(bytes: Bytes<'_>, at: usize) -> Result<Option<SocketAddr>, DecodeError> {
-    let address = match bytes.u16(at)? {
-        AF_INET => IpAddr::from(bytes.array::<4>(at + 4)?),
-        AF_INET6 => IpAddr::from(bytes.array::<16>(at + 8)?).to_canonical(),
-        _ => return Ok(None),
-    };
-    Ok(Some(SocketAddr::new(address, u16::from_be_bytes(bytes.array(at + 2)?))))
 }
 
 #[cfg(test)]

@@ -10,7 +10,9 @@ pub mod netsh;
 pub mod process_list;
 pub mod rows;
 pub mod services;
+mod sockaddr;
 pub mod token;
+pub mod trace;
 pub mod version;
 
 use bytes::Bytes;

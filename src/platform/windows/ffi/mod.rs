@@ -15,6 +15,7 @@ pub mod system;
 pub mod tables;
 pub mod text;
 pub mod token;
+pub mod trace;
 
 use std::io;
 

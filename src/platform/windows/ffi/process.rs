@@ -17,7 +17,7 @@ use windows_sys::core::BOOL;
 use super::buffer::grow_status;
 use super::token::Token;
 use super::{CallError, library, text};
-use crate::model::{Owner, StartTime};
+use crate::model::{Owner, Pid, StartTime};
 use crate::platform::windows_format::unicode_string;
 
 /// `BOOL IsProcessCritical(HANDLE process, PBOOL critical)`.
@@ -53,18 +53,23 @@ impl OpenedProcess {
     /// # Errors
     /// When Windows refuses, or the process is gone.
     fn open(owner: Owner, rights: PROCESS_ACCESS_RIGHTS) -> Result<Self, CallError> {
-        // SAFETY: takes numbers only.
-        let handle = unsafe { OpenProcess(rights, 0, owner.pid.0) };
-        if handle.is_null() {
-            return Err(CallError::last("OpenProcess"));
-        }
-        // SAFETY: the call succeeded, so this is an open handle that is ours to close.
-        let process = Self(unsafe { OwnedHandle::from_raw_handle(handle) });
+        let process = Self::open_any(owner.pid, rights)?;
         if process.started()? == owner.started {
             Ok(process)
         } else {
             Err(CallError::code("OpenProcess", windows_sys::Win32::Foundation::ERROR_NOT_FOUND))
         }
+    }
+
+    /// Opens whichever process has this number now.
+    fn open_any(pid: Pid, rights: PROCESS_ACCESS_RIGHTS) -> Result<Self, CallError> {
+        // SAFETY: takes numbers only.
+        let handle = unsafe { OpenProcess(rights, 0, pid.0) };
+        if handle.is_null() {
+            return Err(CallError::last("OpenProcess"));
+        }
+        // SAFETY: the call succeeded, so this is an open handle that is ours to close.
+        Ok(Self(unsafe { OwnedHandle::from_raw_handle(handle) }))
     }
 
     /// When it started.
@@ -152,6 +157,15 @@ impl OpenedProcess {
     pub fn token(&self) -> Result<Token, CallError> {
         Token::of(&self.0)
     }
+}
+
+/// Whose number this is now.
+///
+/// # Errors
+/// When Windows refuses, or it is nobody's.
+pub fn identify(pid: Pid) -> Result<Owner, CallError> {
+    let process = OpenedProcess::open_any(pid, PROCESS_QUERY_LIMITED_INFORMATION)?;
+    Ok(Owner { pid, started: process.started()? })
 }
 
 /// Waits until a child has ended; false when it has not within the limit.

@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::model::{Limits, Moment, Progress, Snapshot};
-use crate::platform::{Platform, Reading};
+use crate::platform::{Platform, Reading, Tracing};
 
 /// Takes snapshots of a platform.
 pub struct Sampler {
     platform: Platform,
+    tracing: Option<Box<dyn Tracing>>,
     started: Instant,
 }
 
@@ -22,7 +23,16 @@ impl Sampler {
     /// A sampler that has taken none yet.
     #[must_use]
     pub fn new(platform: Platform) -> Self {
-        Self { platform, started: Instant::now() }
+        Self { platform, tracing: None, started: Instant::now() }
+    }
+
+    /// Starts the platform's trace; where it can't start, every snapshot says why.
+    pub fn trace(&mut self) {
+        match self.platform.start_tracing.take().map(|start| start()) {
+            Some(Ok(tracing)) => self.tracing = Some(tracing),
+            Some(Err(missing)) => self.platform.missing.push(missing),
+            None => {}
+        }
     }
 
     /// Takes a whole snapshot.
@@ -56,8 +66,16 @@ impl Sampler {
         let Reading { value, degradations } = self.platform.processes.list();
         snapshot.processes = value;
         snapshot.degradations.extend(degradations);
-        snapshot.trace = self.platform.tracing.as_mut().map(|tracing| tracing.drain());
-        snapshot.events = self.platform.events.as_mut().map_or_else(Vec::new, |events| events.drain());
+        if let Some(tracing) = &mut self.tracing {
+            let Reading { value, degradations } = tracing.drain();
+            snapshot.trace = Some(value);
+            snapshot.degradations.extend(degradations);
+        }
+        if let Some(events) = &mut self.platform.events {
+            let Reading { value, degradations } = events.drain();
+            snapshot.events = value;
+            snapshot.degradations.extend(degradations);
+        }
         snapshot.degradations.extend(self.platform.missing.iter().cloned());
         snapshot.progress = Progress::Complete;
         snapshot

@@ -7,10 +7,14 @@
 
 #[cfg(target_os = "linux")]
 mod linux;
+#[cfg(any(windows, test))]
+mod patience;
 mod portable;
 pub mod signals;
 #[cfg(windows)]
 mod windows;
+#[cfg(any(windows, test))]
+mod windows_format;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -79,15 +83,20 @@ pub trait HandleLists: Send {
 ///
 /// It watches from when it is made until it is dropped, and leaves nothing behind in the system.
 pub trait Tracing: Send {
-    /// What was seen since the last call. Never waits.
-    fn drain(&mut self) -> Trace;
+    /// What was seen since the last call, and why nothing more will be when the trace has ended. Never
+    /// waits.
+    fn drain(&mut self) -> Reading<Trace>;
 }
 
 /// Reads the event log of the system.
 pub trait PortEvents: Send {
-    /// The entries since the last call; the first time those of the last 24 hours. Never waits.
-    fn drain(&mut self) -> Vec<PortEvent>;
+    /// The entries since the last call; the first ones are those of the last 24 hours. Never waits.
+    fn drain(&mut self) -> Reading<Vec<PortEvent>>;
 }
+
+/// Starts a trace, or says why it can't. A trace costs the system something: it is started only where its
+/// records are looked at.
+pub type StartTracing = Box<dyn FnOnce() -> Result<Box<dyn Tracing>, Degradation> + Send>;
 
 /// One way of seeing this machine.
 pub struct Platform {
@@ -105,8 +114,8 @@ pub struct Platform {
     pub ranges: Box<dyn PortRanges>,
     /// Its handles, where they can be listed.
     pub handles: Option<Box<dyn HandleLists>>,
-    /// Its trace, where there is one and the right to it.
-    pub tracing: Option<Box<dyn Tracing>>,
+    /// Starts its trace, where there is one.
+    pub start_tracing: Option<StartTracing>,
     /// Its event log, where it keeps one that speaks of ports.
     pub events: Option<Box<dyn PortEvents>>,
     /// Why abilities are missing that this system could have.

@@ -35,7 +35,7 @@ pub(super) fn open() -> Result<Platform, OpenError> {
         processes: Box::new(processes::ProcProcesses::open().map_err(refused("/proc"))?),
         ranges: Box::new(Sysctl { namespace }),
         handles: None,
-        tracing: None,
+        start_tracing: None,
         events: None,
         missing: Vec::new(),
     })

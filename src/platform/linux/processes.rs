@@ -121,6 +121,7 @@ impl ProcProcesses {
             program.uid.map(|uid| self.users.get(&uid).cloned().unwrap_or_else(|| uid.to_compact_string()));
         let cgroup = self.proc.read(alive.owner.pid, "/cgroup").ok().map(String::from_utf8_lossy);
         let process = Process {
+            windows: None,
             owner: alive.owner,
             name: full_name(&alive.comm, program.path.as_deref(), program.command_line.as_deref()),
             user,

@@ -28,7 +28,7 @@ pub(super) fn open() -> Platform {
         processes: Box::new(processes::SysinfoProcesses::default()),
         ranges: ranges::ranges(namespace),
         handles: None,
-        tracing: None,
+        start_tracing: None,
         events: None,
         missing: Vec::new(),
     }

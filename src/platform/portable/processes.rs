@@ -62,6 +62,7 @@ fn described(process: &sysinfo::Process, users: Option<&Users>) -> Process {
         user.map_or_else(|| id.to_compact_string(), |user| user.name().into())
     });
     Process {
+        windows: None,
         owner: owner(process),
         name: CompactString::from(process.name().to_string_lossy()),
         path: program.path,
@@ -81,7 +82,9 @@ pub(super) fn owner(process: &sysinfo::Process) -> Owner {
 
 impl Processes for SysinfoProcesses {
     fn list(&mut self) -> Reading<HashMap<Owner, Arc<Process>>> {
-        if self.users.is_none() {
+        // Not on Windows, where sysinfo 0.40 makes a slice of a null pointer when there is no logon session:
+        // users are shown by their SID there.
+        if self.users.is_none() && !cfg!(windows) {
             self.users = Users::new_with_refreshed_list().ok();
         }
         let shown = ProcessRefreshKind::nothing()

@@ -115,6 +115,7 @@ pub fn snapshot(second: u32, sockets: Vec<Socket>) -> Snapshot {
 /// A process that is alive.
 pub fn process(owner: Owner, path: &str, handles: Option<u64>) -> (Owner, Arc<Process>) {
     let process = Process {
+        windows: None,
         owner,
         name: path.rsplit('\\').next().unwrap().into(),
         path: Some(path.to_owned()),

@@ -5,6 +5,7 @@
 //! the model's; what they could not read is a [`Degradation`]. No conclusions are drawn here, nothing
 //! is shown here.
 
+pub mod console;
 mod events;
 mod handles;
 #[cfg(target_os = "linux")]

@@ -12,6 +12,9 @@ use jiff::Timestamp;
 use crate::model::{Limits, Moment, Progress, Snapshot};
 use crate::platform::{Platform, Reading, Tracing};
 
+/// How long a single look waits for slow tools.
+const SETTLE: Duration = Duration::from_secs(5);
+
 /// Takes snapshots of a platform.
 pub struct Sampler {
     platform: Platform,
@@ -33,6 +36,12 @@ impl Sampler {
             Some(Err(missing)) => self.platform.missing.push(missing),
             None => {}
         }
+    }
+
+    /// Waits for what is slow to be read the first time, a few seconds at the most: for whoever looks only
+    /// once.
+    pub fn settle(&mut self) {
+        self.platform.ranges.settle(SETTLE);
     }
 
     /// Takes a whole snapshot.

@@ -140,6 +140,7 @@ fn this_process_is_known_by_name_path_and_user() {
     let windows = own.windows.unwrap();
     assert_eq!(windows.integrity.map(Integrity::is_elevated), Some(platform.host.elevated));
     assert_ne!(windows.critical, Some(true));
+    assert_ne!(own.command_line.is_some(), names("command lines", &reading.degradations));
     // What was asked once is still known, and the same.
     assert_eq!(this_process(&platform.processes.list().value).path, own.path);
 }

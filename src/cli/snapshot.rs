@@ -53,7 +53,9 @@ enum Format {
 }
 
 pub(super) fn run(args: &Args) -> Result<()> {
-    let snapshot = Sampler::new(Platform::open(args.backend)?).take();
+    let mut sampler = Sampler::new(Platform::open(args.backend)?);
+    sampler.settle();
+    let snapshot = sampler.take();
     let mut analysis = Analysis::default();
     analysis.observe(&snapshot);
     let picture = analysis.picture(Arc::new(snapshot), args.group_by);

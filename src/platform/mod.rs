@@ -5,6 +5,7 @@
 //! the model's; what they could not read is a [`Degradation`]. No conclusions are drawn here, nothing
 //! is shown here.
 
+pub mod console;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(any(windows, test))]
@@ -18,6 +19,7 @@ mod windows_format;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::model::{
     Backend, Degradation, Handles, Host, NamespaceId, Owner, PortEvent, PortSpace, Process, Socket, Trace,
@@ -68,6 +70,10 @@ pub trait PortRanges: Send {
     /// Returns within milliseconds: an implementation that has to ask a slow tool does so on a thread
     /// of its own and returns what it knew last, with a degradation as long as it knows nothing.
     fn read(&mut self) -> Reading<Vec<PortSpace>>;
+
+    /// Waits until a slow tool has answered for the first time, but no longer than `limit`: for whoever
+    /// looks only once.
+    fn settle(&mut self, _limit: Duration) {}
 }
 
 /// Lists what one process has open.

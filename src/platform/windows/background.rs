@@ -7,13 +7,19 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// The last answer, and whether there was one.
+struct Answer<T> {
+    last: Mutex<(T, bool)>,
+    arrived: Condvar,
+}
+
 /// One question that is asked again whenever its answer is wanted and has grown old.
 pub struct Latest<T> {
-    value: Arc<Mutex<T>>,
+    answer: Arc<Answer<T>>,
     wishes: SyncSender<()>,
     fresh_for: Duration,
     asked: Option<Instant>,
@@ -30,22 +36,29 @@ impl<T: Clone + Send + 'static> Latest<T> {
         initial: T,
         mut question: impl FnMut() -> T + Send + 'static,
     ) -> io::Result<Self> {
-        let value = Arc::new(Mutex::new(initial));
+        let answer = Arc::new(Answer { last: Mutex::new((initial, false)), arrived: Condvar::new() });
         let (wishes, orders) = sync_channel(1);
-        let answer = Arc::clone(&value);
+        let answered = Arc::clone(&answer);
         thread::Builder::new().name(thread_name.into()).spawn(move || {
             for () in orders {
                 let value = question();
-                *answer.lock().unwrap_or_else(PoisonError::into_inner) = value;
+                *answered.last.lock().unwrap_or_else(PoisonError::into_inner) = (value, true);
+                answered.arrived.notify_all();
             }
         })?;
-        Ok(Self { value, wishes, fresh_for, asked: None })
+        Ok(Self { answer, wishes, fresh_for, asked: None })
     }
 
     /// The last answer there was; it never waits, but asks again when that has grown old.
     pub fn get(&mut self) -> T {
         self.refresh();
-        self.value.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.answer.last.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
+    }
+
+    /// Waits for the first answer, but no longer than `limit`.
+    pub fn settle(&self, limit: Duration) {
+        let last = self.answer.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = self.answer.arrived.wait_timeout_while(last, limit, |(_, answered)| !*answered);
     }
 
     fn refresh(&mut self) {

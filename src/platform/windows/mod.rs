@@ -3,9 +3,19 @@
 //! Here lives who is asked what, and what is made of the answers. The calls are in [`ffi`], the only
 //! modules with `unsafe`; what they hand out as bytes is decoded in `windows_format`.
 //!
-//! Seen under Wine 8: the TCP and UDP tables, the process list, paths, users, the host; and that what
-//! Wine lacks or pretends (bound endpoints, `netsh`) becomes a degradation. Checked by type and
-//! test only: creation times, service tags and the bound tables with rows in them.
+//! What is known to work, and how:
+//!
+//! | part | seen under Wine 8 | by type and test only |
+//! |---|---|---|
+//! | `sockets` | TCP and UDP tables of both families, TIME_WAIT, owners of connecting ends | creation times, service tags, IPv6 scopes, bound tables with rows |
+//! | `processes` | list, handle counts, paths, accounts, integrity | command lines, critical, protected processes |
+//! | `services` | services of a process | services of a socket |
+//! | `ranges` | `netsh` runs and is ended when it hangs; empty output is refused | its output, in seven languages and code pages |
+//! | `events` | refused with a reason | records, live ones |
+//! | `handles` | list by class 64, kinds, a pipe that is being read | class 51, sockets and their endpoints, names on volumes |
+//! | `tracing` | a session that pretends to start is refused | everything else |
+//!
+//! assets/windows-checklist.md says what to try first on a real Windows.
 
 mod background;
 mod events;

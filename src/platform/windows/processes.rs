@@ -118,6 +118,11 @@ impl Details {
                 Degradation::new(what, "access denied").fixed_by("run porttop as administrator")
             });
         }
+        if self.known.values().any(|detail| detail.path.is_some())
+            && self.known.values().all(|detail| detail.command_line.is_none())
+        {
+            degradations.push(Degradation::new("command lines", "this Windows tells none"));
+        }
         if !listed.is_empty() && listed.values().all(|process| process.handles.is_none()) {
             degradations.push(Degradation::new("handles", "this Windows counts 0 for every process"));
         }

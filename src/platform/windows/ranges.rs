@@ -44,6 +44,12 @@ impl PortRanges for Netsh {
             Err(unknown) => unknown.clone(),
         }
     }
+
+    fn settle(&mut self, limit: Duration) {
+        if let Ok(latest) = &self.0 {
+            latest.settle(limit);
+        }
+    }
 }
 
 fn unknown(reason: &str) -> Ranges {
@@ -51,33 +57,47 @@ fn unknown(reason: &str) -> Ranges {
     Reading { value: value.into(), degradations: vec![Degradation::new("dynamic port ranges", reason)] }
 }
 
+/// Asks for all four at once: one `netsh` takes its time to start.
 fn ask_all() -> Ranges {
-    let mut degradations = Vec::new();
-    let value = SpaceId::all_of(NamespaceId::ONLY)
-        .map(|id| PortSpace { id, dynamic: ask(id, &mut degradations) })
-        .into();
-    Reading { value, degradations }
+    let answers = SpaceId::all_of(NamespaceId::ONLY).map(|id| {
+        let (answer, answered) = channel();
+        let asking = thread::Builder::new().name("netsh".into()).spawn(move || answer.send(ask(id)));
+        (id, asking, answered)
+    });
+    let mut all = Reading::whole(Vec::new());
+    for (id, asking, answered) in answers {
+        let answer = asking
+            .map_err(|error| error.to_string())
+            .and_then(|_| answered.recv().map_err(|_| "the thread that asked has ended".to_owned()));
+        let Reading { value, degradations } = answer.unwrap_or_else(|reason| unread(id, reason));
+        all.value.push(PortSpace { id, dynamic: value });
+        all.degradations.extend(degradations);
+    }
+    all
 }
 
-fn ask(id: SpaceId, degradations: &mut Vec<Degradation>) -> Option<DynamicRange> {
+fn unread(id: SpaceId, reason: String) -> Reading<Option<DynamicRange>> {
+    let degradations = vec![Degradation::new(format!("dynamic port range of {id}"), reason)];
+    Reading { value: None, degradations }
+}
+
+fn ask(id: SpaceId) -> Reading<Option<DynamicRange>> {
     let (family, protocol) = (id.family.key(), id.protocol.key());
     let shown = run(&["int", family, "show", "dynamicport", protocol]);
-    let range = shown.and_then(|output| dynamic_range(&output).map_err(|error| error.to_string()));
-    let range = match range {
+    let range = match shown.and_then(|output| dynamic_range(&output).map_err(|error| error.to_string())) {
         Ok(range) => range,
-        Err(reason) => {
-            degradations.push(Degradation::new(format!("dynamic port range of {id}"), reason));
-            return None;
-        }
+        Err(reason) => return unread(id, reason),
     };
     let shown = run(&["int", family, "show", "excludedportrange", &format!("protocol={protocol}")]);
     let excluded = shown.and_then(|output| excluded_ranges(&output).map_err(|error| error.to_string()));
-    let excluded = excluded.unwrap_or_else(|reason| {
-        let what = format!("excluded ports of {id} (its capacity may be smaller than shown)");
-        degradations.push(Degradation::new(what, reason));
-        Vec::new()
-    });
-    Some(DynamicRange { range, reserved: excluded.into_iter().collect() })
+    let (excluded, degradations) = match excluded {
+        Ok(excluded) => (excluded, Vec::new()),
+        Err(reason) => {
+            let what = format!("excluded ports of {id} (its capacity may be smaller than shown)");
+            (Vec::new(), vec![Degradation::new(what, reason)])
+        }
+    };
+    Reading { value: Some(DynamicRange { range, reserved: excluded.into_iter().collect() }), degradations }
 }
 
 /// Runs `netsh` from the system directory, without a shell and without a window, and returns what it

@@ -7,7 +7,8 @@ use super::ffi::{CallError, tables};
 use super::processes::{Alive, owner};
 use super::services::{Tags, tags};
 use crate::model::{Attribution, Degradation, Family, Holders, NamespaceId, Owner, Protocol, Socket};
-use crate::platform::windows_format::rows::{Row, Rows, Table, add_bound, decode};
+use crate::platform::windows_format::layout::Table;
+use crate::platform::windows_format::rows::{Row, Rows, add_bound, decode};
 use crate::platform::{Reading, Sockets};
 
 /// [`Sockets`] of Windows.

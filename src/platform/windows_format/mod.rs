@@ -6,6 +6,7 @@
 mod bytes;
 pub mod event_log;
 pub mod handle_list;
+pub mod layout;
 pub mod netsh;
 pub mod process_list;
 pub mod rows;

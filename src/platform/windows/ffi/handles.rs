@@ -164,7 +164,7 @@ impl Duplicate {
     pub fn ask_socket(&self, question: SocketQuestion) -> Result<Vec<u8>, CallError> {
         let call = "NtDeviceIoControlFile(AFD)";
         let mut buffer = Buffer::new(1024);
-        let mut block = IO_STATUS_BLOCK::default();
+        let mut block = Box::new(IO_STATUS_BLOCK::default());
         // SAFETY: null means no name and no security of its own; the event starts unset.
         let event = unsafe { CreateEventW(std::ptr::null(), 1, 0, std::ptr::null()) };
         if event.is_null() {
@@ -180,7 +180,7 @@ impl Duplicate {
                 event.as_raw_handle(),
                 None,
                 std::ptr::null(),
-                &raw mut block,
+                &raw mut *block,
                 question as u32,
                 std::ptr::null(),
                 0,
@@ -190,9 +190,10 @@ impl Duplicate {
         };
         if status == STATUS_PENDING {
             // SAFETY: the event is open. It is waited for without a limit: until the request is complete
-            // Windows may write to the block and the buffer, so this must not return before.
+            // Windows may write to the block and the buffer, so neither may be freed before.
             if unsafe { WaitForSingleObject(event.as_raw_handle(), INFINITE) } != WAIT_OBJECT_0 {
-                std::process::abort();
+                std::mem::forget((block, buffer));
+                return Err(CallError::last("WaitForSingleObject"));
             }
             // SAFETY: the request is complete, so the status is set.
             status = unsafe { block.Anonymous.Status };

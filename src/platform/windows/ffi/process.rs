@@ -6,12 +6,11 @@ use std::process::Child;
 use std::time::Duration;
 
 use windows_sys::Wdk::System::Threading::{NtQueryInformationProcess, ProcessCommandLineInformation};
-use windows_sys::Win32::Foundation::{FILETIME, HANDLE, WAIT_OBJECT_0};
+use windows_sys::Win32::Foundation::{ERROR_NOT_FOUND, FILETIME, HANDLE, WAIT_OBJECT_0};
 use windows_sys::Win32::System::Threading::{
     GetProcessTimes, OpenProcess, PROCESS_ACCESS_RIGHTS, PROCESS_DUP_HANDLE, PROCESS_QUERY_INFORMATION,
     PROCESS_QUERY_LIMITED_INFORMATION, QueryFullProcessImageNameW, WaitForSingleObject,
 };
-
 use windows_sys::core::BOOL;
 
 use super::buffer::grow_status;
@@ -57,7 +56,7 @@ impl OpenedProcess {
         if process.started()? == owner.started {
             Ok(process)
         } else {
-            Err(CallError::code("OpenProcess", windows_sys::Win32::Foundation::ERROR_NOT_FOUND))
+            Err(CallError::code("OpenProcess", ERROR_NOT_FOUND))
         }
     }
 

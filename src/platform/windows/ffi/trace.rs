@@ -3,6 +3,7 @@
 use std::mem::{offset_of, size_of};
 use std::sync::Arc;
 
+use windows_sys::Win32::Foundation::ERROR_MORE_DATA;
 use windows_sys::Win32::System::Diagnostics::Etw::{
     CONTROLTRACE_HANDLE, CloseTrace, ControlTraceW, ENABLE_TRACE_PARAMETERS,
     ENABLE_TRACE_PARAMETERS_VERSION_2, EVENT_CONTROL_CODE_CAPTURE_STATE, EVENT_CONTROL_CODE_ENABLE_PROVIDER,
@@ -68,9 +69,13 @@ impl Session {
         let name = wide(name);
         let mut handle = CONTROLTRACE_HANDLE::default();
         let mut buffer = Buffer::new(WITH_NAMES);
+        let pointer = properties(&mut buffer);
+        // SAFETY: the properties were just written there. A session that writes no file must not have a name
+        // for one, not even an empty one.
+        unsafe { (*pointer).LogFileNameOffset = 0 };
         // SAFETY: `handle` is a place for one handle; the name ends in 0; the properties say how large they
-        // are, with room for both names.
-        let code = unsafe { StartTraceW(&raw mut handle, name.as_ptr(), properties(&mut buffer)) };
+        // are, with room for the name.
+        let code = unsafe { StartTraceW(&raw mut handle, name.as_ptr(), pointer) };
         if code == 0 { Ok(Self { handle, name }) } else { Err(CallError::code("StartTraceW", code)) }
     }
 
@@ -177,7 +182,7 @@ fn control(name: &[u16], what: EVENT_TRACE_CONTROL) -> Result<EVENT_TRACE_PROPER
 /// # Errors
 /// When Windows refuses.
 pub fn sessions() -> Result<Vec<String>, CallError> {
-    /// The most sessions that the call can list, by its documentation.
+    /// As many sessions as most versions of Windows can run.
     const MOST: usize = 64;
     let mut buffers: Vec<Buffer> = (0..MOST).map(|_| Buffer::new(WITH_NAMES)).collect();
     let mut pointers: Vec<_> = buffers.iter_mut().map(properties).collect();
@@ -185,7 +190,8 @@ pub fn sessions() -> Result<Vec<String>, CallError> {
     // SAFETY: the array has MOST pointers, each to properties that say how large they are.
     let code =
         unsafe { QueryAllTracesW(pointers.as_mut_ptr(), u32::try_from(MOST).unwrap_or(0), &raw mut count) };
-    if code != 0 {
+    // With more sessions than that, the first ones are listed all the same.
+    if code != 0 && code != ERROR_MORE_DATA {
         return Err(CallError::code("QueryAllTracesW", code));
     }
     Ok(buffers

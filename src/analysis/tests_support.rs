@@ -1,6 +1,6 @@
 //! Small machines for the tests of this module.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +29,7 @@ pub fn snapshot(sockets: Vec<Socket>) -> Snapshot {
         progress: Progress::Complete,
         sockets,
         processes: HashMap::new(),
+        ended: HashSet::new(),
         spaces: SpaceId::all_of(NamespaceId::ONLY)
             .map(|id| PortSpace { id, dynamic: Some(dynamic.clone()) })
             .to_vec(),

@@ -7,9 +7,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::model::{
-    Attribution, Backend, DynamicRange, Holders, Host, Limits, Moment, NamespaceId, Owner, Pid, Port,
-    PortRange, PortSet, PortSpace, Process, Progress, Protocol, Snapshot, Socket, SpaceId, StartTime, State,
-    System,
+    Attribution, Backend, ClosedConnection, DynamicRange, Holders, Host, Limits, Moment, NamespaceId, Owner,
+    Pid, Port, PortFailure, PortOperation, PortRange, PortSet, PortSpace, Process, Progress, Protocol,
+    Snapshot, Socket, SpaceId, StartTime, State, System, Trace, Tuple,
 };
 
 /// A machine with the range 10000–10999 in every port space.
@@ -38,6 +38,35 @@ pub fn snapshot(sockets: Vec<Socket>) -> Snapshot {
         events: Vec::new(),
         degradations: Vec::new(),
     }
+}
+
+/// The machine at a second of its life.
+pub fn at(second: u64, mut machine: Snapshot) -> Snapshot {
+    let elapsed = Duration::from_secs(second);
+    machine.taken = Moment { wall: Timestamp::UNIX_EPOCH + elapsed, elapsed };
+    machine
+}
+
+/// The machine with what a trace saw.
+pub fn traced(machine: Snapshot, closed: Vec<ClosedConnection>) -> Snapshot {
+    Snapshot { trace: Some(Trace { closed, ..Trace::default() }), ..machine }
+}
+
+/// A connection that a process closed in that second.
+pub fn closed(local: &str, remote: &str, owner: Owner, second: u64) -> ClosedConnection {
+    let (local, remote) = (local.parse().unwrap(), remote.parse().unwrap());
+    ClosedConnection {
+        namespace: None,
+        tuple: Tuple { protocol: Protocol::Tcp, local, remote },
+        owner,
+        name: "closer".into(),
+        time: Timestamp::UNIX_EPOCH + Duration::from_secs(second),
+    }
+}
+
+/// A port that a process was not given.
+pub fn failed(owner: Owner, operation: PortOperation) -> PortFailure {
+    PortFailure { owner, name: "client".into(), operation, error: 99, time: Timestamp::UNIX_EPOCH }
 }
 
 pub fn owner(pid: u32) -> Owner {

@@ -20,7 +20,7 @@ mod tests_support;
 mod usage;
 mod verdict;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ pub use usage::SpaceUsage;
 pub use verdict::Verdict;
 
 use crate::history::{Counters, Flow, History, Sample, Tick};
-use crate::model::{Owner, PortEvent, Progress, Snapshot, System};
+use crate::model::{DestinationId, Owner, PortEvent, Progress, Snapshot, System};
 use failures::FailureWindow;
 use owners::Ledger;
 use rates::{Births, Fresh};
@@ -94,10 +94,11 @@ impl Analysis {
         let processes = self.rows(&snapshot, GroupBy::Process, failures.as_ref());
         let spaces = usage::spaces(&snapshot, &self.history);
         let mut led = rows::destinations(&snapshot);
+        let born: HashMap<DestinationId, u32> = self.history.last().map_or_else(HashMap::new, |tick| {
+            tick.destinations.iter().map(|(id, flow)| (*id, flow.born)).collect()
+        });
         for destination in &mut led.destinations {
-            destination.new_per_second = self.newest(|tick| {
-                tick.destinations.iter().find(|(id, _)| *id == destination.id()).map(|(_, flow)| flow.born)
-            });
+            destination.new_per_second = self.newest(|_| born.get(&destination.id()).copied());
         }
         let events: Vec<PortEvent> = self.events.iter().cloned().collect();
         let findings = findings::find(&findings::Facts {

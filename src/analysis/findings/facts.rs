@@ -8,9 +8,7 @@ use crate::analysis::failures::Failures;
 use crate::analysis::forecast::{Forecast, HORIZON, forecast};
 use crate::analysis::{Destination, Row, RowKey, SpaceUsage};
 use crate::history::{Flow, History, Sample, Tick};
-use crate::model::{
-    DestinationId, Owner, PortEvent, PortSet, Snapshot, SpaceId, State, System, TimeWaitReuse,
-};
+use crate::model::{DestinationId, Owner, PortEvent, PortSet, Snapshot, SpaceId, State, System};
 use crate::text::{percent, safe, span, thousands};
 
 /// Everything that is known when findings are looked for.
@@ -130,11 +128,7 @@ impl<'a> Facts<'a> {
 
     /// Whether a new connection may take a port toward a destination whose last is in TIME_WAIT.
     pub fn reuses(&self, destination: &Destination) -> bool {
-        match self.snapshot.limits.time_wait_reuse {
-            Some(TimeWaitReuse::Everywhere) => true,
-            Some(TimeWaitReuse::Loopback) => destination.remote.ip().to_canonical().is_loopback(),
-            Some(TimeWaitReuse::Off) | None => false,
-        }
+        self.snapshot.limits.time_wait_reuse.is_some_and(|reuse| reuse.allows(destination.remote.ip()))
     }
 
     pub fn capacity(&self, id: SpaceId) -> Option<u32> {
@@ -161,8 +155,7 @@ impl<'a> Facts<'a> {
         })
     }
 
-    /// What the samples of a process say over the last two minutes. Where it was not listed, it had
-    /// nothing.
+    /// What the samples of a process say over the last two minutes.
     pub fn series<T>(&self, owner: Owner, value: impl Fn(&Sample) -> T) -> Vec<(Duration, T)> {
         self.history.series(HORIZON, |tick| tick.owners.get(&Some(owner)).map(&value))
     }
@@ -271,8 +264,8 @@ pub(super) struct Growth {
 pub(super) fn growth(series: &[(Duration, u32)], least: Duration) -> Option<Growth> {
     let last = *series.last()?;
     // The leak begins at the lowest level seen.
-    let begin =
-        series.iter().rposition(|(_, level)| Some(*level) == series.iter().map(|(_, level)| *level).min())?;
+    let lowest = series.iter().map(|(_, level)| *level).min()?;
+    let begin = series.iter().rposition(|(_, level)| *level == lowest)?;
     let series = &series[begin..];
     let (start, low) = series[0];
     let span = last.0.saturating_sub(start);

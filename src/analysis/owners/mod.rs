@@ -31,6 +31,9 @@ const MOST: usize = 262_144;
 /// How many measured lengths of TIME_WAIT are kept, and how many it takes to believe them.
 const LENGTHS: (usize, usize) = (101, 8);
 
+/// How soon a TIME_WAIT may be reused at the earliest (`tcp_tw_reuse_delay`).
+const REUSE_DELAY: Duration = Duration::from_secs(1);
+
 /// A TCP connection: its network namespace and both ends.
 type Tuple = (NamespaceId, SocketAddr, SocketAddr);
 
@@ -40,7 +43,9 @@ struct Entry {
     holders: Holders,
     /// How the holders are known once the system has forgotten them.
     how: Attribution,
+    /// When it was seen first, and last.
     since: Duration,
+    at: Duration,
     /// When it was first seen in TIME_WAIT after it was seen in another state.
     waits_since: Option<Duration>,
     tick: u32,
@@ -95,11 +100,12 @@ impl Ledger {
     /// `time_wait` is how long a TIME_WAIT lasts, where that is certain.
     pub fn complete(&mut self, snapshot: &mut Snapshot, time_wait: Option<Duration>) {
         self.tick = self.tick.wrapping_add(1);
-        self.take_claims(snapshot);
+        let later = self.take_claims(snapshot);
         let mut sockets = std::mem::take(&mut snapshot.sockets);
         for socket in sockets.iter_mut().filter(|socket| socket.protocol == Protocol::Tcp) {
             self.settle(socket, snapshot, time_wait);
         }
+        self.claims.extend(later);
         self.forget(snapshot.taken.elapsed);
         self.guess.complete(&mut sockets, self.tick);
         snapshot.sockets = sockets;
@@ -114,15 +120,24 @@ impl Ledger {
         lengths.get(lengths.len() / 2).copied().filter(|_| lengths.len() >= LENGTHS.1)
     }
 
-    fn take_claims(&mut self, snapshot: &Snapshot) {
-        let Some(trace) = &snapshot.trace else { return };
+    /// Takes in what the trace saw. The trace is read after the sockets: of two closes on one tuple the
+    /// one that came after the sockets were listed is handed back, to be taken in for the next snapshot.
+    fn take_claims(&mut self, snapshot: &Snapshot) -> Vec<(Tuple, Claim)> {
+        let mut later = Vec::new();
+        let Some(trace) = &snapshot.trace else { return later };
         self.lost += trace.lost;
         for close in trace.closed.iter().filter(|close| close.tuple.protocol == Protocol::Tcp) {
             let namespace = close.namespace.unwrap_or(snapshot.namespace);
+            let tuple = (namespace, close.tuple.local, close.tuple.remote);
             let claim =
                 Claim { owner: close.owner, name: close.name.clone(), at: close.time, tick: self.tick };
-            self.claims.insert((namespace, close.tuple.local, close.tuple.remote), claim);
+            if claim.at > snapshot.taken.wall && self.claims.contains_key(&tuple) {
+                later.push((tuple, claim));
+            } else {
+                self.claims.insert(tuple, claim);
+            }
         }
+        later
     }
 
     fn settle(&mut self, socket: &mut Socket, snapshot: &Snapshot, time_wait: Option<Duration>) {
@@ -131,12 +146,19 @@ impl Ledger {
         let seen = Seen::of(socket, now);
         let held = socket.holders != Holders::Nobody;
         let claim = self.claim(&tuple, socket, snapshot, time_wait);
-        let mut entry = self.entries.get_mut(&tuple).filter(|entry| entry.seen.becomes(&seen));
+        let waited = waited(socket, time_wait);
+        let reuse = snapshot.limits.time_wait_reuse.is_none_or(|reuse| reuse.allows(remote.ip()));
+        let mut entry = self.entries.get_mut(&tuple).filter(|entry| {
+            // Had it closed right after it was last seen, another could have come and gone since.
+            let room = || now.saturating_sub(entry.at + waited.unwrap_or_default()) > REUSE_DELAY;
+            let hidden = reuse && entry.seen.state != State::TimeWait && waited.is_some() && room();
+            entry.seen.becomes(&seen) && !hidden
+        });
         if let Some(entry) = &mut entry {
             if socket.state == State::TimeWait && entry.seen.state != State::TimeWait {
                 entry.waits_since = Some(now);
             }
-            (entry.seen, entry.tick) = (seen, self.tick);
+            (entry.seen, entry.at, entry.tick) = (seen, now, self.tick);
         }
         match (entry, claim) {
             (Some(entry), _) if held => {
@@ -155,7 +177,8 @@ impl Ledger {
                     Some(owner) => (Holders::One(owner), Attribution::Exact),
                     None => (socket.holders.clone(), Attribution::Observed),
                 };
-                let entry = Entry { seen, holders, how, since: now, waits_since: None, tick: self.tick };
+                let entry =
+                    Entry { seen, holders, how, since: now, at: now, waits_since: None, tick: self.tick };
                 if !held {
                     fill(socket, &entry);
                 }
@@ -178,7 +201,7 @@ impl Ledger {
         let claim = self.claims.get(tuple)?;
         if is_open(socket.state) {
             // What was closed before is not what is open now.
-            if claim.tick != self.tick || !socket.holders.all().contains(&claim.owner) {
+            if claim.tick != self.tick || claim.at <= snapshot.taken.wall {
                 self.claims.remove(tuple);
             }
             return None;
@@ -186,9 +209,8 @@ impl Ledger {
         if socket.holders != Holders::Nobody || !is_closed_here(socket.state) {
             return None;
         }
-        let waited = time_wait.zip(socket.expires).map(|(whole, left)| whole.saturating_sub(left));
-        if socket.state == State::TimeWait
-            && let Some(waited) = waited.and_then(|waited| SignedDuration::try_from(waited).ok())
+        if let Some(waited) =
+            waited(socket, time_wait).and_then(|waited| SignedDuration::try_from(waited).ok())
             && let Ok(slack) = SignedDuration::try_from(SLACK)
             && snapshot.taken.wall.duration_since(claim.at) + slack < waited
         {
@@ -255,6 +277,12 @@ impl Ledger {
             ));
         }
     }
+}
+
+/// For how long a socket has been in TIME_WAIT, where that can be told.
+fn waited(socket: &Socket, time_wait: Option<Duration>) -> Option<Duration> {
+    let (whole, left) = time_wait.zip(socket.expires.filter(|_| socket.state == State::TimeWait))?;
+    Some(whole.saturating_sub(left))
 }
 
 fn fill(socket: &mut Socket, entry: &Entry) {

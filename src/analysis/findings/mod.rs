@@ -18,6 +18,8 @@ mod handles;
 mod parity;
 mod pool;
 mod range;
+#[cfg(test)]
+mod tests;
 mod time_wait_with_room;
 mod unknown;
 

@@ -16,7 +16,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
-mod tests_support;
+pub(crate) mod tests_support;
 mod usage;
 mod verdict;
 
@@ -101,7 +101,7 @@ impl Analysis {
             destination.new_per_second = self.newest(|_| born.get(&destination.id()).copied());
         }
         let events: Vec<PortEvent> = self.events.iter().cloned().collect();
-        let findings = findings::find(&findings::Facts {
+        let facts = findings::Facts {
             snapshot: &snapshot,
             spaces: &spaces,
             rows: &processes.rows,
@@ -113,13 +113,15 @@ impl Analysis {
             events: &events,
             time_wait: self.time_wait(&snapshot),
             thresholds: &self.thresholds,
-        });
+        };
+        let findings = findings::find(&facts);
+        let verdict = verdict::verdict(&findings, &facts);
         let grouped = match group_by {
             GroupBy::Process => processes,
             _ => self.rows(&snapshot, group_by, failures.as_ref()),
         };
         Picture {
-            verdict: verdict::verdict(&findings, &spaces),
+            verdict,
             findings,
             spaces,
             group_by,

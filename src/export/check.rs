@@ -25,6 +25,9 @@ use crate::analysis::{Forecast, Picture, Severity, SpaceUsage, Step, Thresholds}
 use crate::model::{Degradation, Family, Protocol};
 use crate::text::safe;
 
+/// The exit code when it can't be said.
+pub const UNKNOWN: u8 = 3;
+
 /// The exit code for a verdict: 0 when nothing is wrong, 1 for a warning, 2 when it is critical, 3 when
 /// it can't be said.
 #[must_use]
@@ -33,7 +36,7 @@ pub const fn exit_code(severity: Severity) -> u8 {
         Severity::Ok | Severity::Note => 0,
         Severity::Warn => 1,
         Severity::Critical => 2,
-        Severity::Unknown => 3,
+        Severity::Unknown => UNKNOWN,
     }
 }
 
@@ -59,6 +62,14 @@ pub fn write_text(picture: &Picture, thresholds: &Thresholds, out: &mut impl Wri
         writeln!(out, "not read: {}: {}", unpiped(&safe(&gap.what)), unpiped(&safe(&gap.reason)))?;
     }
     Ok(())
+}
+
+/// Writes the line for a machine that could not be looked at at all.
+///
+/// # Errors
+/// When the writer fails.
+pub fn write_unknown(reason: &str, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "PORTTOP UNKNOWN - {}", unpiped(reason))
 }
 
 /// Without the character that begins perfdata.
@@ -87,7 +98,8 @@ fn perfdata(picture: &Picture, thresholds: &Thresholds) -> Vec<String> {
         let [fill, warn, critical] = [fill, thresholds.warn, thresholds.critical].map(|share| share * 100.0);
         format!("'fullest_destination'={fill:.1}%;{warn};{critical};0;100")
     });
-    let failures = picture.failures.as_ref().map(|failures| format!("'failures'={:.1};;;0", failures.per_second));
+    let failures =
+        picture.failures.as_ref().map(|failures| format!("'failures'={:.1};;;0", failures.per_second));
     spaces.chain(fill).chain(failures).collect()
 }
 
@@ -176,5 +188,74 @@ fn safely(gap: &Degradation) -> Degradation {
         what: safe(&gap.what).into_owned(),
         reason: safe(&gap.reason).into_owned(),
         remedy: gap.remedy.as_deref().map(|remedy| safe(remedy).into_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::tests_support::{owner, process, snapshot, tcp};
+    use crate::analysis::{Analysis, GroupBy};
+    use crate::model::State;
+    use serde_json::Value;
+
+    fn picture(ports: u16) -> Picture {
+        let open = |port| tcp(State::Established, &format!("10.0.0.1:{port}"), None, Some(owner(7)));
+        let mut machine = snapshot((10_000..10_000 + ports).map(open).collect());
+        machine.processes.extend([process(owner(7), "a|b\n", "svc")]);
+        machine.degradations.push(Degradation::new("handles of 2 processes", "access | denied"));
+        let mut analysis = Analysis::default();
+        let snapshot = analysis.observe(machine);
+        analysis.picture(snapshot, GroupBy::Process)
+    }
+
+    fn text(picture: &Picture) -> String {
+        let mut out = Vec::new();
+        write_text(picture, &Thresholds::default(), &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn the_first_line_is_a_plugins() {
+        let printed = text(&picture(950));
+        assert_eq!(
+            printed.lines().next(),
+            Some(
+                "PORTTOP CRITICAL - TCP IPv4 95 % used, 950 of 1,000: a/b\u{fffd} (7) holds 950, 950 ESTABLISHED \
+                 | 'tcp_ipv4'=950;800;950;0;1000 'tcp_ipv6'=0;800;950;0;1000 \
+                 'udp_ipv4'=0;800;950;0;1000 'udp_ipv6'=0;800;950;0;1000"
+            )
+        );
+        assert_eq!(printed.matches('|').count(), 1, "perfdata begins once: {printed}");
+        assert!(printed.contains("\n  > r in porttop: widen the range"), "{printed}");
+        assert!(printed.ends_with("not read: handles of 2 processes: access / denied\n"), "{printed}");
+    }
+
+    #[test]
+    fn the_verdict_is_the_exit_code() {
+        let code = |ports| exit_code(picture(ports).verdict.severity);
+        assert_eq!([code(10), code(800), code(950)], [0, 1, 2]);
+        assert_eq!([exit_code(Severity::Note), exit_code(Severity::Unknown)], [0, 3]);
+        assert!(text(&picture(800)).starts_with("PORTTOP WARNING - "));
+        assert!(text(&picture(10)).starts_with("PORTTOP OK - TCP IPv4 1 % used, 10 of 1,000"));
+    }
+
+    #[test]
+    fn json_says_the_same() {
+        let mut out = Vec::new();
+        write_json(&picture(950), &mut out).unwrap();
+        let json: Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!((&json["status"], &json["exit_code"]), (&"critical".into(), &2.into()));
+        assert_eq!(json["findings"][0]["id"], "pool_full");
+        assert_eq!(json["findings"][0]["title"], json["sentence"]);
+        assert_eq!(
+            (&json["port_spaces"][0]["share"], &json["port_spaces"][0]["capacity"]),
+            (&0.95.into(), &1000.into())
+        );
+        let documented = include_str!("check.rs").lines().filter(|line| line.starts_with("//! - "));
+        let documented: String = documented.collect();
+        for field in json.as_object().unwrap().keys() {
+            assert!(documented.contains(&format!("`{field}`")), "{field}");
+        }
     }
 }

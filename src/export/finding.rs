@@ -1,20 +1,5 @@
-//! Findings and events as records, the same in every JSON that porttop writes.
-//!
-//! ## `findings`, the worst first
-//! - `id`: the rule, such as `pool_full`; it stays the same from version to version
-//! - `severity`: `"note"`, `"unknown"`, `"warn"` or `"critical"`
-//! - `title`: one sentence with the numbers
-//! - `evidence`: what shows it, one line a fact
-//! - `why`: what it means, and what it does not
-//! - `next`: what to do, each with `does` and one of `key` (of the screen) and `command` (for a shell), or
-//!   neither
-//! - `view`, `filter`: where the screen shows it
-//! - `pid`: the process it is about; null when it is about none
-//!
-//! ## `events`, the last 24 hours, oldest first
-//! - `id`: 4227, 4231 or 4266
-//! - `time`: RFC 3339
-//! - `meaning`: what it says
+//! Findings and events as records, the same in every JSON that porttop writes; their fields are
+//! described in `json`.
 
 use jiff::Timestamp;
 use serde::Serialize;

@@ -2,6 +2,7 @@
 
 use super::facts::{Facts, Toward, forecast_line, full_in, used, who};
 use super::{Finding, Link, Severity, Step, View};
+use crate::analysis::Row;
 use crate::model::State;
 use crate::text::thousands;
 
@@ -42,7 +43,7 @@ fn finding(toward: &Toward, facts: &Facts) -> Option<Finding> {
     } else {
         let soon = if toward.reusable == 0 { full_in(forecast) } else { String::new() };
         let used = used(toward.share, toward.taken, toward.capacity);
-        format!("{place} {used}{mostly}{soon}: {} holds {}", who(holder.0), thousands(holder.1.into()))
+        format!("{place} {used}{mostly}{soon}{}", whose(&holders))
     };
     let mut evidence = vec![
         format!(
@@ -72,6 +73,16 @@ fn finding(toward: &Toward, facts: &Facts) -> Option<Finding> {
         ),
         owner: holder.0.owners.first().copied(),
     })
+}
+
+/// `: client (7) holds 950`, when most are somebody's.
+fn whose(holders: &[(&Row, u32)]) -> String {
+    match holders.first() {
+        Some((row, count)) if row.pid().is_some() => {
+            format!(": {} holds {}", who(row), thousands((*count).into()))
+        }
+        _ => String::new(),
+    }
 }
 
 fn next(severity: Severity, waits: bool) -> Vec<Step> {

@@ -8,8 +8,8 @@ use crate::analysis::failures::Failures;
 use crate::analysis::forecast::{Forecast, HORIZON, forecast};
 use crate::analysis::{Destination, Row, RowKey, SpaceUsage};
 use crate::history::{Flow, History, Sample, Tick};
-use crate::model::{DestinationId, Owner, PortEvent, PortSet, Snapshot, SpaceId, State, System};
-use crate::text::{percent, safe, span, thousands};
+use crate::model::{DestinationId, Owner, PortEvent, PortSet, Progress, Snapshot, SpaceId, State, System};
+use crate::text::{percent, rate, safe, span, thousands};
 
 /// Everything that is known when findings are looked for.
 pub(in crate::analysis) struct Facts<'a> {
@@ -186,9 +186,14 @@ impl<'a> Facts<'a> {
         holders
     }
 
-    /// The process that holds the most ports.
+    /// The row that holds the most ports; none while owners are still being read.
     pub fn largest(&self) -> Option<&'a Row> {
-        let rows = self.rows.iter().filter(|row| row.counts.ports.is_some_and(|ports| ports > 0));
+        let attributed = self.snapshot.progress > Progress::Sockets;
+        let rows = self
+            .rows
+            .iter()
+            .filter(|_| attributed)
+            .filter(|row| row.counts.ports.is_some_and(|ports| ports > 0));
         rows.max_by_key(|row| (row.counts.ports, row.counts.sockets()))
     }
 }
@@ -201,9 +206,22 @@ pub(super) fn flow(tick: &Tick, id: DestinationId) -> Option<&Flow> {
 /// `orders.exe (4312)`
 pub(super) fn who(row: &Row) -> String {
     match row.key {
+        RowKey::Process(owner) if row.process.is_none() => format!("pid {}", owner.pid),
         RowKey::Process(owner) => format!("{} ({})", safe(&row.name), owner.pid),
         _ => safe(&row.name).into_owned(),
     }
+}
+
+/// `TCP IPv4 97 % used, 15,902 of 16,384, +221/s; full in 41 s: orders.exe (4312) holds 12,840`
+pub(super) fn pool_sentence(pool: &Pool, facts: &Facts) -> String {
+    let holder = facts
+        .largest()
+        .map_or_else(String::new, |row| format!(": {}", holds(row, row.counts.ports.unwrap_or(0))));
+    let place = pool.address.map_or_else(String::new, |address| format!(" of {address}"));
+    let change = pool.space.per_second.filter(|change| change.abs() >= 0.5);
+    let change = change.map_or_else(String::new, |change| format!(", {}", rate(change)));
+    let used = used(pool.share, pool.ports, pool.capacity);
+    format!("{}{place} {used}{change}{}{holder}", pool.space.id, full_in(pool.space.forecast))
 }
 
 /// `15,902 of 16,384`

@@ -269,3 +269,8 @@ pub(super) fn find(facts: &Facts) -> Vec<Finding> {
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     findings
 }
+
+/// How much is in use when all is well: the fullest pool.
+pub(super) fn all_is_well(facts: &Facts) -> String {
+    facts.pools(0.0).first().map_or_else(String::new, |pool| facts::pool_sentence(pool, facts))
+}

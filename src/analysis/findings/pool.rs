@@ -1,8 +1,8 @@
 //! A port space is near full or full.
 
-use super::facts::{Facts, Pool, forecast_line, full_in, holds, of_process, used};
+use super::facts::{Facts, Pool, forecast_line, holds, of_process, pool_sentence};
 use super::{Finding, Link, Step, View};
-use crate::text::{rate, thousands};
+use crate::text::thousands;
 
 pub(super) fn find(facts: &Facts) -> Vec<Finding> {
     facts.pools(facts.thresholds.warn).iter().map(|pool| finding(pool, facts)).collect()
@@ -10,17 +10,7 @@ pub(super) fn find(facts: &Facts) -> Vec<Finding> {
 
 fn finding(pool: &Pool, facts: &Facts) -> Finding {
     let largest = facts.largest();
-    let holder =
-        largest.map_or_else(String::new, |row| format!(": {}", holds(row, row.counts.ports.unwrap_or(0))));
-    let place = pool.address.map_or_else(String::new, |address| format!(" of {address}"));
-    let change = pool.space.per_second.filter(|change| change.abs() >= 0.5);
-    let change = change.map_or_else(String::new, |change| format!(", {}", rate(change)));
-    let title = format!(
-        "{}{place} {}{change}{}{holder}",
-        pool.space.id,
-        used(pool.share, pool.ports, pool.capacity),
-        full_in(pool.space.forecast),
-    );
+    let title = pool_sentence(pool, facts);
     let mut evidence = vec![
         format!("{} ports free", thousands(pool.capacity.saturating_sub(pool.ports).into())),
         forecast_line(pool.space.forecast),

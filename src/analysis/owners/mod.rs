@@ -248,7 +248,7 @@ impl Ledger {
         let mut last = None;
         for socket in &snapshot.sockets {
             let owner = socket.holders.counted();
-            if owner == last || !is_closed_here(socket.state) {
+            if owner == last {
                 continue;
             }
             last = owner;

@@ -1,0 +1,392 @@
+//! Which processes hold which socket: inode → (pid, start time), kept between ticks.
+//!
+//! Reading every descriptor of every process is what makes other tools slow. Here a process is read
+//! again only when something says that its descriptors may have changed:
+//!
+//! - it is new, or its pid belongs to another process now;
+//! - it has another number of descriptors than when it was read;
+//! - one of its sockets has left the tables;
+//! - a socket is listed that nobody is known to hold, and its user is the process's;
+//! - its turn has come, because of the one change that shows in none of these: a descriptor closed
+//!   and one to a socket of another process received, both within a tick.
+//!
+//! Processes in other network namespaces are read like all others: a socket stays in the namespace it
+//! was made in, wherever its descriptor is passed or its process moves to.
+
+use std::io;
+
+use foldhash::{HashMap, HashMapExt as _};
+
+use super::proc::{Descriptors, Proc, is_gone};
+use crate::model::{Attribution, Degradation, Holders, Owner, Pid, Socket};
+
+/// A process is read again after so many ticks, whatever it seems to do …
+const TURN: u64 = 30;
+/// … and one more for so many descriptors it has, so that turns cost about the same at every tick.
+const TURN_DESCRIPTORS: u64 = 1024;
+/// How many descriptors a tick may read in search of holders. On a busy server there always are
+/// sockets that were closed between being listed and being looked for.
+const SEARCH_DESCRIPTORS: u64 = 16 * 1024;
+
+/// What is asked of `/proc`; a test makes its own.
+pub(super) trait Descriptions: Send {
+    fn pids(&mut self, pids: &mut Vec<Pid>) -> io::Result<()>;
+    /// The process that has this pid now; none when it is gone.
+    fn owner(&mut self, pid: Pid) -> io::Result<Option<Owner>>;
+    fn descriptors(&mut self, pid: Pid) -> Option<Descriptors>;
+    /// Appends the sockets it holds, as (inode, descriptor).
+    fn socket_inodes(&mut self, pid: Pid, found: &mut Vec<(u64, u32)>) -> io::Result<()>;
+}
+
+impl Descriptions for Proc {
+    fn pids(&mut self, pids: &mut Vec<Pid>) -> io::Result<()> {
+        self.pids(pids)
+    }
+
+    fn owner(&mut self, pid: Pid) -> io::Result<Option<Owner>> {
+        Ok(self.stat(pid)?.map(|stat| stat.owner))
+    }
+
+    fn descriptors(&mut self, pid: Pid) -> Option<Descriptors> {
+        self.descriptors(pid)
+    }
+
+    fn socket_inodes(&mut self, pid: Pid, found: &mut Vec<(u64, u32)>) -> io::Result<()> {
+        self.socket_inodes(pid, found)
+    }
+}
+
+/// A process as it was when it was last read.
+struct Known {
+    owner: Owner,
+    descriptors: Descriptors,
+    /// The sockets it holds, in ascending order.
+    inodes: Vec<u64>,
+    read_at: u64,
+    /// Whether the system let us look.
+    readable: bool,
+}
+
+impl Known {
+    fn turn_has_come(&self, tick: u64) -> bool {
+        tick - self.read_at >= TURN + self.descriptors.count / TURN_DESCRIPTORS
+    }
+
+    fn holds_nothing(&self) -> bool {
+        self.descriptors.count == 0 && self.inodes.is_empty()
+    }
+}
+
+/// A socket that somebody holds.
+#[derive(Default)]
+struct Held {
+    holders: Holders,
+    /// The last tick at which it was in a table.
+    listed_at: u64,
+}
+
+/// A listed socket that nobody is known to hold.
+#[derive(Clone, Copy)]
+struct Missing {
+    /// The tick at which it was first listed: whoever was read since does not hold it.
+    since: u64,
+    uid: Option<u32>,
+}
+
+/// The memory between ticks.
+pub(super) struct Owners<P = Proc> {
+    proc: P,
+    tick: u64,
+    processes: HashMap<Pid, Known>,
+    sockets: HashMap<u64, Held>,
+    missing: HashMap<u64, Missing>,
+    /// How many held sockets the last tables listed.
+    listed: usize,
+    /// Why a process could not be read, other than for want of rights.
+    trouble: Option<io::Error>,
+    pids: Vec<Pid>,
+    found: Vec<(u64, u32)>,
+}
+
+impl<P: Descriptions> Owners<P> {
+    pub fn new(proc: P) -> Self {
+        Self {
+            proc,
+            tick: 0,
+            processes: HashMap::new(),
+            sockets: HashMap::new(),
+            missing: HashMap::new(),
+            listed: 0,
+            trouble: None,
+            pids: Vec::new(),
+            found: Vec::new(),
+        }
+    }
+
+    /// Fills in the holders of the sockets that were listed just now.
+    pub fn attribute(&mut self, sockets: &mut [Socket]) -> Vec<Degradation> {
+        self.tick += 1;
+        self.trouble = None;
+        if let Err(error) = self.read_changed() {
+            self.trouble = Some(error);
+        }
+        let lost_some = self.fill(sockets);
+        if lost_some && self.read_losers() {
+            self.fill(sockets);
+        }
+        if self.search() {
+            self.fill(sockets);
+        }
+        self.degradations()
+    }
+
+    /// Sockets that are held and were in no table at the last tick, each with the holder that counts.
+    pub fn unlisted(&self) -> impl Iterator<Item = (u64, Owner)> + '_ {
+        let unlisted = self.sockets.iter().filter(|(_, held)| held.listed_at != self.tick);
+        unlisted.filter_map(|(inode, held)| Some((*inode, held.holders.counted()?)))
+    }
+
+    /// What is asked.
+    pub fn proc(&mut self) -> &mut P {
+        &mut self.proc
+    }
+
+    /// Forgets the dead and reads everyone who is new or shows a change.
+    fn read_changed(&mut self) -> io::Result<()> {
+        let mut pids = std::mem::take(&mut self.pids);
+        self.proc.pids(&mut pids)?;
+        let dead: Vec<Pid> =
+            self.processes.keys().filter(|pid| pids.binary_search(pid).is_err()).copied().collect();
+        for pid in dead {
+            self.forget(pid);
+        }
+        for pid in &pids {
+            if self.seems_changed(*pid) {
+                self.read(*pid);
+            }
+        }
+        self.pids = pids;
+        Ok(())
+    }
+
+    fn seems_changed(&mut self, pid: Pid) -> bool {
+        let Some(known) = self.processes.get(&pid) else { return true };
+        let now = self.proc.descriptors(pid);
+        if now != Some(known.descriptors) || known.turn_has_come(self.tick) {
+            return true;
+        }
+        // Who holds nothing may be anyone: kernel threads, most of all, are not asked who they are.
+        !known.holds_nothing() && !matches!(self.proc.owner(pid), Ok(Some(owner)) if owner == known.owner)
+    }
+
+    /// Reads a process. What can't be read now stays as it was known, and is tried again.
+    fn read(&mut self, pid: Pid) {
+        match self.try_read(pid) {
+            Ok(Some(known)) => self.learn(known),
+            Ok(None) => self.forget(pid),
+            Err(error) => self.trouble = Some(error),
+        }
+    }
+
+    fn try_read(&mut self, pid: Pid) -> io::Result<Option<Known>> {
+        let Some(owner) = self.proc.owner(pid)? else { return Ok(None) };
+        // The count comes first: a descriptor opened while they are read makes it differ next time.
+        let Some(descriptors) = self.proc.descriptors(pid) else { return Ok(None) };
+        self.found.clear();
+        let readable = match self.proc.socket_inodes(pid, &mut self.found) {
+            Ok(()) => true,
+            // A process that has ended and not been waited for has no descriptors.
+            Err(error) if is_gone(&error) => true,
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => false,
+            Err(error) => return Err(error),
+        };
+        if self.proc.owner(pid)? != Some(owner) {
+            return Ok(None);
+        }
+        let mut inodes: Vec<u64> = self.found.iter().map(|(inode, _)| *inode).collect();
+        inodes.sort_unstable();
+        inodes.dedup();
+        Ok(Some(Known { owner, descriptors, inodes, read_at: self.tick, readable }))
+    }
+
+    fn learn(&mut self, known: Known) {
+        let before = self.processes.remove(&known.owner.pid);
+        let (gone, new) = match &before {
+            Some(before) if before.owner == known.owner => {
+                (difference(&before.inodes, &known.inodes), difference(&known.inodes, &before.inodes))
+            }
+            Some(before) => (before.inodes.clone(), known.inodes.clone()),
+            None => (Vec::new(), known.inodes.clone()),
+        };
+        if let Some(before) = before {
+            for inode in gone {
+                self.release(inode, before.owner);
+            }
+        }
+        for inode in new {
+            self.hold(inode, known.owner);
+        }
+        self.processes.insert(known.owner.pid, known);
+    }
+
+    fn forget(&mut self, pid: Pid) {
+        if let Some(known) = self.processes.remove(&pid) {
+            for inode in known.inodes {
+                self.release(inode, known.owner);
+            }
+        }
+    }
+
+    fn hold(&mut self, inode: u64, owner: Owner) {
+        let held = self.sockets.entry(inode).or_default();
+        held.holders = match &held.holders {
+            Holders::Nobody => Holders::One(owner),
+            others => Holders::of(others.all().iter().copied().chain([owner]).collect()),
+        };
+    }
+
+    fn release(&mut self, inode: u64, owner: Owner) {
+        let Some(held) = self.sockets.get_mut(&inode) else { return };
+        held.holders = Holders::of(held.holders.all().iter().copied().filter(|o| *o != owner).collect());
+        if held.holders == Holders::Nobody {
+            self.sockets.remove(&inode);
+        }
+    }
+
+    /// Writes what is known into the sockets and notes what is missing. True when a socket that was
+    /// held and listed at the last tick no longer is.
+    fn fill(&mut self, sockets: &mut [Socket]) -> bool {
+        let mut missing = HashMap::new();
+        let mut listed = 0;
+        let mut still = 0;
+        for socket in sockets {
+            let Some(inode) = socket.inode else { continue };
+            if let Some(held) = self.sockets.get_mut(&inode) {
+                still += usize::from(held.listed_at + 1 == self.tick);
+                listed += 1;
+                held.listed_at = self.tick;
+                socket.holders = held.holders.clone();
+                socket.attribution = Attribution::Exact;
+            } else {
+                socket.holders = Holders::Nobody;
+                socket.attribution = Attribution::Unknown;
+                let since = self.missing.get(&inode).map_or(self.tick, |before| before.since);
+                missing.insert(inode, Missing { since, uid: socket.uid });
+            }
+        }
+        let lost_some = still < self.listed;
+        self.missing = missing;
+        self.listed = listed;
+        lost_some
+    }
+
+    /// Reads the processes whose sockets have left the tables since the last tick.
+    fn read_losers(&mut self) -> bool {
+        let mut losers: Vec<Pid> = self
+            .sockets
+            .values()
+            .filter(|held| held.listed_at > 0 && held.listed_at + 1 == self.tick)
+            .flat_map(|held| held.holders.all().iter().map(|owner| owner.pid))
+            .collect();
+        losers.sort_unstable();
+        losers.dedup();
+        losers.retain(|pid| self.processes.get(pid).is_some_and(|known| known.read_at < self.tick));
+        for pid in &losers {
+            self.read(*pid);
+        }
+        !losers.is_empty()
+    }
+
+    /// Reads processes that may hold a missing socket, those first that were not read for longest.
+    fn search(&mut self) -> bool {
+        let mut read_any = false;
+        let mut budget = SEARCH_DESCRIPTORS;
+        for pid in self.suspects() {
+            if budget == 0 || self.missing.keys().all(|inode| self.sockets.contains_key(inode)) {
+                break;
+            }
+            let known = self.processes.get(&pid);
+            budget = budget.saturating_sub(known.map_or(0, |known| known.descriptors.count));
+            self.read(pid);
+            read_any = true;
+        }
+        read_any
+    }
+
+    /// Everyone not read since a socket of their user began to be missing. Root is everyone's user: it
+    /// is also who owns the `/proc` files of a process that changed its user.
+    fn suspects(&self) -> Vec<Pid> {
+        let mut since: HashMap<u32, u64> = HashMap::new();
+        let mut since_any = 0;
+        for missing in self.missing.values() {
+            since_any = since_any.max(missing.since);
+            if let Some(uid) = missing.uid {
+                let latest = since.entry(uid).or_default();
+                *latest = missing.since.max(*latest);
+            }
+        }
+        let mut suspects: Vec<(u64, Pid)> = self
+            .processes
+            .values()
+            .filter(|known| known.readable)
+            .filter(|known| {
+                let uid = known.descriptors.uid;
+                let since = if uid == 0 { since_any } else { since.get(&uid).copied().unwrap_or(0) };
+                known.read_at < since
+            })
+            .map(|known| (known.read_at, known.owner.pid))
+            .collect();
+        suspects.sort_unstable();
+        suspects.into_iter().map(|(_, pid)| pid).collect()
+    }
+
+    fn degradations(&self) -> Vec<Degradation> {
+        let mut degradations = Vec::new();
+        if let Some(error) = &self.trouble {
+            degradations.push(Degradation::new("changes of socket owners", format!("/proc: {error}")));
+        }
+        let unreadable = self.processes.values().filter(|known| !known.readable).count();
+        if self.missing.is_empty() {
+            return degradations;
+        }
+        if unreadable > 0 {
+            let what = format!("owners of {}", counted(self.missing.len(), "socket", "sockets"));
+            let others = counted(unreadable, "process", "processes");
+            let reason = format!("the descriptors of {others} of other users can't be read");
+            degradations.push(Degradation::new(what, reason).fixed_by(RIGHTS));
+            return degradations;
+        }
+        // One that is missing for the first time was most likely closed since it was listed.
+        let lasting = self.missing.values().filter(|missing| missing.since < self.tick).count();
+        if lasting > 0 {
+            degradations.push(Degradation::new(
+                format!("owners of {}", counted(lasting, "socket", "sockets")),
+                "no process that can be seen here holds them: the kernel does, or a process of another PID namespace",
+            ));
+        }
+        degradations
+    }
+}
+
+/// What `/proc/PID/fd` of other users asks for: to open the directory (`CAP_DAC_READ_SEARCH`) and to
+/// read its links (`PTRACE_MODE_READ`, hence `CAP_SYS_PTRACE`); see proc(5).
+pub(super) const RIGHTS: &str = "run as root or with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH";
+
+pub(super) fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+/// What is in `a` and not in `b`, both in ascending order.
+fn difference(a: &[u64], b: &[u64]) -> Vec<u64> {
+    let mut b = b.iter().peekable();
+    a.iter()
+        .filter(|x| {
+            while b.next_if(|y| y < x).is_some() {}
+            b.peek() != Some(x)
+        })
+        .copied()
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

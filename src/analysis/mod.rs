@@ -43,7 +43,7 @@ use rows::{Destinations, Rows};
 use usage::TREND_SAMPLES;
 
 /// How long a TIME_WAIT lasts on Linux: `TCP_TIMEWAIT_LEN`, a constant of the kernel.
-const LINUX_TIME_WAIT: Duration = Duration::from_secs(60);
+const LINUX_TIME_WAIT: Duration = Duration::from_mins(1);
 
 /// How many destinations of each sample are remembered.
 const REMEMBERED_DESTINATIONS: usize = 32;

@@ -1,4 +1,4 @@
-//! What is new since the sample before: connections opened, and TIME_WAITs begun.
+//! What is new since the sample before: connections opened, and TIME_WAIT sockets begun.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;

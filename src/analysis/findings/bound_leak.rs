@@ -61,7 +61,7 @@ fn finding(row: &Row, facts: &Facts) -> Option<Finding> {
 }
 
 fn severity(growth: &Growth, row: &Row, facts: &Facts) -> Severity {
-    let capacity = fullest(facts).and_then(|space| space.free());
+    let capacity = fullest(facts).and_then(SpaceUsage::free);
     let left =
         capacity.and_then(|free| Duration::try_from_secs_f64(f64::from(free) / growth.per_second).ok());
     if row.share.is_some_and(|share| share >= facts.thresholds.warn) || left.is_some_and(|left| left <= SOON)

@@ -1,4 +1,4 @@
-//! Linux: there are nearly as many TIME_WAITs as the kernel keeps, or it kept some no more.
+//! Linux: there are nearly as many TIME_WAIT sockets as the kernel keeps, or it kept some no more.
 
 use super::facts::Facts;
 use super::{Finding, Link, Severity, Step, View};

@@ -1,4 +1,4 @@
-//! Connections are opened and closed so fast that their TIME_WAITs fill the range.
+//! Connections are opened and closed so fast that their TIME_WAIT sockets fill the range.
 
 use std::time::Duration;
 

@@ -65,12 +65,10 @@ impl<'a> Facts<'a> {
             .filter(|space| space.share().is_some_and(|share| share >= from))
             .filter_map(|space| {
                 let (in_use, capacity) = (space.in_use?, space.capacity?);
-                let (address, ports) = match self.is_linux() {
-                    true => self.fullest_address(space.id).map_or((None, in_use), |(address, ports)| {
-                        (Some(address).filter(|_| ports < in_use), ports)
-                    }),
-                    false => (None, in_use),
-                };
+                let fullest = self.is_linux().then(|| self.fullest_address(space.id)).flatten();
+                let fullest = fullest.filter(|(_, ports)| *ports < in_use);
+                let (address, ports) =
+                    fullest.map_or((None, in_use), |(address, ports)| (Some(address), ports));
                 let share = if capacity == 0 { 1.0 } else { f64::from(ports) / f64::from(capacity) };
                 Some(Pool { space, address, ports, capacity, share })
             })
@@ -278,8 +276,8 @@ pub(super) struct Growth {
     pub released: u32,
 }
 
-/// The growth of a series that has grown for at least `least`, hardly ever falling.
-pub(super) fn growth(series: &[(Duration, u32)], least: Duration) -> Option<Growth> {
+/// The growth of a series that has grown for `at_least` so long, hardly ever falling.
+pub(super) fn growth(series: &[(Duration, u32)], at_least: Duration) -> Option<Growth> {
     let last = *series.last()?;
     // The leak begins at the lowest level seen.
     let lowest = series.iter().map(|(_, level)| *level).min()?;
@@ -287,7 +285,7 @@ pub(super) fn growth(series: &[(Duration, u32)], least: Duration) -> Option<Grow
     let series = &series[begin..];
     let (start, low) = series[0];
     let span = last.0.saturating_sub(start);
-    if span < least || series.len() < 4 {
+    if span < at_least || series.len() < 4 {
         return None;
     }
     let released = series.windows(2).map(|pair| pair[0].1.saturating_sub(pair[1].1)).sum();

@@ -2,7 +2,7 @@
 //! facts to findings.
 //!
 //! A rule that has no numbers has no finding, and all is quiet when all is well. What the numbers do
-//! not prove, a finding does not claim: many TIME_WAITs are no exhaustion, refused ports are.
+//! not prove, a finding does not claim: many TIME_WAIT sockets are no exhaustion, refused ports are.
 
 mod bound_leak;
 mod buckets;
@@ -81,11 +81,11 @@ pub struct Thresholds {
     pub churn: f64,
     /// BOUND ports of a process below which nobody speaks of a leak.
     pub bound: u32,
-    /// CLOSE_WAITs of a process below which nobody speaks of a leak.
+    /// CLOSE_WAIT sockets of a process below which nobody speaks of a leak.
     pub close_wait: u32,
-    /// CLOSE_WAITs of a process that are worth a note though they do not grow.
+    /// CLOSE_WAIT sockets of a process that are worth a note though they do not grow.
     pub many_close_waits: u32,
-    /// TIME_WAITs of a port space that are worth a note though there is room.
+    /// TIME_WAIT sockets of a port space that are worth a note though there is room.
     pub many_time_waits: u32,
     /// Handles of a process from which it is suspicious when ports are short; the guide says 3,000.
     pub handles: u64,

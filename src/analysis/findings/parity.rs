@@ -1,4 +1,4 @@
-//! Linux: connect() looks through half the range before it finds a port.
+//! Linux: `connect()` looks through half the range before it finds a port.
 
 use super::facts::{Facts, used};
 use super::{Finding, Link, Severity, Step, View};

@@ -1,4 +1,4 @@
-//! Many TIME_WAITs, and room left: what looks bad and is not.
+//! Many TIME_WAIT sockets, and room left: what looks bad and is not.
 
 use super::facts::{Facts, of};
 use super::{Finding, Link, Severity, View};

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 /// The windows whose trends are compared. One alone is fooled: a short one by a wave, a long one by
 /// what has just begun.
-const WINDOWS: [Duration; 3] = [Duration::from_secs(10), Duration::from_secs(30), Duration::from_secs(120)];
+const WINDOWS: [Duration; 3] = [Duration::from_secs(10), Duration::from_secs(30), Duration::from_mins(2)];
 
 /// How far back a forecast looks.
-pub(super) const HORIZON: Duration = Duration::from_secs(120);
+pub(super) const HORIZON: Duration = Duration::from_mins(2);
 
 /// Farther ahead nothing is foretold.
 const FARTHEST: Duration = Duration::from_hours(24);
@@ -128,8 +128,8 @@ fn pace(samples: &[(Duration, u32)]) -> Option<Pace> {
     }
     slopes.sort_unstable_by(f64::total_cmp);
     let (slow, fast) = (*slopes.get(slopes.len() / 4)?, *slopes.get(slopes.len() * 3 / 4)?);
-    let least = if thinned.len() < FEW_SAMPLES { *slopes.first()? } else { slow };
-    Some(Pace { slow, usual: median(slopes)?, fast, rises: least > 0.0 })
+    let lowest = if thinned.len() < FEW_SAMPLES { *slopes.first()? } else { slow };
+    Some(Pace { slow, usual: median(slopes)?, fast, rises: lowest > 0.0 })
 }
 
 /// The slope of the straightest line through a series, per second; none where there is no trend to tell.
@@ -147,7 +147,7 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 /// Where a steady churn of connections leads: each leaves a TIME_WAIT that holds its port.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SteadyState {
-    /// New TIME_WAITs per second.
+    /// New TIME_WAIT sockets per second.
     pub per_second: f64,
     /// How long each lasts.
     pub time_wait: Duration,
@@ -169,7 +169,7 @@ pub enum Outcome {
 }
 
 impl SteadyState {
-    /// Where `per_second` new TIME_WAITs lead that last `time_wait` each, when `free` of `capacity`
+    /// Where `per_second` new TIME_WAIT sockets lead that last `time_wait` each, when `free` of `capacity`
     /// ports are left.
     #[must_use]
     pub fn of(per_second: f64, time_wait: Duration, free: u32, capacity: u32) -> Self {

@@ -11,7 +11,7 @@ use foldhash::fast::RandomState;
 use crate::analysis::connection::is_closed_here;
 use crate::model::{Attribution, DestinationId, Holders, NamespaceId, Owner, Port, Protocol, Socket, State};
 
-/// How many TIME_WAITs toward a destination must be known to be one process's before more are taken to
+/// How many TIME_WAIT sockets toward a destination must be known to be one process's before more are taken to
 /// be; and they must be the most of them.
 const ENOUGH: u32 = 20;
 
@@ -26,7 +26,7 @@ struct Toward {
     /// The one process seen there; none before there is one and once there were two.
     sole: Option<Owner>,
     several: bool,
-    /// TIME_WAITs there whose owner is known.
+    /// TIME_WAIT sockets there whose owner is known.
     known: u32,
     unknown: u32,
     tick: u32,

@@ -10,7 +10,7 @@ use crate::model::{TimeWaitReuse, Trace};
 
 const HERE: &str = "10.0.0.1:10000";
 const THERE: &str = "10.0.0.2:80";
-const WAIT: Option<Duration> = Some(Duration::from_secs(60));
+const WAIT: Option<Duration> = Some(Duration::from_mins(1));
 
 fn open(owner: Owner) -> Socket {
     tcp(State::Established, HERE, Some(THERE), Some(owner))
@@ -153,7 +153,7 @@ fn a_listeners_port_is_the_listeners() {
     assert_eq!(served(&[("0.0.0.0:10000", 5), ("0.0.0.0:10000", 6)]), unknown, "two listen there");
 }
 
-/// Toward one destination: `known` TIME_WAITs of process 1, `unknown` ones of nobody, and one open
+/// Toward one destination: `known` TIME_WAIT sockets of process 1, `unknown` ones of nobody, and one open
 /// connection of process 2 if `other`. Says how many of the unknown are named.
 fn inferred(known: u16, unknown: u16, other: bool) -> usize {
     let mut ledger = Ledger::default();
@@ -256,13 +256,13 @@ impl Machine {
 
     fn sample(&mut self, now: Duration) -> Snapshot {
         self.connections
-            .retain(|_, (_, since)| since.is_none_or(|since| now < since + Duration::from_secs(60)));
+            .retain(|_, (_, since)| since.is_none_or(|since| now < since + Duration::from_mins(1)));
         let sockets = self.connections.iter().map(|(port, (owner, since))| {
             let local = format!("10.0.0.1:{port}");
             let Some(since) = since else {
                 return tcp(State::Established, &local, Some(THERE), Some(*owner));
             };
-            let left = (*since + Duration::from_secs(60)).saturating_sub(now);
+            let left = (*since + Duration::from_mins(1)).saturating_sub(now);
             Socket { expires: Some(left), ..tcp(State::TimeWait, &local, Some(THERE), None) }
         });
         let mut machine = snapshot(sockets.collect());

@@ -73,7 +73,13 @@ fn toward_destination(
         View::Sockets,
         format!("remote:{} rport:{} state:time_wait", remote.ip(), remote.port()),
     );
-    Some(finding(&format!("{} toward {remote}", who(row)), row, &state, severity, evidence, link))
+    let known = holders.iter().filter(|(row, _)| row.pid().is_some()).count();
+    let subject = match known {
+        0 => format!("connections to {remote}"),
+        1 => format!("{} to {remote}", who(row)),
+        _ => format!("connections to {remote}, most of {}", who(row)),
+    };
+    Some(finding(&subject, row, &state, severity, evidence, link))
 }
 
 fn severity(state: &SteadyState, share: f64, facts: &Facts) -> Option<Severity> {

@@ -218,11 +218,11 @@ fn churn_settles_or_never_fits(
 fn churn_shows_its_sum() {
     assert_eq!(
         title(&churning(System::Linux, 10, None), "churn"),
-        "client\u{fffd}[1m (7) toward 10.0.0.2:80: 10/s × 60 s = 600 of 1,000: will settle at 60 %"
+        "client\u{fffd}[1m (7) to 10.0.0.2:80: 10/s × 60 s = 600 of 1,000: will settle at 60 %"
     );
     assert_eq!(
         title(&churning(System::Linux, 20, None), "churn"),
-        "client\u{fffd}[1m (7) toward 10.0.0.2:80: 20/s × 60 s = 1,200 of 1,000: never fits: full in 30 s"
+        "client\u{fffd}[1m (7) to 10.0.0.2:80: 20/s × 60 s = 1,200 of 1,000: never fits: full in 30 s"
     );
 }
 

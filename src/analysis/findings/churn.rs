@@ -73,11 +73,15 @@ fn toward_destination(
         View::Sockets,
         format!("remote:{} rport:{} state:time_wait", remote.ip(), remote.port()),
     );
-    let known = holders.iter().filter(|(row, _)| row.pid().is_some()).count();
-    let subject = match known {
-        0 => format!("connections to {remote}"),
-        1 => format!("{} to {remote}", who(row)),
-        _ => format!("connections to {remote}, most of {}", who(row)),
+    let all: u32 = holders.iter().map(|(_, count)| count).sum();
+    let subject = match holders.first() {
+        Some((first, count)) if first.pid().is_some() && *count == all => {
+            format!("{} to {remote}", who(first))
+        }
+        Some((first, count)) if first.pid().is_some() && count * 2 > all => {
+            format!("connections to {remote}, most of {}", who(first))
+        }
+        _ => format!("connections to {remote}"),
     };
     Some(finding(&subject, row, &state, severity, evidence, link))
 }

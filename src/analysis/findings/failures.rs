@@ -103,7 +103,7 @@ fn evidence(failures: Option<&Failures>, facts: &Facts) -> Vec<String> {
     lines
 }
 
-/// `orders.exe (4312) 31/s: 310 connect, 2 bind in 10 s`
+/// `orders.exe (4312) 31/s: 310 connect, 2 bind in the last 10 s`
 pub(super) fn line(failing: &Failing) -> String {
     let kinds = [(failing.connect, "connect"), (failing.bind, "bind")];
     let kinds: Vec<_> = kinds
@@ -112,5 +112,5 @@ pub(super) fn line(failing: &Failing) -> String {
         .map(|(count, kind)| format!("{} {kind}", thousands(count)))
         .collect();
     let (name, pid) = (safe(&failing.name), failing.owner.pid);
-    format!("{name} ({pid}) {}/s: {} in 10 s", per_second(failing.per_second), kinds.join(", "))
+    format!("{name} ({pid}) {}/s: {} in the last 10 s", per_second(failing.per_second), kinds.join(", "))
 }

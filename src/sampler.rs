@@ -3,6 +3,7 @@
 //! The first snapshot comes in parts (sockets, then owners, then processes), so that the screen has
 //! something to show at once. Nothing here waits for the screen.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -61,7 +62,8 @@ impl Sampler {
             namespace: self.platform.namespace,
             progress: Progress::Sockets,
             sockets: sockets.value,
-            processes: std::collections::HashMap::new(),
+            processes: HashMap::new(),
+            ended: HashSet::new(),
             spaces: spaces.value,
             limits: Limits::default(),
             trace: None,

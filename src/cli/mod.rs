@@ -1,6 +1,8 @@
 //! The command line: what can be asked for, and one short file per command. A command wires platform,
 //! sampler, analysis and screen or export together; it computes nothing itself.
 
+mod check;
+mod collect;
 mod interval;
 mod output;
 mod screen;
@@ -10,6 +12,7 @@ mod values;
 
 use std::ffi::OsString;
 use std::io::Write;
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use color_eyre::eyre::Result;
@@ -36,19 +39,23 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Snapshot(snapshot::Args),
+    Check(check::Args),
 }
 
-/// Runs what a command line, the name of the program first, asks for.
+/// Runs what a command line, the name of the program first, asks for, and says with which code to exit.
 ///
 /// # Errors
 /// [`UsageError`] when it can't be understood or there is no terminal for the screen; anything else when
 /// running it failed.
-pub fn run(line: impl IntoIterator<Item = OsString>) -> Result<()> {
+pub fn run(line: impl IntoIterator<Item = OsString>) -> Result<ExitCode> {
     match Cli::try_parse_from(line) {
-        Ok(Cli { command: None, screen }) => screen::run(screen),
-        Ok(Cli { command: Some(Command::Snapshot(args)), .. }) => snapshot::run(&args),
+        Ok(Cli { command: None, screen }) => screen::run(screen).map(|()| ExitCode::SUCCESS),
+        Ok(Cli { command: Some(Command::Snapshot(args)), .. }) => {
+            snapshot::run(&args).map(|()| ExitCode::SUCCESS)
+        }
+        Ok(Cli { command: Some(Command::Check(args)), .. }) => check::run(&args),
         Err(error) if error.use_stderr() => Err(UsageError::from(&error).into()),
-        Err(help) => output::print(|out| write!(out, "{}", help.render())),
+        Err(help) => output::print(|out| write!(out, "{}", help.render())).map(|()| ExitCode::SUCCESS),
     }
 }
 
@@ -76,6 +83,9 @@ mod tests {
     #[case(&["snapshot"])]
     #[case(&["snapshot", "--format", "csv", "--sockets", "--sort", "left:desc", "--filter=port:80", "--top", "3"])]
     #[case(&["snapshot", "--format=json", "--group-by=service", "--backend=native"])]
+    #[case(&["snapshot", "--for", "1500ms"])]
+    #[case(&["check"])]
+    #[case(&["check", "--warn", "70", "--critical=90.5", "--format", "json", "--for", "3s", "--backend", "portable"])]
     fn a_right_command_line_is_understood(#[case] line: &[&str]) {
         Cli::try_parse_from(["porttop"].iter().chain(line)).unwrap();
     }
@@ -108,6 +118,10 @@ mod tests {
     #[case(&["snapshot", "--sort", "size"], "no column 'size'", "receive_queue")]
     #[case(&["snapshot", "--top", "0"], "'--top", "")]
     #[case(&["snapshot", "--top", "many"], "'many'", "")]
+    #[case(&["snapshot", "--for", "ever"], "invalid value 'ever'", "500ms")]
+    #[case(&["check", "--warn", "0"], "'0'", "1 to 100")]
+    #[case(&["check", "--critical", "much"], "'much'", "1 to 100")]
+    #[case(&["check", "--format", "csv"], "invalid value 'csv'", "text, json")]
     #[case(&["snapshot", "now"], "unexpected argument 'now'", "")]
     #[case(&[""], "unrecognized subcommand ''", "")]
     fn a_wrong_command_line_is_one_clear_line(#[case] line: &[&str], #[case] says: &str, #[case] and: &str) {

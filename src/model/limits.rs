@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Owner;
@@ -29,6 +30,18 @@ pub enum TimeWaitReuse {
     Everywhere,
     /// 2, the default: only toward loopback.
     Loopback,
+}
+
+impl TimeWaitReuse {
+    /// Whether it allows that for connections to this address.
+    #[must_use]
+    pub fn allows(self, remote: IpAddr) -> bool {
+        match self {
+            Self::Off => false,
+            Self::Everywhere => true,
+            Self::Loopback => remote.to_canonical().is_loopback(),
+        }
+    }
 }
 
 /// What the system limits beside the port ranges. `None` is what was not read or does not exist here.

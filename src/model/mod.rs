@@ -6,6 +6,7 @@
 
 mod counts;
 mod degradation;
+mod destination;
 mod handle;
 mod limits;
 mod owner;
@@ -18,6 +19,7 @@ mod trace;
 
 pub use counts::Counts;
 pub use degradation::Degradation;
+pub use destination::DestinationId;
 pub use handle::{Handle, HandleKind, Handles};
 pub use limits::{Level, Limits, TimeWaitReuse};
 pub use owner::{Attribution, Holders, Owner, Pid, StartTime};

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Owner, Pid};
 
-/// What is known of a process that is alive. What could not be read is `None`.
+/// What is known of a process that is alive, or has lately ended. What could not be read is `None`.
 ///
 /// Names, paths and command lines are text from outside, as the system gave it: whoever shows them
 /// makes them safe first (`text::safe`).

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,8 +89,12 @@ pub struct Snapshot {
     pub progress: Progress,
     /// Every socket.
     pub sockets: Vec<Socket>,
-    /// The processes that are alive, by identity.
+    /// The processes that are alive, by identity; once `analysis` has filled in what it remembers, also
+    /// those of `ended`.
     pub processes: HashMap<Owner, Arc<Process>>,
+    /// Processes that have ended while connections of theirs still hold ports. The platform leaves it
+    /// empty.
+    pub ended: HashSet<Owner>,
     /// The four port spaces of the namespace.
     pub spaces: Vec<PortSpace>,
     /// What the system limits beside the port ranges.

@@ -147,7 +147,7 @@ impl App {
 
     /// Takes in a snapshot and shows it; false when the screen stands still.
     pub fn take(&mut self, snapshot: Arc<Snapshot>) -> bool {
-        self.analysis.observe(&snapshot);
+        let snapshot = self.analysis.observe(Arc::unwrap_or_clone(snapshot));
         self.arrived = Some(self.now);
         self.latest = Some(snapshot);
         let shown = !self.stands_still();

@@ -78,7 +78,8 @@ impl Subject {
     #[must_use]
     pub fn has_ended(&self, snapshot: &Snapshot) -> bool {
         let Self::Process(owner, _) = self else { return false };
-        super::app::is_whole(snapshot) && !snapshot.processes.contains_key(owner)
+        super::app::is_whole(snapshot)
+            && (!snapshot.processes.contains_key(owner) || snapshot.ended.contains(owner))
     }
 }
 

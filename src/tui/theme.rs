@@ -35,6 +35,7 @@ pub const NOTICE: Style = Style::new().fg(Color::Magenta).add_modifier(Modifier:
 pub const fn badge(severity: Severity) -> Style {
     match severity {
         Severity::Ok => Style::new().fg(Color::Green).add_modifier(Modifier::BOLD),
+        Severity::Note => KEY,
         Severity::Unknown => NOTICE,
         Severity::Warn => Style::new().fg(Color::Black).bg(Color::Yellow).add_modifier(Modifier::BOLD),
         Severity::Critical => {
@@ -47,7 +48,7 @@ pub const fn badge(severity: Severity) -> Style {
 #[must_use]
 pub const fn level(severity: Severity) -> Style {
     match severity {
-        Severity::Ok | Severity::Unknown => Style::new(),
+        Severity::Ok | Severity::Note | Severity::Unknown => Style::new(),
         Severity::Warn => Style::new().add_modifier(Modifier::BOLD),
         Severity::Critical => Style::new().fg(Color::Red).add_modifier(Modifier::BOLD),
     }

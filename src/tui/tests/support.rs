@@ -81,7 +81,10 @@ fn socket(state: State, local: SocketAddr, remote: Option<&str>, holder: Option<
 }
 
 /// The machine with these sockets.
-pub fn snapshot(second: u32, sockets: Vec<Socket>) -> Snapshot {
+pub fn snapshot(second: u32, mut sockets: Vec<Socket>) -> Snapshot {
+    for left in sockets.iter_mut().filter_map(|socket| socket.expires.as_mut()) {
+        *left = Duration::from_secs(109 - u64::from(second));
+    }
     let range = PortRange::new(Port(49152), Port(65535)).unwrap();
     let dynamic = DynamicRange { range, reserved: PortSet::new() };
     let elapsed = Duration::from_secs(second.into());

@@ -7,7 +7,6 @@ use ratatui::style::Style;
 use crate::analysis::{GroupBy, Picture, ProcessColumn, Row, RowKey};
 use crate::model::{Progress, State};
 use crate::text::percent;
-use crate::tui::app::is_whole;
 use crate::tui::theme::{STRONG, WEAK};
 use crate::tui::widget::spark::spark;
 use crate::tui::widget::table::{Align, Look, Rows, number};
@@ -32,9 +31,7 @@ impl<'a> Processes<'a> {
         let progress = self.picture.snapshot.progress;
         match row.key {
             RowKey::NoOwner if progress == Progress::Sockets => "(not read yet)".to_owned(),
-            RowKey::Process(_) if row.process.is_none() && is_whole(&self.picture.snapshot) => {
-                format!("{} †", row.name)
-            }
+            _ if row.ended => format!("{} †", row.name),
             _ => row.name.to_string(),
         }
     }

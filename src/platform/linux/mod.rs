@@ -13,6 +13,7 @@ mod ranges;
 mod sock_diag;
 mod sockets;
 mod stat;
+mod trace;
 mod users;
 
 use std::io;
@@ -25,6 +26,7 @@ use super::{OpenError, Platform};
 use crate::model::Backend;
 
 pub(super) fn open() -> Result<Platform, OpenError> {
+    let (tracing, missing) = trace::open();
     let namespace = own_namespace().map_err(refused("/proc/self/ns/net"))?;
     Ok(Platform {
         host: Arc::new(host()),
@@ -34,9 +36,9 @@ pub(super) fn open() -> Result<Platform, OpenError> {
         processes: Box::new(processes::ProcProcesses::open().map_err(refused("/proc"))?),
         ranges: Box::new(Sysctl { namespace }),
         handles: None,
-        tracing: None,
+        tracing,
         events: None,
-        missing: Vec::new(),
+        missing,
     })
 }
 

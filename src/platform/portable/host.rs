@@ -11,12 +11,7 @@ pub(super) fn host() -> Host {
         "windows" => model::System::Windows,
         _ => model::System::Other,
     };
-    Host {
-        name: System::host_name().unwrap_or_default().into(),
-        os: os.into(),
-        system,
-        elevated: elevated(),
-    }
+    Host { name: System::host_name().unwrap_or_default().into(), os: os.into(), system, elevated: elevated() }
 }
 
 #[cfg(unix)]

@@ -1,0 +1,308 @@
+//! The trace against processes that open, close and fail, each test in a network namespace of its own.
+#![cfg(target_os = "linux")]
+
+mod namespace;
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use namespace::in_own_namespace;
+use porttop::model::{
+    Backend, ClosedConnection, NamespaceId, Owner, Pid, PortFailure, PortOperation, StartTime, Trace,
+};
+use porttop::platform::{Platform, Tracing};
+
+/// Set in the process that has tracefs.
+const INSIDE: &str = "PORTTOP_TEST_TRACEFS";
+/// What a client is to do.
+const TASK: &str = "PORTTOP_TEST_TASK";
+const TRACEPOINT: &str = "/sys/kernel/tracing/events/sock/inet_sock_set_state/format";
+/// Long enough for any machine; what is awaited takes milliseconds.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Runs the body with tracefs, which is mounted for it alone, and a network of its own. Says so and does
+/// nothing where that is not allowed.
+fn traced(test: &str, body: impl FnOnce(&mut dyn Tracing)) {
+    if std::env::var_os(INSIDE).is_none() {
+        return with_tracefs(test);
+    }
+    in_own_namespace(test, || {
+        let mut platform = Platform::open(Some(Backend::Native)).unwrap();
+        assert_eq!(platform.missing, []);
+        body(&mut **platform.tracing.as_mut().expect("root may trace"));
+    });
+}
+
+fn with_tracefs(test: &str) {
+    let mounted = |command: &mut Command| {
+        command
+            .args(["-c", "mount -t tracefs nodev /sys/kernel/tracing 2>/dev/null; exec \"$@\"", "sh"])
+            .env(INSIDE, "1");
+    };
+    let unshare = || {
+        let mut command = Command::new("unshare");
+        mounted(command.args(["-m", "sh"]));
+        command
+    };
+    let possible = rustix::process::geteuid().is_root()
+        && unshare().args(["test", "-r", TRACEPOINT]).status().is_ok_and(|status| status.success());
+    if !possible {
+        let reason = format!("skipped {test}: tracepoints can't be read here, or only by root");
+        assert!(std::env::var_os("PORTTOP_NO_SKIP").is_none(), "{reason}");
+        eprintln!("{reason}");
+        return;
+    }
+    let output = unshare()
+        .arg(std::env::current_exe().unwrap())
+        .args([test, "--exact", "--nocapture", "--test-threads=1"])
+        .output()
+        .unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
+
+/// Another process of this program, under a name of its own, that does one of the tasks below.
+struct Client {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+    owner: Owner,
+}
+
+impl Client {
+    /// Starts it; it waits for [`Client::go`].
+    fn start(directory: &Path, name: &str, task: &str) -> Self {
+        let path = directory.join(name);
+        symlink(std::env::current_exe().unwrap(), &path).unwrap();
+        let mut child = Command::new(path)
+            .args(["client", "--exact", "--nocapture", "--test-threads=1"])
+            .env(TASK, task)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let input = child.stdin.take().unwrap();
+        let mut client = Self {
+            output: BufReader::new(child.stdout.take().unwrap()),
+            owner: owner(child.id()),
+            child,
+            input,
+        };
+        client.hear("ready");
+        client
+    }
+
+    fn go(&mut self) {
+        self.input.write_all(b"go\n").unwrap();
+    }
+
+    /// Waits until it says this.
+    fn hear(&mut self, word: &str) -> String {
+        loop {
+            let mut line = String::new();
+            assert_ne!(self.output.read_line(&mut line).unwrap(), 0, "it ended before it said {word}");
+            // The harness of the test may have begun the line.
+            if let Some(at) = line.find(word) {
+                return line.split_off(at + word.len());
+            }
+        }
+    }
+
+    /// The ports it had, one for each connection.
+    fn ports(&mut self) -> Vec<u16> {
+        self.hear("ports ").split_whitespace().map(|port| port.parse().unwrap()).collect()
+    }
+
+    /// Waits until it has ended, but leaves it in `/proc`.
+    fn ended(&mut self) {
+        self.output.read_to_string(&mut String::new()).unwrap();
+        let stat = format!("/proc/{}/stat", self.child.id());
+        until("a zombie", || fs::read_to_string(&stat).unwrap().contains(") Z "));
+    }
+}
+
+/// The pid and, from `/proc`, the start time.
+fn owner(pid: u32) -> Owner {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let started = stat.rsplit_once(')').unwrap().1.split_whitespace().nth(19).unwrap();
+    Owner { pid: Pid(pid), started: StartTime(started.parse().unwrap()) }
+}
+
+fn until(what: &str, mut there: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !there() {
+        assert!(start.elapsed() < PATIENCE, "never: {what}");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Not a test of its own: what a [`Client`] does.
+#[test]
+fn client() {
+    let Ok(task) = std::env::var(TASK) else { return };
+    println!("ready");
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+    let words: Vec<&str> = task.split(' ').collect();
+    match words[..] {
+        ["connect", server, count] => {
+            let server: SocketAddr = server.parse().unwrap();
+            // Each is closed at once, and first on this side.
+            let port = |stream: TcpStream| stream.local_addr().unwrap().port().to_string();
+            let ports: Vec<_> =
+                (0..count.parse().unwrap()).flat_map(|_| TcpStream::connect(server).map(port)).collect();
+            println!("ports {}", ports.join(" "));
+        }
+        ["bind", count, taken] => {
+            let bind = || UdpSocket::bind("127.0.0.1:0");
+            let held: Vec<_> = (0..count.parse().unwrap()).map(|_| bind()).collect();
+            for _ in 0..3 {
+                UdpSocket::bind(taken).unwrap_err();
+            }
+            drop(held);
+        }
+        _ => panic!("{task}"),
+    }
+    println!("done");
+}
+
+/// A server that lets the others close first. It serves until the process ends.
+fn server(address: &str) -> SocketAddr {
+    let listener = TcpListener::bind(address).unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let _ = stream.unwrap().read_to_end(&mut Vec::new());
+        }
+    });
+    address
+}
+
+fn own_namespace() -> NamespaceId {
+    NamespaceId(rustix::fs::stat("/proc/self/ns/net").unwrap().st_ino)
+}
+
+/// Drains until enough was seen. The trace is the whole system's: what is others' is left out.
+fn collect(
+    tracing: &mut dyn Tracing,
+    what: &str,
+    ours: impl Fn(&ClosedConnection) -> bool,
+    whose: &[Owner],
+    enough: impl Fn(&Trace) -> bool,
+) -> Trace {
+    let mut all = Trace::default();
+    until(what, || {
+        let trace = tracing.drain();
+        all.closed.extend(trace.closed.into_iter().filter(&ours));
+        all.failures.extend(trace.failures.into_iter().filter(|failure| whose.contains(&failure.owner)));
+        all.lost += trace.lost;
+        enough(&all)
+    });
+    all
+}
+
+#[test]
+fn every_close_is_its_processs_even_at_thousands_a_second() {
+    traced("every_close_is_its_processs_even_at_thousands_a_second", |tracing| {
+        const EACH: usize = 6000;
+        let directory = tempfile::tempdir().unwrap();
+        let servers = [server("127.0.0.1:0"), server("[::]:0")];
+        let targets = [servers[0], SocketAddr::new("::ffff:127.0.0.1".parse().unwrap(), servers[1].port())];
+        let mut clients = [("orders", targets[0]), ("billing", targets[1])]
+            .map(|(name, server)| Client::start(directory.path(), name, &format!("connect {server} {EACH}")));
+        for client in &mut clients {
+            client.go();
+        }
+        let start = Instant::now();
+        let ours = |closed: &ClosedConnection| {
+            servers.iter().any(|server| server.port() == closed.tuple.remote.port())
+                && closed.namespace.is_none_or(|namespace| namespace == own_namespace())
+        };
+        let trace = collect(tracing, "all closes", ours, &[], |trace| {
+            trace.closed.len() + usize::try_from(trace.lost).unwrap() >= 2 * EACH
+        });
+        let rate = 2.0 * EACH as f64 / start.elapsed().as_secs_f64();
+        eprintln!("{} closes, {} lost, {rate:.0}/s", trace.closed.len(), trace.lost);
+        for (client, (name, server)) in clients.iter_mut().zip(["orders", "billing"].into_iter().zip(servers))
+        {
+            let closed: Vec<_> =
+                trace.closed.iter().filter(|closed| closed.tuple.remote.port() == server.port()).collect();
+            assert!(closed.iter().all(|closed| closed.owner == client.owner), "each is {name}'s");
+            assert!(closed.iter().all(|closed| closed.name == name));
+            assert!(closed.iter().all(|closed| closed.namespace == Some(own_namespace())));
+            assert!(closed.iter().all(|closed| closed.tuple.local.is_ipv4()), "mapped addresses are IPv4's");
+            let mut ports: Vec<_> = closed.iter().map(|closed| closed.tuple.local.port()).collect();
+            let mut used = client.ports();
+            ports.sort_unstable();
+            used.sort_unstable();
+            assert!(ports == used || trace.lost > 0, "{name}: {} of {}", ports.len(), used.len());
+        }
+    });
+}
+
+#[test]
+fn one_that_opens_closes_and_exits_at_once_is_named() {
+    traced("one_that_opens_closes_and_exits_at_once_is_named", |tracing| {
+        let directory = tempfile::tempdir().unwrap();
+        let server = server("[::1]:0");
+        let toward = |closed: &ClosedConnection| closed.tuple.remote == server;
+        for (name, reaped) in [("still-in-proc", false), ("gone", true)] {
+            let mut client = Client::start(directory.path(), name, &format!("connect {server} 1"));
+            client.go();
+            client.ended();
+            if reaped {
+                client.child.wait().unwrap();
+            }
+            let trace = collect(tracing, "its close", toward, &[], |trace| !trace.closed.is_empty());
+            let [closed] = &trace.closed[..] else { panic!("{trace:?}") };
+            assert_eq!(closed.name, name);
+            assert_eq!(closed.namespace, Some(own_namespace()));
+            assert_eq!(closed.owner.pid, client.owner.pid);
+            // One that nobody has seen alive is known by its birth as reported, a moment later.
+            let late = closed.owner.started.0 - client.owner.started.0;
+            assert!(late <= u64::from(reaped), "{late}");
+            client.child.wait().unwrap();
+        }
+    });
+}
+
+#[test]
+fn failures_are_counted_exactly_and_a_taken_port_is_none() {
+    traced("failures_are_counted_exactly_and_a_taken_port_is_none", |tracing| {
+        fs::write("/proc/sys/net/ipv4/ip_local_port_range", "10000 10099").unwrap();
+        fs::write("/proc/sys/net/ipv4/tcp_tw_reuse", "0").unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let server = server("127.0.0.1:8080");
+        let taken = UdpSocket::bind("127.0.0.1:9000").unwrap();
+        let tasks = [format!("connect {server} 106"), format!("bind 104 {}", taken.local_addr().unwrap())];
+        let expected = [(PortOperation::Connect, 99, 6), (PortOperation::Bind, 98, 4)];
+        for (number, (task, (operation, error, count))) in tasks.iter().zip(expected).enumerate() {
+            let mut client = Client::start(directory.path(), &format!("client-{number}"), task);
+            client.go();
+            client.hear("done");
+            client.child.wait().unwrap();
+            let trace = collect(
+                tracing,
+                "failures",
+                |_| false,
+                &[client.owner],
+                |trace| trace.failures.len() >= count,
+            );
+            let more = tracing.drain();
+            let all: Vec<&PortFailure> = trace
+                .failures
+                .iter()
+                .chain(more.failures.iter().filter(|failure| failure.owner.pid == client.owner.pid))
+                .collect();
+            assert_eq!(all.len(), count);
+            assert!(all.iter().all(|failure| failure.operation == operation && failure.error == error));
+            assert!(all.iter().all(|failure| failure.name == format!("client-{number}")));
+        }
+    });
+}

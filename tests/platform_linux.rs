@@ -1,5 +1,6 @@
 //! The Linux platform against sockets that were made here, each test in a network namespace of its own.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test's helper fails its test")]
 
 mod namespace;
 
@@ -124,7 +125,7 @@ fn every_state_is_listed_with_what_belongs_to_it() {
         assert_eq!((&rest.holders, rest.attribution), (&Holders::Nobody, Attribution::Unknown));
         assert_eq!((rest.inode, rest.uid, rest.send_queue), (None, None, None));
         let left = rest.expires.unwrap();
-        assert!(left > Duration::from_secs(30) && left <= Duration::from_secs(60), "{left:?}");
+        assert!(left > Duration::from_secs(30) && left <= Duration::from_mins(1), "{left:?}");
     });
 }
 

@@ -1,7 +1,7 @@
 //! How bad it is, in one sentence with the numbers.
 
 use super::{Destination, Row, RowKey, SpaceUsage};
-use crate::model::{Snapshot, State, System};
+use crate::model::{Progress, Snapshot, State, System};
 use crate::text::{percent, rate, safe, thousands};
 
 /// How bad it is.
@@ -94,7 +94,9 @@ pub(super) fn verdict(
     let toward = destination.map_or_else(String::new, |(destination, fill)| {
         format!("; {} % of them toward {}", percent(fill), destination.remote)
     });
-    let holder = holder_sentence(rows).map_or_else(String::new, |holder| format!(": {holder}"));
+    let attributed = snapshot.progress > Progress::Sockets;
+    let holder = attributed.then(|| holder_sentence(rows)).flatten();
+    let holder = holder.map_or_else(String::new, |holder| format!(": {holder}"));
     let sentence = format!("{}{toward}{holder}", space_sentence(space, share));
     Verdict { severity, sentence }
 }

@@ -8,6 +8,7 @@
 #[cfg(target_os = "linux")]
 mod linux;
 mod portable;
+pub mod signals;
 #[cfg(windows)]
 mod windows;
 

@@ -1,5 +1,7 @@
-//! Runs a test in a network namespace of its own, as root or in a user namespace.
+//! A network namespace of one's own, as root or in a user namespace, for tests and benches.
+#![allow(dead_code, reason = "each program that has this module uses a part of it")]
 
+use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketType, netlink};
@@ -12,26 +14,42 @@ const INSIDE: &str = "PORTTOP_TEST_NAMESPACE";
 pub fn in_own_namespace(test: &str, body: impl FnOnce()) {
     if std::env::var_os(INSIDE).is_some() {
         raise_loopback();
-        return body();
+        body();
+        return;
     }
-    let flags = if rustix::process::geteuid().is_root() { "-n" } else { "-rn" };
-    let possible = Command::new("unshare").args([flags, "true"]).stderr(Stdio::null()).status();
-    if !possible.is_ok_and(|status| status.success()) {
-        let reason = format!("skipped {test}: `unshare {flags}` makes no network namespace here");
+    let Some(mut inside) = unshared() else {
+        let reason = format!("skipped {test}: `unshare` makes no network namespace here");
         assert!(std::env::var_os("PORTTOP_NO_SKIP").is_none(), "{reason}");
         eprintln!("{reason}");
         return;
+    };
+    let output = inside.args([test, "--exact", "--nocapture", "--test-threads=1"]).output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+}
+
+/// Starts this program anew in a namespace of its own; true in there, false where that is not allowed.
+pub fn enter_own_namespace() -> bool {
+    if std::env::var_os(INSIDE).is_some() {
+        raise_loopback();
+        return true;
     }
-    let output = Command::new("unshare")
-        .arg(flags)
-        .arg(std::env::current_exe().unwrap())
-        .args([test, "--exact", "--nocapture", "--test-threads=1"])
-        .env(INSIDE, "1")
-        .output()
-        .unwrap();
-    let text = [output.stdout, output.stderr].concat();
-    let text = String::from_utf8_lossy(&text);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    if let Some(mut inside) = unshared() {
+        eprintln!("{}", inside.args(std::env::args_os().skip(1)).exec());
+    }
+    false
+}
+
+/// A command that runs this program in a namespace of its own, where that is allowed.
+fn unshared() -> Option<Command> {
+    let flags = if rustix::process::geteuid().is_root() { "-n" } else { "-rn" };
+    let possible = Command::new("unshare").args([flags, "true"]).stderr(Stdio::null()).status();
+    possible.is_ok_and(|status| status.success()).then(|| {
+        let mut command = Command::new("unshare");
+        command.arg(flags).arg(std::env::current_exe().unwrap()).env(INSIDE, "1");
+        command
+    })
 }
 
 /// `ip link set lo up` (rtnetlink(7)): `RTM_NEWLINK` for interface 1 with `IFF_UP`.

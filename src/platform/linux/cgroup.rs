@@ -79,7 +79,7 @@ fn is_id(name: &str) -> bool {
 
 /// The innermost service or scope of a path; what is below it is the unit's own business.
 fn unit(path: &str) -> Option<CompactString> {
-    let is_unit = |name: &&str| name.ends_with(".service") || name.ends_with(".scope");
+    let is_unit = |name: &&str| matches!(name.rsplit_once('.'), Some((_, "service" | "scope")));
     path.rsplit('/').find(is_unit).map(CompactString::from)
 }
 

@@ -87,7 +87,7 @@ impl Transport for Kernel {
 
 /// Dumps tables, one after the other.
 pub(super) struct Dumper {
-    open: fn() -> io::Result<Box<dyn Transport>>,
+    open: Box<dyn Fn() -> io::Result<Box<dyn Transport>> + Send>,
     transport: Option<Box<dyn Transport>>,
     buffer: Vec<u8>,
     sequence: u32,
@@ -98,8 +98,9 @@ impl Dumper {
         Self::over(|| Ok(Box::new(Kernel::open()?)))
     }
 
-    fn over(open: fn() -> io::Result<Box<dyn Transport>>) -> io::Result<Self> {
-        Ok(Self { open, transport: Some(open()?), buffer: vec![0; BUFFER], sequence: 0 })
+    fn over(open: impl Fn() -> io::Result<Box<dyn Transport>> + Send + 'static) -> io::Result<Self> {
+        let transport = Some(open()?);
+        Ok(Self { open: Box::new(open), transport, buffer: vec![0; BUFFER], sequence: 0 })
     }
 
     /// Appends the sockets of a table that hold a port. On an error nothing is appended.
@@ -165,4 +166,159 @@ impl Dumper {
 enum Dump {
     Whole,
     Interrupted,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::sync::{Arc, Mutex};
+
+    use super::super::sock_diag::tests::message;
+    use super::*;
+    use crate::model::{Port, Protocol};
+
+    const TABLE: Table = Table::ALL[0];
+    const HERE: NamespaceId = NamespaceId(1);
+    const DONE: (u16, u16) = (3, 2);
+    const INTERRUPTED: u16 = 0x10;
+
+    /// What is answered, datagram by datagram; the sequence number is that of the request unless told.
+    type Script = VecDeque<Box<dyn Fn(u32) -> Vec<u8> + Send>>;
+
+    #[derive(Clone, Default)]
+    struct Scripted {
+        answers: Arc<Mutex<Script>>,
+        opened: Arc<Mutex<u32>>,
+        sequence: u32,
+    }
+
+    impl Transport for Scripted {
+        fn send(&mut self, request: &[u8]) -> io::Result<()> {
+            self.sequence = u32::from_ne_bytes(request[8..12].try_into().unwrap());
+            Ok(())
+        }
+
+        fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let Some(answer) = self.answers.lock().unwrap().pop_front() else {
+                return Err(io::ErrorKind::WouldBlock.into());
+            };
+            let bytes = answer(self.sequence);
+            let fits = bytes.len().min(buffer.len());
+            buffer[..fits].copy_from_slice(&bytes[..fits]);
+            Ok(bytes.len())
+        }
+    }
+
+    fn scripted(script: Script) -> (Dumper, Scripted) {
+        let transport = Scripted { answers: Arc::new(Mutex::new(script)), ..Scripted::default() };
+        let handle = transport.clone();
+        let open = move || {
+            *transport.opened.lock().unwrap() += 1;
+            Ok(Box::new(transport.clone()) as Box<dyn Transport>)
+        };
+        (Dumper::over(open).unwrap(), handle)
+    }
+
+    fn entry(port: u16) -> Vec<u8> {
+        let mut payload = [0; 72];
+        payload[0..2].copy_from_slice(&[2, 1]);
+        payload[4..6].copy_from_slice(&port.to_be_bytes());
+        payload.to_vec()
+    }
+
+    /// A datagram of an entry and, perhaps, the end.
+    fn answer(port: u16, flags: u16, end: bool) -> Box<dyn Fn(u32) -> Vec<u8> + Send> {
+        Box::new(move |sequence| {
+            let mut bytes = message(20, 2 | flags, sequence, &entry(port));
+            if end {
+                bytes.extend(message(DONE.0, DONE.1, sequence, &[0; 4]));
+            }
+            bytes
+        })
+    }
+
+    fn dump(dumper: &mut Dumper) -> Result<Vec<Port>, DumpError> {
+        let mut sockets = vec![Socket::new(
+            HERE,
+            Protocol::Tcp,
+            crate::model::State::Listen,
+            "127.0.0.1:1".parse().unwrap(),
+        )];
+        let result = dumper.dump(TABLE, HERE, &mut sockets);
+        assert_eq!(sockets[0].local_port(), Port(1), "what was there stays");
+        let ports: Vec<Port> = sockets[1..].iter().map(Socket::local_port).collect();
+        match result {
+            Ok(()) => Ok(ports),
+            Err(error) => {
+                assert_eq!(ports, [], "nothing of a table that is not whole");
+                Err(error)
+            }
+        }
+    }
+
+    #[test]
+    fn a_dump_of_several_datagrams_is_one_table() {
+        let (mut dumper, _) = scripted([answer(2, 0, false), answer(3, 0, true)].into());
+        assert_eq!(dump(&mut dumper).unwrap(), [Port(2), Port(3)]);
+    }
+
+    #[test]
+    fn an_interrupted_dump_is_repeated() {
+        let (mut dumper, _) = scripted(
+            [answer(2, INTERRUPTED, false), answer(3, 0, true), answer(4, 0, true), answer(5, 0, true)]
+                .into(),
+        );
+        assert_eq!(dump(&mut dumper).unwrap(), [Port(4)]);
+        assert_eq!(dump(&mut dumper).unwrap(), [Port(5)]);
+    }
+
+    #[test]
+    fn a_dump_interrupted_again_and_again_is_given_up_and_nothing_is_shown() {
+        let answers = (0..20).map(|port| answer(port + 2, INTERRUPTED, true)).collect();
+        let (mut dumper, handle) = scripted(answers);
+        assert!(matches!(dump(&mut dumper), Err(DumpError::Interrupted)));
+        assert_eq!(handle.answers.lock().unwrap().len(), 15);
+    }
+
+    #[test]
+    fn an_error_is_no_end_and_the_next_dump_starts_afresh() {
+        let error = |sequence| message(2, 0, sequence, &(-13i32).to_ne_bytes());
+        let (mut dumper, handle) =
+            scripted([answer(2, 0, false), Box::new(error), answer(3, 0, true)].into());
+        let Err(DumpError::System(error)) = dump(&mut dumper) else { panic!("an error") };
+        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+        assert_eq!(dump(&mut dumper).unwrap(), [Port(3)]);
+        assert_eq!(*handle.opened.lock().unwrap(), 2);
+    }
+
+    #[test]
+    fn answers_to_an_earlier_request_do_not_count() {
+        let stale = |_| [message(20, 2, 99, &entry(9)), message(DONE.0, DONE.1, 99, &[0; 4])].concat();
+        let (mut dumper, _) = scripted([Box::new(stale) as Box<_>, answer(2, 0, true)].into());
+        assert_eq!(dump(&mut dumper).unwrap(), [Port(2)]);
+    }
+
+    #[test]
+    fn what_ends_early_or_was_lost_or_cut_is_an_error() {
+        let overrun = |sequence| message(4, 0, sequence, &[]);
+        let cut = |sequence| message(20, 2, sequence, &vec![0; BUFFER]);
+        let half = |sequence| message(20, 2, sequence, &entry(3))[..60].to_vec();
+        let scripts: [Script; 4] = [
+            [answer(2, 0, false)].into(),
+            [answer(2, 0, false), Box::new(overrun)].into(),
+            [answer(2, 0, false), Box::new(cut)].into(),
+            [answer(2, 0, false), Box::new(half)].into(),
+        ];
+        for script in scripts {
+            assert!(dump(&mut scripted(script).0).is_err());
+        }
+    }
+
+    #[test]
+    fn the_kernel_answers() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut sockets = Vec::new();
+        Dumper::open().unwrap().dump(TABLE, HERE, &mut sockets).unwrap();
+        assert!(sockets.iter().any(|socket| socket.local == listener.local_addr().unwrap()));
+    }
 }

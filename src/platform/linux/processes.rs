@@ -133,15 +133,13 @@ impl ProcProcesses {
         };
         Described { process: Arc::new(process), comm: alive.comm.clone(), at: self.reading }
     }
+}
 
-    fn degradations(&self, alive: &[Alive]) -> Vec<Degradation> {
-        let uncounted = alive.iter().filter(|alive| alive.handles.is_none()).count();
-        if uncounted == 0 {
-            return Vec::new();
-        }
-        let what = format!("handles of {uncounted} processes");
-        vec![Degradation::new(what, "their descriptors can't be listed").fixed_by(RIGHTS)]
-    }
+fn uncounted(alive: &[Alive]) -> Option<Degradation> {
+    let count = alive.iter().filter(|alive| alive.handles.is_none()).count();
+    let what = format!("handles of {count} processes");
+    let reason = "the descriptors of processes of other users can't be listed";
+    (count > 0).then(|| Degradation::new(what, reason).fixed_by(RIGHTS))
 }
 
 impl Processes for ProcProcesses {
@@ -164,7 +162,7 @@ impl Processes for ProcProcesses {
             described.insert(alive.owner, known);
         }
         self.described = described;
-        Reading { value: processes, degradations: self.degradations(&alive) }
+        Reading { value: processes, degradations: uncounted(&alive).into_iter().collect() }
     }
 }
 

@@ -47,7 +47,7 @@ fn read<T>(path: &str, parse: fn(&str) -> Option<T>) -> Result<T, String> {
     parse(&text).ok_or_else(|| format!("{path}: not understood"))
 }
 
-/// `32768	60999`
+/// Two numbers with white space between them.
 fn parse_range(text: &str) -> Option<PortRange> {
     let mut ports = text.split_ascii_whitespace().map(str::parse);
     match (ports.next(), ports.next(), ports.next()) {

@@ -9,7 +9,6 @@ use std::time::Duration;
 use crate::model::{Family, NamespaceId, Protocol, Socket, State};
 
 const NLMSG_HDRLEN: usize = 16;
-const NLMSG_NOOP: u16 = 1;
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 const NLMSG_OVERRUN: u16 = 4;
@@ -24,7 +23,7 @@ const IPPROTO_TCP: u8 = 6;
 const IPPROTO_UDP: u8 = 17;
 
 /// `struct nlmsghdr` and `struct inet_diag_req_v2`.
-const REQUEST_LEN: usize = NLMSG_HDRLEN + 56;
+const REQUEST_LEN: usize = 72;
 /// `struct inet_diag_msg`.
 const ENTRY_LEN: usize = 72;
 
@@ -60,7 +59,7 @@ impl Table {
             (Family::Ipv6, Protocol::Udp) => (AF_INET6, IPPROTO_UDP, u32::MAX),
         };
         let mut bytes = [0; REQUEST_LEN];
-        put(&mut bytes, 0, (REQUEST_LEN as u32).to_ne_bytes());
+        put(&mut bytes, 0, 72u32.to_ne_bytes());
         put(&mut bytes, 4, SOCK_DIAG_BY_FAMILY.to_ne_bytes());
         put(&mut bytes, 6, (NLM_F_REQUEST | NLM_F_DUMP).to_ne_bytes());
         put(&mut bytes, 8, sequence.to_ne_bytes());
@@ -150,7 +149,6 @@ fn first_message(bytes: &[u8]) -> Result<(Message, usize), Malformed> {
             if errno == 0 { Body::Other } else { Body::Error(errno.saturating_abs()) }
         }
         NLMSG_OVERRUN => Body::Overrun,
-        NLMSG_NOOP => Body::Other,
         _ => Body::Other,
     };
     Ok((Message { sequence, interrupted: flags & NLM_F_DUMP_INTR != 0, body }, length))
@@ -237,7 +235,7 @@ impl Entry {
     }
 }
 
-/// `idiag_timer` of a TIME_WAIT; `idiag_expires` is then the milliseconds left of it.
+/// `idiag_timer` of a `TIME_WAIT`; `idiag_expires` is then the milliseconds left of it.
 const TIMER_TIME_WAIT: u8 = 3;
 
 fn tcp_state(number: u8) -> Option<State> {
@@ -267,4 +265,172 @@ fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
 
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     array_at(bytes, at).map(u32::from_ne_bytes)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const HERE: NamespaceId = NamespaceId(4026);
+
+    /// A dump of kernel 6.18 on x86-64: a bound socket, the TIME_WAIT of a client, the end.
+    const TCP4: &str = "\
+        7c000000140002000700000078710000020700009c4200007f000002000000000000000000000000000000000000000000\
+        0000000000000000000000051000000000000000000000000000000000000000000000ee7b01000500080000000000080\
+        00f00000000000c0015000100000000000000060016005200000060000000140002000700000078710000020603009c411\
+        f907f0000010000000000000000000000007f00000100000000000000000000000000000000061000000000000060ea000\
+        00000000000000000000000000000000008000f00000000001400000003000200070000007871000000000000";
+
+    /// Both ends of a connection between v4-mapped addresses; the first has 5 bytes to read.
+    const MAPPED: &str = "\
+        7c0000001400020007000000787100000a01000023829c4300000000000000000000ffff7f0000010000000000000000000\
+        0ffff7f000001000000000710000000000000000000000500000000000000000000000000000005000800000000000800\
+        0f00000000000c001500010000000000000006001600120000007c0000001400020007000000787100000a0100009c4323\
+        8200000000000000000000ffff7f00000100000000000000000000ffff7f00000100000000081000000000000000000000\
+        000000000000000000000000f07b0100050008000000000008000f00000000000c0015000100000000000000060016001\
+        20000001400000003000200070000007871000000000000";
+
+    fn bytes(hex: &str) -> Vec<u8> {
+        let digits: Vec<u8> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
+        let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+        digits.chunks(2).map(pair).collect()
+    }
+
+    fn sockets(datagram: &[u8], protocol: Protocol) -> Vec<Socket> {
+        let entry = |message: Result<Message, Malformed>| match message.unwrap().body {
+            Body::Entry(entry) => entry.socket(HERE, protocol).unwrap(),
+            _ => None,
+        };
+        Messages::of(datagram).filter_map(entry).collect()
+    }
+
+    /// A message as the kernel lays it out.
+    pub fn message(kind: u16, flags: u16, sequence: u32, payload: &[u8]) -> Vec<u8> {
+        let mut bytes = u32::try_from(NLMSG_HDRLEN + payload.len()).unwrap().to_ne_bytes().to_vec();
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend(flags.to_ne_bytes());
+        bytes.extend(sequence.to_ne_bytes());
+        bytes.extend([0; 4]);
+        bytes.extend(payload);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes
+    }
+
+    fn bodies(datagram: &[u8]) -> Vec<Result<Body, Malformed>> {
+        Messages::of(datagram).map(|message| message.map(|message| message.body)).collect()
+    }
+
+    #[test]
+    fn a_request_asks_for_every_state() {
+        let table = |protocol, family| Table { protocol, family }.request(7);
+        let tcp = table(Protocol::Tcp, Family::Ipv4);
+        let mut expected = message(20, 0x301, 7, &[0; 56]);
+        expected[16..18].copy_from_slice(&[2, 6]);
+        expected[20..24].copy_from_slice(&0x3FFEu32.to_ne_bytes());
+        assert_eq!(tcp.as_slice(), expected);
+        let udp = table(Protocol::Udp, Family::Ipv6);
+        assert_eq!((&udp[16..18], &udp[20..24]), ([10, 17].as_slice(), [255; 4].as_slice()));
+    }
+
+    #[test]
+    fn a_dump_of_a_kernel_is_understood() {
+        let sockets = sockets(&bytes(TCP4), Protocol::Tcp);
+        let bound = Socket {
+            receive_queue: Some(0),
+            send_queue: Some(0),
+            uid: Some(0),
+            inode: Some(97262),
+            cookie: Some(0x1005),
+            ..Socket::new(HERE, Protocol::Tcp, State::Bound, "127.0.0.2:40002".parse().unwrap())
+        };
+        let time_wait = Socket {
+            remote: "127.0.0.1:8080".parse().ok(),
+            expires: Some(Duration::from_mins(1)),
+            cookie: Some(0x1006),
+            ..Socket::new(HERE, Protocol::Tcp, State::TimeWait, "127.0.0.1:40001".parse().unwrap())
+        };
+        assert_eq!(sockets, [bound, time_wait]);
+        assert_eq!(bodies(&bytes(TCP4)).last(), Some(&Ok(Body::Done)));
+    }
+
+    #[test]
+    fn v4_mapped_addresses_become_ipv4() {
+        let sockets = sockets(&bytes(MAPPED), Protocol::Tcp);
+        let ends: Vec<_> =
+            sockets.iter().map(|s| (s.local.to_string(), s.remote.unwrap().to_string())).collect();
+        let (server, client) = ("127.0.0.1:9090".to_owned(), "127.0.0.1:40003".to_owned());
+        assert_eq!(ends, [(server.clone(), client.clone()), (client, server)]);
+        assert_eq!(sockets.iter().map(|s| s.receive_queue).collect::<Vec<_>>(), [Some(5), Some(0)]);
+        assert_eq!(sockets[0].inode, None, "not accepted yet");
+        assert_eq!(sockets[0].uid, None);
+    }
+
+    #[test]
+    fn errors_are_told_from_the_end() {
+        let errno = |errno: i32| errno.to_ne_bytes();
+        assert_eq!(bodies(&message(3, 2, 1, &errno(0))), [Ok(Body::Done)]);
+        assert_eq!(bodies(&message(3, 2, 1, &[])), [Ok(Body::Done)]);
+        assert_eq!(bodies(&message(3, 2, 1, &errno(-2))), [Ok(Body::Error(2))]);
+        assert_eq!(bodies(&message(2, 0, 1, &errno(-1))), [Ok(Body::Error(1))]);
+        assert_eq!(bodies(&message(2, 0, 1, &errno(0))), [Ok(Body::Other)], "an acknowledgement");
+        assert_eq!(bodies(&message(4, 0, 1, &[])), [Ok(Body::Overrun)]);
+        assert!(bodies(&message(2, 0, 1, &[1]))[0].is_err());
+        assert!(bodies(&message(20, 2, 1, &[0; 71]))[0].is_err());
+    }
+
+    #[test]
+    fn an_interrupted_dump_says_so_in_any_message() {
+        let datagram = [message(3, 0x12, 1, &[]), message(3, 0x02, 1, &[])].concat();
+        let interrupted: Vec<bool> = Messages::of(&datagram).map(|m| m.unwrap().interrupted).collect();
+        assert_eq!(interrupted, [true, false]);
+    }
+
+    #[test]
+    fn what_the_kernel_never_sends_is_refused_not_guessed() {
+        let entry = |change: fn(&mut [u8])| {
+            let mut bytes = bytes(TCP4);
+            change(&mut bytes[16..88]);
+            match Messages::of(&bytes).next().unwrap().unwrap().body {
+                Body::Entry(entry) => entry.socket(HERE, Protocol::Tcp),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert!(entry(|_| ()).unwrap().is_some());
+        assert!(entry(|bytes| bytes[0] = 3).is_err(), "a family");
+        assert!(entry(|bytes| bytes[1] = 14).is_err(), "a state");
+        assert_eq!(entry(|bytes| bytes[4..6].fill(0)), Ok(None), "no port");
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_bytes_end_and_do_no_harm(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+            prop_assert!(Messages::of(&bytes).count() <= bytes.len() / NLMSG_HDRLEN + 1);
+        }
+
+        #[test]
+        fn a_damaged_dump_ends_and_does_no_harm(
+            cut in 0usize..260, damage in prop::collection::vec((0usize..260, any::<u8>()), 0..8),
+        ) {
+            let mut bytes = bytes(TCP4);
+            for (at, value) in damage {
+                if let Some(byte) = bytes.get_mut(at) {
+                    *byte = value;
+                }
+            }
+            bytes.truncate(cut);
+            for message in Messages::of(&bytes) {
+                if let Ok(Message { body: Body::Entry(entry), .. }) = message {
+                    let _ = (entry.socket(HERE, Protocol::Tcp), entry.socket(HERE, Protocol::Udp));
+                }
+            }
+        }
+
+        #[test]
+        fn a_cut_dump_is_never_whole(cut in 0usize..240) {
+            let whole = bytes(TCP4);
+            let read = bodies(&whole[..cut.min(whole.len() - 5)]);
+            prop_assert!(!read.contains(&Ok(Body::Done)));
+        }
+    }
 }

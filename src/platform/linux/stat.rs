@@ -5,7 +5,7 @@ use crate::model::{Owner, Pid, StartTime};
 /// `PF_KTHREAD` of `linux/sched.h`.
 const KERNEL_THREAD: u32 = 0x0020_0000;
 
-/// The fields of `/proc/PID/stat` that are used (proc_pid_stat(5)).
+/// The fields of `/proc/PID/stat` that are used (`proc_pid_stat(5)`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stat<'a> {
     pub owner: Owner,

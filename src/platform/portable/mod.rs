@@ -1,7 +1,7 @@
 //! netstat2 and sysinfo: for systems without an implementation of their own, and as a second opinion
 //! anywhere.
 //!
-//! BOUND is not seen here, nor when a TIME_WAIT ends. Only `ranges` differs from system to system.
+//! BOUND is not seen here, nor when a `TIME_WAIT` ends. Only `ranges` differs from system to system.
 
 #[cfg(any(test, all(unix, not(target_os = "linux"))))]
 mod bsd;

@@ -1,0 +1,84 @@
+//! The first line: where, with which rights, how current.
+
+use std::borrow::Cow;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::layout::Layout;
+use crate::model::{Host, Progress, System};
+use crate::text::{age, keep_end, safe};
+use crate::tui::app::App;
+use crate::tui::page::Subject;
+use crate::tui::theme::{NOTICE, TITLE};
+use crate::tui::widget::paint::{columns, put, put_right};
+
+/// Draws it.
+pub fn draw(app: &App, layout: &Layout, frame: &mut Buffer) {
+    let mut room = layout.header;
+    for (text, style) in right(app, layout).into_iter().rev() {
+        if columns(&text) + 14 > room.width {
+            continue;
+        }
+        let x = put_right(frame, room, &text, style);
+        room.width = x.saturating_sub(room.x);
+    }
+    let (name, rest) = left(app);
+    let x = put(frame, room, room.x, " porttop", TITLE);
+    let left_over = Rect { x, width: room.right().saturating_sub(x), ..room };
+    let fitting = rest.into_iter().find(|text| columns(text) + 3 <= left_over.width);
+    let text = fitting
+        .unwrap_or_else(|| keep_end(&name, usize::from(left_over.width.saturating_sub(3))).into_owned());
+    put(frame, left_over, x.saturating_add(2), &text, Style::new());
+}
+
+/// The name of what is shown, and the ways to say it, the longest first.
+fn left(app: &App) -> (String, Vec<String>) {
+    let Some(picture) = app.picture() else { return (String::new(), Vec::new()) };
+    if let Subject::Process(owner, process) = &app.page().subject {
+        let name = process.as_ref().map_or(Cow::Borrowed("(ended)"), |process| safe(&process.name));
+        let name = format!("{name} ({})", owner.pid);
+        let path = process.as_ref().and_then(|process| process.path.as_deref()).unwrap_or_default();
+        return (name.clone(), vec![format!("{name}  {}", safe(path)), name]);
+    }
+    let host = &picture.snapshot.host;
+    let (name, os, rights) = (safe(&host.name), safe(&host.os), rights(host));
+    let ways = vec![format!("{name} · {os} · {rights}"), format!("{name} · {rights}"), name.to_string()];
+    (name.into_owned(), ways)
+}
+
+fn rights(host: &Host) -> &'static str {
+    match (host.elevated, host.system) {
+        (true, System::Windows) => "elevated",
+        (true, _) => "root",
+        (false, System::Windows) => "not elevated",
+        (false, _) => "user",
+    }
+}
+
+/// What stands at the right end, from left to right.
+fn right(app: &App, layout: &Layout) -> Vec<(String, Style)> {
+    let Some(picture) = app.picture() else { return vec![("reading sockets… ".to_owned(), NOTICE)] };
+    let mut parts = Vec::new();
+    let filter = &app.page().filter;
+    if layout.rule.is_empty() && !filter.filter.is_empty() {
+        parts.push(("filtered ".to_owned(), NOTICE));
+    }
+    let degraded = picture.snapshot.degradations.len();
+    if degraded > 0 {
+        parts.push((format!("{degraded} degraded  "), NOTICE));
+    }
+    let interval = app.interval.as_secs_f64();
+    let (state, style) = match (picture.snapshot.progress, app.silence()) {
+        (Progress::Sockets, _) => ("reading owners…".to_owned(), NOTICE),
+        (Progress::Owners, _) => ("reading processes…".to_owned(), NOTICE),
+        _ if app.paused => ("paused".to_owned(), NOTICE),
+        (_, Some(silence)) => (format!("no data for {}", age(silence)), NOTICE),
+        _ => (format!("live {interval}s"), Style::new()),
+    };
+    parts.push((state, style));
+    let taken = picture.snapshot.taken.wall.to_zoned(app.zone.clone());
+    parts.push((format!("  {} ", taken.strftime("%H:%M:%S")), Style::new()));
+    parts
+}

@@ -56,6 +56,11 @@ impl Sampler {
         let Reading { value, degradations } = self.platform.processes.list();
         snapshot.processes = value;
         snapshot.degradations.extend(degradations);
+        if let Some(limits) = &mut self.platform.limits {
+            let Reading { value, degradations } = limits.read(&snapshot.processes);
+            snapshot.limits = value;
+            snapshot.degradations.extend(degradations);
+        }
         snapshot.trace = self.platform.tracing.as_mut().map(|tracing| tracing.drain());
         snapshot.events = self.platform.events.as_mut().map_or_else(Vec::new, |events| events.drain());
         snapshot.degradations.extend(self.platform.missing.iter().cloned());

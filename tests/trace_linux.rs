@@ -1,5 +1,6 @@
 //! The trace against processes that open, close and fail, each test in a network namespace of its own.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test's helper fails its test")]
 
 mod namespace;
 
@@ -24,7 +25,7 @@ const INSIDE: &str = "PORTTOP_TEST_TRACEFS";
 const TASK: &str = "PORTTOP_TEST_TASK";
 const TRACEPOINT: &str = "/sys/kernel/tracing/events/sock/inet_sock_set_state/format";
 /// Long enough for any machine; what is awaited takes milliseconds.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Runs the body with tracefs, which is mounted for it alone, and a network of its own. Says so and does
 /// nothing where that is not allowed.
@@ -35,7 +36,7 @@ fn traced(test: &str, body: impl FnOnce(&mut dyn Tracing)) {
     in_own_namespace(test, || {
         let mut platform = Platform::open(Some(Backend::Native)).unwrap();
         assert_eq!(platform.missing, []);
-        body(&mut **platform.tracing.as_mut().expect("root may trace"));
+        body(&mut **platform.tracing.as_mut().unwrap());
     });
 }
 
@@ -63,9 +64,9 @@ fn with_tracefs(test: &str) {
         .args([test, "--exact", "--nocapture", "--test-threads=1"])
         .output()
         .unwrap();
-    let text = [output.stdout, output.stderr].concat();
-    let text = String::from_utf8_lossy(&text);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
 }
 
 /// Another process of this program, under a name of its own, that does one of the tasks below.

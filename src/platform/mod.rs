@@ -16,7 +16,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::model::{
-    Backend, Degradation, Handles, Host, NamespaceId, Owner, PortEvent, PortSpace, Process, Socket, Trace,
+    Backend, Degradation, Handles, Host, Limits, NamespaceId, Owner, PortEvent, PortSpace, Process, Socket,
+    Trace,
 };
 
 /// What was read, and what could not be.
@@ -66,6 +67,12 @@ pub trait PortRanges: Send {
     fn read(&mut self) -> Reading<Vec<PortSpace>>;
 }
 
+/// Reads what the system limits beside the port ranges.
+pub trait SystemLimits: Send {
+    /// The limits; those of processes are read for some of the ones given, which have many handles.
+    fn read(&mut self, processes: &HashMap<Owner, Arc<Process>>) -> Reading<Limits>;
+}
+
 /// Lists what one process has open.
 pub trait HandleLists: Send {
     /// Every handle of a process. Never hangs: what does not answer in time is left without a name.
@@ -103,6 +110,8 @@ pub struct Platform {
     pub processes: Box<dyn Processes>,
     /// Its dynamic port ranges.
     pub ranges: Box<dyn PortRanges>,
+    /// Its limits, where they can be read.
+    pub limits: Option<Box<dyn SystemLimits>>,
     /// Its handles, where they can be listed.
     pub handles: Option<Box<dyn HandleLists>>,
     /// Its trace, where there is one and the right to it.

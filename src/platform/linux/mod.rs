@@ -4,7 +4,9 @@
 //! what is remembered between ticks in `owners` and `processes`.
 
 mod cgroup;
+mod handles;
 mod host;
+mod limits;
 mod netlink;
 mod owners;
 mod proc;
@@ -35,7 +37,11 @@ pub(super) fn open() -> Result<Platform, OpenError> {
         sockets: Box::new(sockets::NetlinkSockets::open(namespace).map_err(refused("sock_diag socket"))?),
         processes: Box::new(processes::ProcProcesses::open().map_err(refused("/proc"))?),
         ranges: Box::new(Sysctl { namespace }),
-        handles: None,
+        handles: Some(Box::new(handles::ProcHandles::new(
+            proc::Proc::open().map_err(refused("/proc"))?,
+            sockets::NetlinkSockets::open(namespace).map_err(refused("sock_diag socket"))?,
+        ))),
+        limits: Some(Box::new(limits::ProcLimits::new(proc::Proc::open().map_err(refused("/proc"))?))),
         tracing,
         events: None,
         missing,

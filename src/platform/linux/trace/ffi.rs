@@ -11,7 +11,7 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::ioctl::{IntegerSetter, NoArg, ioctl};
+use rustix::ioctl::{IntegerSetter, NoArg, Opcode, ioctl, opcode};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 /// `PERF_TYPE_TRACEPOINT` of `linux/perf_event.h`.
@@ -33,10 +33,9 @@ const NAMESPACES: u64 = 1 << 28;
 
 const FLAG_FD_CLOEXEC: libc::c_ulong = 1 << 3;
 
-/// `_IO('$', 0)`, `_IO('$', 5)` and `_IOW('$', 6, char *)` as most architectures number them.
-const IOC_ENABLE: u32 = 0x2400;
-const IOC_SET_OUTPUT: u32 = 0x2405;
-const IOC_SET_FILTER: u32 = 0x4000_2406 | ((size_of::<*const u8>() as u32) << 16);
+const IOC_ENABLE: Opcode = opcode::none(b'$', 0);
+const IOC_SET_OUTPUT: Opcode = opcode::none(b'$', 5);
+const IOC_SET_FILTER: Opcode = opcode::write::<*const u8>(b'$', 6);
 
 /// Where the second argument of a system call and the stack pointer are, as bits of
 /// `enum perf_event_x86_regs` (SI, SP) or `perf_event_arm_regs` (X1, SP) in `asm/perf_regs.h`. A system
@@ -47,6 +46,9 @@ const ARGUMENT_AND_STACK: Option<u64> = Some(1 << 4 | 1 << 7);
 const ARGUMENT_AND_STACK: Option<u64> = Some(1 << 1 | 1 << 31);
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 const ARGUMENT_AND_STACK: Option<u64> = None;
+
+/// `PERF_ATTR_SIZE_VER5`
+const ATTR_SIZE: u32 = 112;
 
 /// `struct perf_event_attr` of `linux/perf_event.h` as of `PERF_ATTR_SIZE_VER5`, which every kernel
 /// since 4.1 takes.
@@ -75,7 +77,7 @@ struct Attr {
 }
 
 const _: () = {
-    assert!(size_of::<Attr>() == 112);
+    assert!(size_of::<Attr>() == ATTR_SIZE as usize);
     assert!(offset_of!(Attr, flags) == 40);
     assert!(offset_of!(Attr, wakeup_watermark) == 48);
     assert!(offset_of!(Attr, sample_regs_user) == 80);
@@ -98,7 +100,7 @@ pub(super) struct Wanted {
 pub(super) fn open(wanted: &Wanted, cpu: u32) -> io::Result<OwnedFd> {
     let mut attr = Attr {
         kind: TYPE_TRACEPOINT,
-        size: size_of::<Attr>() as u32,
+        size: ATTR_SIZE,
         config: wanted.tracepoint.into(),
         sample_period: 1,
         sample_type: SAMPLE_TID | SAMPLE_TIME | SAMPLE_RAW,
@@ -124,7 +126,7 @@ pub(super) fn open(wanted: &Wanted, cpu: u32) -> io::Result<OwnedFd> {
             libc::SYS_perf_event_open,
             ptr::from_ref(&attr),
             everyone,
-            cpu as libc::c_int,
+            cpu.cast_signed(),
             no_group,
             FLAG_FD_CLOEXEC,
         )

@@ -31,7 +31,7 @@ impl Format {
     }
 }
 
-/// `__u16 sport;	offset:24;	size:2;	signed:0;` after the `field:`.
+/// `__u16 sport; offset:24; size:2; signed:0;` after the `field:`.
 fn field(line: &str) -> Option<(String, Field)> {
     let mut parts = line.split(';').map(str::trim);
     let declaration = parts.next()?;

@@ -38,7 +38,7 @@ pub(super) struct Life {
 /// The processes there are and those that ended a moment ago.
 pub(super) struct Lives<A> {
     alive: A,
-    lives: HashMap<Pid, Life>,
+    known: HashMap<Pid, Life>,
     /// Born and not settled.
     born: Vec<Pid>,
     /// Reported as ended since the last [`Lives::tidy`], and before it.
@@ -47,19 +47,19 @@ pub(super) struct Lives<A> {
 
 impl<A: Alive> Lives<A> {
     pub fn new(alive: A) -> Self {
-        Self { alive, lives: HashMap::new(), born: Vec::new(), ended: Default::default() }
+        Self { alive, known: HashMap::new(), born: Vec::new(), ended: Default::default() }
     }
 
     /// Takes in a process that was there before births were reported.
     pub fn found(&mut self, owner: Owner, name: CompactString) {
-        self.lives.entry(owner.pid).or_insert(Life { owner, name, network: None, settled: false });
+        self.known.entry(owner.pid).or_insert(Life { owner, name, network: None, settled: false });
     }
 
     /// A process was born at this time, with the name of its parent.
     pub fn born(&mut self, pid: Pid, parent: Pid, time: StartTime) {
-        let name = self.lives.get(&parent).map(|parent| parent.name.clone()).unwrap_or_default();
+        let name = self.known.get(&parent).map(|parent| parent.name.clone()).unwrap_or_default();
         let owner = Owner { pid, started: time };
-        self.lives.insert(pid, Life { owner, name, network: None, settled: false });
+        self.known.insert(pid, Life { owner, name, network: None, settled: false });
         self.born.push(pid);
         for ended in &mut self.ended {
             ended.remove(&pid);
@@ -68,14 +68,14 @@ impl<A: Alive> Lives<A> {
 
     /// A process got a name.
     pub fn named(&mut self, pid: Pid, name: CompactString) {
-        if let Some(life) = self.lives.get_mut(&pid) {
+        if let Some(life) = self.known.get_mut(&pid) {
             life.name = name;
         }
     }
 
     /// A process is in this network namespace from now on.
     pub fn moved(&mut self, pid: Pid, network: NamespaceId) {
-        if let Some(life) = self.lives.get_mut(&pid) {
+        if let Some(life) = self.known.get_mut(&pid) {
             life.network = Some(network);
         }
     }
@@ -87,18 +87,18 @@ impl<A: Alive> Lives<A> {
 
     /// Who had this pid at this time; nothing when that can't be told.
     pub fn at(&mut self, pid: Pid, time: StartTime) -> Option<&Life> {
-        if !self.lives.contains_key(&pid) {
+        if !self.known.contains_key(&pid) {
             let (started, name) = self.alive.stat(pid)?;
             self.found(Owner { pid, started }, name);
         }
         self.settle(pid);
-        self.lives.get(&pid).filter(|life| life.owner.started <= time)
+        self.known.get(&pid).filter(|life| life.owner.started <= time)
     }
 
     /// Reports were lost: whoever is not the process that `/proc` has under its pid now is forgotten.
     pub fn doubt(&mut self) {
         let alive = &mut self.alive;
-        self.lives.retain(|pid, life| {
+        self.known.retain(|pid, life| {
             alive.stat(*pid).is_none_or(|(started, name)| {
                 life.name = name;
                 started <= life.owner.started
@@ -115,8 +115,8 @@ impl<A: Alive> Lives<A> {
         for pid in old.drain() {
             // The first thread of a process may end before the others.
             let gone = |life: &Life| self.alive.stat(pid).is_none_or(|(now, _)| now != life.owner.started);
-            if self.lives.get(&pid).is_some_and(gone) {
-                self.lives.remove(&pid);
+            if self.known.get(&pid).is_some_and(gone) {
+                self.known.remove(&pid);
             }
         }
         std::mem::swap(new, old);
@@ -124,7 +124,7 @@ impl<A: Alive> Lives<A> {
 
     /// Looks at a process in `/proc`, once.
     fn settle(&mut self, pid: Pid) {
-        let Some(life) = self.lives.get_mut(&pid).filter(|life| !life.settled) else { return };
+        let Some(life) = self.known.get_mut(&pid).filter(|life| !life.settled) else { return };
         life.settled = true;
         let Some((started, _)) = self.alive.stat(pid) else { return };
         if started > life.owner.started {
@@ -223,7 +223,7 @@ mod tests {
         assert!(at(&mut lives, 7, 100).is_some(), "what it did last may come in late");
         lives.tidy();
         assert!(at(&mut lives, 7, 100).is_none());
-        assert_eq!(lives.lives.len(), 1);
+        assert_eq!(lives.known.len(), 1);
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! Watches connections close and ports being refused through tracepoints (`perf_event_open(2)`).
 //!
-//! `sock:inet_sock_set_state` with the state FIN_WAIT1 is passed by the process that closes first, the
+//! `sock:inet_sock_set_state` with the state `FIN_WAIT1` is passed by the process that closes first, the
 //! one whose the TIME_WAIT will be. `syscalls:sys_exit_connect` with EADDRNOTAVAIL and
 //! `syscalls:sys_exit_bind` with EADDRINUSE for port 0 say that there was no port.
 //!
 //! Nothing is left behind: the events are descriptors of this process and vanish with it.
 //!
 //! What it does not see: system calls of 32-bit programs on a 64-bit kernel and those made through
-//! io_uring (their closes it does see), processors that come online later, and processes outside the
+//! `io_uring` (their closes it does see), processors that come online later, and processes outside the
 //! own PID namespace.
 
 mod collector;
@@ -104,12 +104,13 @@ fn formats() -> (Vec<(&'static Source, Format)>, Vec<Degradation>) {
     let (mut formats, mut missing) = (Vec::new(), Vec::new());
     for source in [&CLOSED, &CONNECT, &BIND] {
         match fs::read_to_string(events.join(source.name).join("format")) {
-            Ok(text) => match Format::parse(&text) {
-                Some(format) => formats.push((source, format)),
-                None => {
-                    missing.push(Degradation::new(source.what, format!("{}: not understood", source.name)))
+            Ok(text) => {
+                let unread = || Degradation::new(source.what, format!("{}: not understood", source.name));
+                match Format::parse(&text) {
+                    Some(format) => formats.push((source, format)),
+                    None => missing.push(unread()),
                 }
-            },
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let reason = format!("this kernel has no tracepoint {}", source.name);
                 missing.push(Degradation::new(source.what, reason));

@@ -80,7 +80,7 @@ pub(super) enum Record<'a> {
 
 /// Reads records one after the other, each with its time in nanoseconds of the events' clock; what is
 /// not a whole record ends it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Records<'a> {
     bytes: &'a [u8],
 }

@@ -18,7 +18,7 @@ const NOT_AVAILABLE: u32 = rustix::io::Errno::ADDRNOTAVAIL.raw_os_error().unsign
 pub(super) const STACK: u32 = 1024;
 
 /// What was seen.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event {
     /// A connection was closed on this side first.
     Closed(Tuple),

@@ -151,8 +151,145 @@ impl<A: Alive> Collector<A> {
             Event::Refused(operation, error) if self.trace.failures.len() < MOST => {
                 self.trace.failures.push(PortFailure { owner, name, operation, error, time });
             }
-            Event::RefusedUnread => {}
+            Event::RefusedUnread => self.trace.unread_binds += 1,
             Event::Closed(_) | Event::Refused(..) => self.trace.lost += 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::written::{id, of, record, words};
+    use super::super::record::{COMM, FORK, LOST, NAMESPACES, SAMPLE};
+    use super::super::tracepoint::written::{state_change, tracepoints};
+    use super::*;
+    use crate::model::Owner;
+    use proptest::prelude::*;
+
+    /// A `/proc` in which everyone is gone.
+    struct Gone;
+
+    impl Alive for Gone {
+        fn stat(&mut self, _: Pid) -> Option<(StartTime, CompactString)> {
+            None
+        }
+
+        fn network(&mut self, _: Pid) -> Option<NamespaceId> {
+            None
+        }
+    }
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn at(now: u64) -> Clock {
+        Clock { now, boot_ahead: 5 * SECOND, wall: Timestamp::UNIX_EPOCH, ticks: 100 }
+    }
+
+    fn born(pid: u32, time: u64) -> Vec<u8> {
+        let network = [7u64.to_ne_bytes(), 4u64.to_ne_bytes(), 9u64.to_ne_bytes()].concat();
+        let fork = of(FORK, pid, time, &words(&[pid, 1, pid, 1]));
+        let name = format!("p{pid}\0\0\0\0\0\0");
+        [fork, of(NAMESPACES, pid, time + 1, &network), of(COMM, pid, time + 2, &name.as_bytes()[..8])]
+            .concat()
+    }
+
+    fn closed(pid: u32, time: u64, port: u16) -> Vec<u8> {
+        let local = format!("127.0.0.1:{port}").parse().unwrap();
+        let raw = state_change(4, 6, local, "127.0.0.1:8080".parse().unwrap());
+        // Padded as the kernel pads: the length and the data fill whole words of eight bytes.
+        of(SAMPLE, pid, time, &[words(&[76]), raw, vec![0; 4]].concat())
+    }
+
+    fn collector() -> Collector<Gone> {
+        Collector::new(tracepoints(), Gone)
+    }
+
+    fn seen(trace: &Trace) -> Vec<(u32, u64, String, u16)> {
+        let one = |closed: &ClosedConnection| {
+            let Owner { pid, started } = closed.owner;
+            (pid.0, started.0, closed.name.to_string(), closed.tuple.local.port())
+        };
+        trace.closed.iter().map(one).collect()
+    }
+
+    #[test]
+    fn one_that_lived_between_two_readings_is_whole() {
+        let mut collector = collector();
+        collector.add(&[born(7, SECOND), closed(7, 2 * SECOND, 40000)].concat());
+        collector.settle(at(3 * SECOND));
+        let trace = collector.take();
+        assert_eq!(seen(&trace), [(7, 600, "p7".into(), 40000)]);
+        assert_eq!(trace.closed[0].namespace, Some(NamespaceId(9)));
+        assert_eq!(trace.closed[0].time, Timestamp::from_second(-1).unwrap());
+        assert_eq!(collector.take(), Trace::default());
+    }
+
+    #[test]
+    fn rings_are_one_story_in_the_order_of_time() {
+        let mut collector = collector();
+        collector.add(&closed(7, 2 * SECOND, 40000));
+        collector.add(&born(7, SECOND));
+        collector.settle(at(3 * SECOND));
+        assert_eq!(seen(&collector.take()), [(7, 600, "p7".into(), 40000)]);
+    }
+
+    #[test]
+    fn what_is_younger_than_the_reading_waits_for_its_cause() {
+        let mut collector = collector();
+        // The ring of the birth was read before it was in there, that of the close after.
+        collector.add(&closed(7, 3 * SECOND + 5, 40000));
+        collector.settle(at(3 * SECOND));
+        assert_eq!(collector.take(), Trace::default());
+        collector.add(&born(7, 3 * SECOND + 1));
+        collector.settle(at(4 * SECOND));
+        assert_eq!(seen(&collector.take()), [(7, 800, "p7".into(), 40000)]);
+    }
+
+    #[test]
+    fn what_is_nobodys_is_lost_and_what_is_out_of_sight_is_not() {
+        let mut collector = collector();
+        collector.add(&[closed(7, 1, 1), closed(0, 1, 2), closed(u32::MAX, 1, 3)].concat());
+        collector.settle(at(SECOND));
+        assert_eq!(collector.take(), Trace { lost: 1, ..Trace::default() });
+    }
+
+    #[test]
+    fn losses_are_counted_once() {
+        let mut collector = collector();
+        let lost = [3u64.to_ne_bytes(), 40u64.to_ne_bytes()].concat();
+        collector.add(&[record(LOST, &[lost, id(1)].concat()), vec![1, 2, 3]].concat());
+        collector.settle(at(SECOND));
+        assert_eq!(collector.take().lost, 41, "and a cut record is one more");
+    }
+
+    #[test]
+    fn what_nobody_asks_for_does_not_grow_without_end() {
+        let mut collector = collector();
+        collector.add(&born(7, SECOND));
+        let thousand = closed(7, 2 * SECOND, 40000).repeat(1000);
+        for _ in 0..=MOST / 1000 {
+            collector.add(&thousand);
+            collector.settle(at(3 * SECOND));
+        }
+        let trace = collector.take();
+        assert_eq!((trace.closed.len(), trace.lost), (MOST, 1000));
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_rings_are_survived(rings in prop::collection::vec(any::<Vec<u8>>(), 0..4), now: u64) {
+            let mut collector = collector();
+            for ring in rings {
+                collector.add(&ring);
+            }
+            collector.settle(at(now));
+            let _ = collector.take();
+        }
+
+        #[test]
+        fn any_times_are_survived(time: u64, boot_ahead: u64, ticks in 1u64..10_000) {
+            let clock = Clock { now: 0, boot_ahead, wall: Timestamp::MAX, ticks };
+            let _ = (clock.start_time(time), clock.timestamp(time));
         }
     }
 }

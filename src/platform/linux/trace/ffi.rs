@@ -273,7 +273,7 @@ mod tests {
                 return Ok(());
             };
             let got: Vec<usize> = parts.into_iter().flatten().collect();
-            let expected: Vec<usize> = (tail..head).map(|at| (at % size as u64) as usize).collect();
+            let expected: Vec<usize> = (tail..head).map(|at| usize::try_from(at).unwrap() % size).collect();
             prop_assert_eq!(got, expected);
         }
 

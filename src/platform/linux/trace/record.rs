@@ -3,13 +3,13 @@
 
 use crate::model::Pid;
 
-const LOST: u32 = 2;
-const COMM: u32 = 3;
-const EXIT: u32 = 4;
-const FORK: u32 = 7;
-const SAMPLE: u32 = 9;
+pub(super) const LOST: u32 = 2;
+pub(super) const COMM: u32 = 3;
+pub(super) const EXIT: u32 = 4;
+pub(super) const FORK: u32 = 7;
+pub(super) const SAMPLE: u32 = 9;
 const LOST_SAMPLES: u32 = 13;
-const NAMESPACES: u32 = 16;
+pub(super) const NAMESPACES: u32 = 16;
 
 /// `{ u32 type; u16 misc; u16 size; }`
 const HEADER: usize = 8;
@@ -180,23 +180,42 @@ impl<'a> Bytes<'a> {
     }
 }
 
+/// Records as the kernel writes them.
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
+pub(super) mod written {
+    use super::{EXIT, FORK, HEADER, SAMPLE};
 
-    fn record(kind: u32, body: &[u8]) -> Vec<u8> {
+    pub fn record(kind: u32, body: &[u8]) -> Vec<u8> {
         let size = u16::try_from(HEADER + body.len()).unwrap();
         [&kind.to_ne_bytes()[..], &0u16.to_ne_bytes(), &size.to_ne_bytes(), body].concat()
     }
 
-    fn words(words: &[u32]) -> Vec<u8> {
+    pub fn words(words: &[u32]) -> Vec<u8> {
         words.iter().flat_map(|word| word.to_ne_bytes()).collect()
     }
 
-    fn id(time: u64) -> Vec<u8> {
+    pub fn id(time: u64) -> Vec<u8> {
         [words(&[1, 1]), time.to_ne_bytes().to_vec()].concat()
     }
+
+    /// One of a thread that is its process's first: a body, and the time at its end or, in a sample,
+    /// before it.
+    pub fn of(kind: u32, pid: u32, time: u64, body: &[u8]) -> Vec<u8> {
+        let time_bytes = time.to_ne_bytes().to_vec();
+        let whole = match kind {
+            SAMPLE => [words(&[pid, pid]), time_bytes, body.to_vec()],
+            FORK | EXIT => [body.to_vec(), time_bytes, id(time)],
+            _ => [words(&[pid, pid]), body.to_vec(), id(time)],
+        };
+        record(kind, &whole.concat())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::written::{id, record, words};
+    use super::*;
+    use proptest::prelude::*;
 
     fn read_all(bytes: &[u8]) -> Vec<(u64, Record<'_>)> {
         let mut records = Records::new(bytes);

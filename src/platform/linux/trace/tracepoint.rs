@@ -137,14 +137,12 @@ fn requested_port(rest: &[u8]) -> Option<u16> {
     Some(u16::from_be_bytes(port.try_into().ok()?))
 }
 
+/// The tracepoints and their samples as on kernel 6.18.
 #[cfg(test)]
-mod tests {
+pub(super) mod written {
     use super::*;
-    use proptest::prelude::*;
-    use rstest::rstest;
 
-    /// As captured on kernel 6.18.
-    fn tracepoints() -> Tracepoints {
+    pub fn tracepoints() -> Tracepoints {
         let format = |text| Format::parse(text).unwrap();
         Tracepoints {
             closed: StateChange::new(&format(include_str!("fixtures/inet_sock_set_state.txt"))),
@@ -153,7 +151,7 @@ mod tests {
         }
     }
 
-    fn state_change(new_state: u32, protocol: u16, local: SocketAddr, remote: SocketAddr) -> Vec<u8> {
+    pub fn state_change(new_state: u32, protocol: u16, local: SocketAddr, remote: SocketAddr) -> Vec<u8> {
         let mapped = |address: SocketAddr| match address.ip() {
             std::net::IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
             std::net::IpAddr::V6(v6) => v6.octets(),
@@ -168,6 +166,14 @@ mod tests {
         raw[56..72].copy_from_slice(&mapped(remote));
         raw
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::written::{state_change, tracepoints};
+    use super::*;
+    use proptest::prelude::*;
+    use rstest::rstest;
 
     fn returned(id: u16, value: i64) -> Vec<u8> {
         let mut raw = vec![0; 24];

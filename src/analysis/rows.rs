@@ -173,10 +173,6 @@ pub(super) fn rows(snapshot: &Snapshot, group_by: GroupBy) -> Rows {
 
     let capacities = Capacities::of(snapshot);
     let mut ports = DistinctPorts::default();
-    for (socket, row) in snapshot.sockets.iter().zip(&row_of) {
-        rows[*row as usize].counts.add(socket.state);
-        ports.note(*row, socket, &capacities);
-    }
     for row in &mut rows {
         row.owners.sort_unstable();
         row.handles = handles(snapshot, &row.owners);
@@ -184,9 +180,17 @@ pub(super) fn rows(snapshot: &Snapshot, group_by: GroupBy) -> Rows {
             (row.counts.ports, row.share) = (Some(0), Some(0.0));
         }
     }
+    for (socket, row) in snapshot.sockets.iter().zip(&row_of) {
+        let counted = &mut rows[*row as usize];
+        counted.counts.add(socket.state);
+        if !capacities.knows(socket) {
+            (counted.counts.ports, counted.share) = (None, None);
+        }
+        ports.note(*row, socket, &capacities);
+    }
     ports.for_each(|row, space, count| {
         let row = &mut rows[row as usize];
-        row.counts.ports = Some(row.counts.ports.unwrap_or(0) + count);
+        row.counts.ports = row.counts.ports.map(|ports| ports + count);
         row.share = row.share.zip(capacities.share(space, count)).map(|(most, share)| most.max(share));
     });
     Rows { rows, row_of }
@@ -315,6 +319,11 @@ impl<'a> Capacities<'a> {
         self.snapshot.spaces.iter().position(|space| space.id == id)
     }
 
+    /// Whether the range of the socket's port space is known.
+    fn knows(&self, socket: &Socket) -> bool {
+        self.place(socket).is_some_and(|place| self.capacity[place].is_some())
+    }
+
     /// The port space of a socket whose local port is inside the dynamic range.
     fn dynamic_place(&self, socket: &Socket) -> Option<usize> {
         let place = self.place(socket)?;
@@ -324,8 +333,7 @@ impl<'a> Capacities<'a> {
 
     /// Whether the local port is inside the range, or the range is not known.
     fn may_be_dynamic(&self, socket: &Socket) -> bool {
-        self.dynamic_place(socket).is_some()
-            || self.place(socket).is_none_or(|place| self.capacity[place].is_none())
+        !self.knows(socket) || self.dynamic_place(socket).is_some()
     }
 
     fn share(&self, place: usize, ports: u32) -> Option<f64> {

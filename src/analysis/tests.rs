@@ -80,6 +80,27 @@ fn a_range_that_was_not_read_makes_nothing_zero() {
 }
 
 #[test]
+fn ports_are_not_known_where_only_some_of_the_ranges_are() {
+    let mut machine = snapshot(vec![
+        tcp(State::Bound, "127.0.0.1:10000", None, Some(owner(1))),
+        udp("[::1]:10000", Some(owner(1))),
+        tcp(State::Bound, "127.0.0.1:10001", None, Some(owner(2))),
+    ]);
+    machine.spaces[3].dynamic = None;
+    let picture = picture(machine);
+    assert_eq!(
+        (row(&picture, Some(owner(1))).counts.ports, row(&picture, Some(owner(1))).share),
+        (None, None)
+    );
+    assert_eq!(row(&picture, Some(owner(2))).counts.ports, Some(1));
+}
+
+#[test]
+fn of_equally_full_port_spaces_the_verdict_names_the_first() {
+    assert_eq!(picture(snapshot(vec![])).verdict.sentence, "TCP IPv4 0 % used, 0 of 1,000");
+}
+
+#[test]
 fn a_destination_is_filled_by_distinct_ports_toward_it() {
     let toward = |local: &str, remote: &str| tcp(State::Established, local, Some(remote), Some(owner(3)));
     let picture = picture(snapshot(vec![

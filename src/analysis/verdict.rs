@@ -76,6 +76,7 @@ pub(super) fn verdict(
 ) -> Verdict {
     let fullest = spaces
         .iter()
+        .rev() // the first of equals, which is TCP over IPv4
         .filter_map(|space| Some((space, space.share()?)))
         .max_by(|(_, a), (_, b)| a.total_cmp(b));
     let Some((space, share)) = fullest else {
@@ -114,7 +115,7 @@ fn holder_sentence(rows: &[Row]) -> Option<String> {
     let row = rows.iter().max_by_key(|row| (row.counts.ports, row.counts.sockets()))?;
     let ports = row.counts.ports.filter(|ports| *ports > 0)?;
     let who = match &row.key {
-        RowKey::Process(owner) => format!("{} ({})", safe(&row.name), owner.pid),
+        RowKey::Process(owner) if row.process.is_some() => format!("{} ({})", safe(&row.name), owner.pid),
         _ => safe(&row.name).into_owned(),
     };
     let (state, most) = [State::Bound, State::TimeWait, State::CloseWait]

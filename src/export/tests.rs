@@ -104,7 +104,7 @@ fn json_says_what_was_seen() {
         {"pid": 4312, "start_time": "2026-11-22T11:02:10Z", "name": "orders.exe", "path": "C:\\Apps\\Orders, new\\orders.exe", "user": "CORP\\svc-orders", "ports": 3, "bound": 1, "time_wait": 1, "close_wait": 0, "established": 1, "syn_sent": 0, "fin_wait": 0, "listen": 0, "udp": 0, "sockets": 3, "handles": 13107},
         {"pid": 99, "start_time": null, "name": null, "path": null, "user": null, "ports": 1, "bound": 0, "time_wait": 0, "close_wait": 1, "established": 0, "syn_sent": 0, "fin_wait": 0, "listen": 0, "udp": 0, "sockets": 1, "handles": null},
         {"pid": null, "start_time": null, "name": "(no owner)", "path": null, "user": null, "ports": 1, "bound": 0, "time_wait": 1, "close_wait": 0, "established": 0, "syn_sent": 0, "fin_wait": 0, "listen": 0, "udp": 0, "sockets": 1, "handles": null},
-        {"pid": 77, "start_time": null, "name": "=cmd\u001b[2J\u202e\n\"é\udb40\udc41", "path": null, "user": null, "ports": 0, "bound": 0, "time_wait": 0, "close_wait": 0, "established": 0, "syn_sent": 0, "fin_wait": 0, "listen": 1, "udp": 1, "sockets": 2, "handles": null}
+        {"pid": 77, "start_time": null, "name": "=cmd\u001b[2J\u202e\n\"é\udb40\udc41", "path": null, "user": null, "ports": null, "bound": 0, "time_wait": 0, "close_wait": 0, "established": 0, "syn_sent": 0, "fin_wait": 0, "listen": 1, "udp": 1, "sockets": 2, "handles": null}
       ],
       "destinations": [
         {"protocol": "tcp", "local_address": "10.0.0.5", "remote_address": "10.0.0.9", "remote_port": 1433, "ports": 2, "fill": 0.002002002002002002, "pids": [4312]},
@@ -136,7 +136,7 @@ fn csv_of_processes() {
     4312,2026-11-22T11:02:10Z,orders.exe,"C:\Apps\Orders, new\orders.exe",CORP\svc-orders,3,1,1,0,1,0,0,0,0,3,13107
     99,,,,,1,0,0,1,0,0,0,0,0,1,
     ,,(no owner),,,1,0,1,0,0,0,0,0,0,1,
-    77,,"'=cmd�[2J��""é�",,,0,0,0,0,0,0,0,1,1,2,
+    77,,"'=cmd�[2J��""é�",,,,0,0,0,0,0,0,1,1,2,
     "#);
 }
 
@@ -172,7 +172,7 @@ fn table_for_a_person() {
     4312 orders.exe        3 1     1      1      0     1 13,107     3 CORP\svc-orders
       99 (pid 99)          1 1     0      0      1     0      -     1 -
        - (no owner)        1 1     0      1      0     0      -     1 -
-      77 =cmd�[2J��"é�     0 0     0      0      0     0      -     2 -
+      77 =cmd�[2J��"é�     - -     0      0      0     0      -     2 -
 
     PROTO LOCAL           REMOTE            STATE       HOW     LEFT  PID NAME
     tcp   0.0.0.0:10000   *:*               BOUND       exact      - 4312 orders.exe

@@ -6,7 +6,7 @@ use super::{Owner, Pid};
 /// What is known of a process that is alive. What could not be read is `None`.
 ///
 /// Names, paths and command lines are text from outside, as the system gave it: whoever shows them
-/// makes them safe first (`export::safe`).
+/// makes them safe first (`text::safe`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
     /// Its identity.

@@ -249,7 +249,7 @@ impl App {
         });
         if let Some(list) = page.list_mut() {
             list.reveal(height);
-            list.key = key.or(list.key.take());
+            list.key = list.key.take().or(key);
         }
     }
 }

@@ -65,7 +65,8 @@ pub struct List {
     pub cursor: usize,
     /// The first of them that is on the screen.
     pub offset: usize,
-    /// What the selected row stands for; the selection follows it.
+    /// What was selected last; the selection follows it, and comes back to it when a filter lets it
+    /// through again.
     pub key: Option<ItemKey>,
 }
 
@@ -76,14 +77,17 @@ impl List {
         self.order.get(self.cursor).map(|place| *place as usize)
     }
 
-    /// Takes a new order and keeps the selection on its item, or near where it was when that is gone.
-    pub fn arrange(&mut self, order: Vec<u32>, key_at: impl Fn(usize) -> Option<ItemKey>) {
+    /// Takes a new order of so many items and keeps the selection on its item, or near where it was when
+    /// that is hidden or gone.
+    pub fn arrange(&mut self, order: Vec<u32>, items: usize, key_at: impl Fn(usize) -> Option<ItemKey>) {
         self.order = order;
-        if let Some(key) = &self.key
-            && let Some(found) =
-                self.order.iter().position(|place| key_at(*place as usize).as_ref() == Some(key))
-        {
-            self.cursor = found;
+        let wanted = |place: usize| key_at(place) == self.key;
+        if self.key.is_some() {
+            match self.order.iter().position(|place| wanted(*place as usize)) {
+                Some(found) => self.cursor = found,
+                None if !(0..items).any(wanted) => self.key = None,
+                None => {}
+            }
         }
         self.cursor = self.cursor.min(self.order.len().saturating_sub(1));
     }
@@ -96,14 +100,17 @@ impl List {
     /// Moves the selection to a row, or to the last one.
     pub fn move_to(&mut self, row: usize) {
         self.cursor = row.min(self.order.len().saturating_sub(1));
+        self.key = None;
     }
 
     /// Scrolls by so many rows; the selection comes along when it would leave the screen.
     pub fn scroll_by(&mut self, rows: isize, height: usize) {
         let last = self.order.len().saturating_sub(height);
         self.offset = self.offset.saturating_add_signed(rows).min(last);
-        self.cursor = self.cursor.clamp(self.offset, self.offset + height.saturating_sub(1));
-        self.move_by(0);
+        let visible = self.cursor.clamp(self.offset, self.offset + height.saturating_sub(1));
+        if visible != self.cursor {
+            self.move_to(visible);
+        }
     }
 
     /// Scrolls just so far that the selection is on a screen of so many rows.
@@ -127,14 +134,17 @@ mod tests {
     fn the_selection_follows_its_item_and_stays_near_when_it_is_gone() {
         let key = |place: usize| Some(ItemKey::Row(RowKey::Program(place.to_string().into())));
         let mut list = List { key: key(7), cursor: 2, ..List::default() };
-        list.arrange(vec![5, 6, 7, 8], key);
+        list.arrange(vec![5, 6, 7, 8], 9, key);
         assert_eq!(list.selected(), Some(7));
-        list.arrange(vec![7, 8, 5, 6], key);
+        list.arrange(vec![7, 8, 5, 6], 9, key);
         assert_eq!((list.selected(), list.cursor), (Some(7), 0));
-        list.cursor = 3;
-        list.arrange(vec![1, 2], key);
-        assert_eq!(list.selected(), Some(2));
-        list.arrange(Vec::new(), key);
+        list.arrange(vec![5, 6], 9, key);
+        assert_eq!((list.selected(), &list.key), (Some(5), &key(7)), "hidden");
+        list.arrange(vec![5, 6, 7], 9, key);
+        assert_eq!(list.selected(), Some(7), "shown again");
+        list.arrange(vec![1, 2], 3, key);
+        assert_eq!((list.selected(), &list.key), (Some(2), &None), "gone");
+        list.arrange(Vec::new(), 0, key);
         assert_eq!(list.selected(), None);
     }
 

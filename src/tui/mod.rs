@@ -13,8 +13,6 @@ mod run;
 mod terminal;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod tests_support;
 pub mod theme;
 pub mod update;
 mod view;

@@ -89,7 +89,7 @@ pub struct FilterLine {
     pub input: Input,
     /// Whether it is being typed.
     pub editing: bool,
-    /// The last one that could be understood: it is in force.
+    /// What of it can be understood: it is in force.
     pub filter: Filter,
     /// Why what is typed can't be understood.
     pub error: Option<FilterError>,
@@ -105,12 +105,17 @@ impl FilterLine {
         Ok(Self { input: Input::new(text.to_owned()), filter, ..Self::default() })
     }
 
-    /// Reads again what is typed; a wrong one leaves the filter as it was.
+    /// Reads again what is typed. A wrong term, and all that is half typed looks wrong, leaves in force
+    /// what stands before it.
     pub fn read(&mut self) {
-        match Filter::parse(self.input.value()) {
-            Ok(filter) => (self.filter, self.error) = (filter, None),
-            Err(error) => self.error = Some(error),
-        }
+        let mut text = self.input.value();
+        self.error = Filter::parse(text).err();
+        self.filter = loop {
+            match Filter::parse(text) {
+                Ok(filter) => break filter,
+                Err(_) => text = text.rsplit_once(char::is_whitespace).map_or("", |(before, _)| before),
+            }
+        };
     }
 
     /// Whether there is something to clear.
@@ -285,8 +290,13 @@ impl Page {
             }),
             Pane::Details => return,
         };
+        let items = match pane {
+            Pane::Processes => picture.rows.len(),
+            Pane::Destinations => picture.destinations.len(),
+            Pane::Sockets | Pane::Details => snapshot.sockets.len(),
+        };
         if let Some(list) = self.list_mut() {
-            list.arrange(order, |place| key_at(pane, picture, place));
+            list.arrange(order, items, |place| key_at(pane, picture, place));
         }
     }
 }

@@ -37,9 +37,9 @@ impl Screen {
             execute!(stdout(), EnterAlternateScreen)?;
             execute!(stdout(), EnableMouseCapture).ok();
             let writer = BufWriter::with_capacity(BUFFER_BYTES, stdout());
-            let mut terminal = Terminal::new(CrosstermBackend::new(writer))?;
-            terminal.clear()?;
-            Ok(Self { terminal })
+            let mut screen = Self { terminal: Terminal::new(CrosstermBackend::new(writer))? };
+            screen.clear()?;
+            Ok(screen)
         };
         entered().inspect_err(|_| restore())
     }
@@ -60,7 +60,10 @@ impl Screen {
     /// # Errors
     /// When the terminal is gone.
     pub fn clear(&mut self) -> io::Result<()> {
-        self.terminal.clear()
+        // Not Terminal::clear: it asks the terminal where the cursor is, and one that does not answer
+        // in 2 s would end the program.
+        let size = self.terminal.size()?;
+        self.terminal.resize(size.into())
     }
 }
 

@@ -110,7 +110,7 @@ fn move_by(app: &mut App, command: Command) {
     let rows = app.layout().map_or(1, |layout| usize::from(layout.body.height).max(1));
     let page = app.page_mut();
     if let Some(list) = page.list_mut() {
-        list.cursor = step(list.cursor, list.order.len().saturating_sub(1), rows, command);
+        list.move_to(step(list.cursor, list.order.len().saturating_sub(1), rows, command));
     } else {
         page.scroll = step(page.scroll, usize::MAX, rows, command);
         let last = view::details::lines(app).len().saturating_sub(rows);
@@ -259,7 +259,7 @@ fn click(app: &mut App, at: Position) {
     {
         let row = list.offset + usize::from(at.y - layout.body.y);
         if row < list.order.len() {
-            list.cursor = row;
+            list.move_to(row);
         }
     }
 }

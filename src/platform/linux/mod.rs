@@ -3,6 +3,7 @@
 //! What bytes and text mean is decided in files that do no I/O (`sock_diag`, `stat`, `cgroup`, `users`);
 //! what is remembered between ticks in `owners` and `processes`.
 
+mod bound;
 mod cgroup;
 mod handles;
 mod host;

@@ -17,7 +17,7 @@ pub(in crate::platform) struct Program {
     pub path: Option<String>,
     pub command_line: Option<String>,
     pub started: Option<Timestamp>,
-    #[cfg(unix)]
+    #[cfg(target_os = "linux")]
     pub uid: Option<u32>,
 }
 
@@ -29,7 +29,7 @@ pub(in crate::platform) fn program(process: &sysinfo::Process) -> Program {
         path: process.exe().map(|path| path.to_string_lossy().into_owned()).filter(|path| !path.is_empty()),
         command_line: (!command_line.is_empty()).then_some(command_line),
         started: started.and_then(|seconds| Timestamp::from_second(seconds).ok()),
-        #[cfg(unix)]
+        #[cfg(target_os = "linux")]
         uid: process.user_id().map(|uid| **uid),
     }
 }

@@ -17,7 +17,7 @@ pub fn draw(app: &App, area: Rect, frame: &mut Buffer) {
     let hints: Vec<_> =
         app.context().bindings().filter_map(|binding| Some((binding, binding.hint?))).collect();
     let pinned: u16 = hints.iter().filter(|(_, hint)| hint.pinned).map(room_for).sum();
-    let mut room = area.width.saturating_sub(1 + pinned);
+    let mut room = (area.width + GAP).saturating_sub(1 + pinned);
     let mut full = false;
     let mut x = area.x + 1;
     for hint in &hints {

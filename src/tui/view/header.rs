@@ -14,6 +14,9 @@ use crate::tui::page::Subject;
 use crate::tui::theme::{NOTICE, TITLE};
 use crate::tui::widget::paint::{columns, put, put_right};
 
+/// Less of a path than this says nothing.
+const LEAST_OF_PATH: u16 = 12;
+
 /// Draws it.
 pub fn draw(app: &App, layout: &Layout, frame: &mut Buffer) {
     let mut room = layout.header;
@@ -27,10 +30,16 @@ pub fn draw(app: &App, layout: &Layout, frame: &mut Buffer) {
     let (name, rest) = left(app);
     let x = put(frame, room, room.x, " porttop", TITLE);
     let left_over = Rect { x, width: room.right().saturating_sub(x), ..room };
-    let fitting = rest.into_iter().find(|text| columns(text) + 3 <= left_over.width);
-    let text = fitting
-        .unwrap_or_else(|| keep_end(&name, usize::from(left_over.width.saturating_sub(3))).into_owned());
-    put(frame, left_over, x.saturating_add(2), &text, Style::new());
+    let columns_left = left_over.width.saturating_sub(3);
+    let fitting = rest.into_iter().find(|text| columns(text) <= columns_left);
+    let text = fitting.unwrap_or_else(|| keep_end(&name, usize::from(columns_left)).into_owned());
+    let x = put(frame, left_over, x.saturating_add(2), &text, Style::new()).saturating_add(2);
+    if let Some(path) = path(app) {
+        let columns_left = left_over.right().saturating_sub(x + 1);
+        if columns_left >= LEAST_OF_PATH {
+            put(frame, left_over, x, &keep_end(&path, usize::from(columns_left)), Style::new());
+        }
+    }
 }
 
 /// The name of what is shown, and the ways to say it, the longest first.
@@ -39,13 +48,18 @@ fn left(app: &App) -> (String, Vec<String>) {
     if let Subject::Process(owner, process) = &app.page().subject {
         let name = process.as_ref().map_or(Cow::Borrowed("(ended)"), |process| safe(&process.name));
         let name = format!("{name} ({})", owner.pid);
-        let path = process.as_ref().and_then(|process| process.path.as_deref()).unwrap_or_default();
-        return (name.clone(), vec![format!("{name}  {}", safe(path)), name]);
+        return (name, Vec::new());
     }
     let host = &picture.snapshot.host;
     let (name, os, rights) = (safe(&host.name), safe(&host.os), rights(host));
     let ways = vec![format!("{name} · {os} · {rights}"), format!("{name} · {rights}"), name.to_string()];
     (name.into_owned(), ways)
+}
+
+/// Where the program of a process's page lies.
+fn path(app: &App) -> Option<Cow<'_, str>> {
+    let Subject::Process(_, Some(process)) = &app.page().subject else { return None };
+    process.path.as_deref().map(safe)
 }
 
 fn rights(host: &Host) -> &'static str {

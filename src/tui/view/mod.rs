@@ -24,14 +24,16 @@ use ratatui::style::Style;
 
 use super::app::{App, Dialog};
 use super::page::{Pane, Subject};
-use super::widget::paint::put;
+use super::widget::paint::{put, row};
 
 /// Draws the whole screen.
 pub fn draw(app: &App, frame: &mut Frame) {
     let Some(layout) = app.layout() else {
         let buffer = frame.buffer_mut();
         let area = buffer.area;
-        put(buffer, area, area.x, layout::TOO_SMALL, Style::new());
+        for (place, line) in verdict::wrap(layout::TOO_SMALL, area.width).iter().enumerate() {
+            put(buffer, row(area, place), area.x, line, Style::new());
+        }
         app.theme.finish(buffer);
         return;
     };

@@ -70,15 +70,16 @@ impl Rows for Processes<'_> {
     fn look(&self, column: ProcessColumn) -> Look {
         let (least, most, align) = match column {
             C::Pid => (7, 7, Align::Right),
-            C::Name => (14, 26, Align::LeftKeepEnd),
+            C::Name => (14, 24, Align::LeftKeepEnd),
             C::Share => (3, 3, Align::Right),
-            C::Established | C::New | C::Sockets => (5, 7, Align::Right),
-            C::SynSent | C::Udp => (5, 6, Align::Right),
-            C::Ports | C::Bound | C::TimeWait | C::CloseWait | C::Handles => (6, 7, Align::Right),
-            C::FinWait | C::Listen => (6, 6, Align::Right),
-            C::Trend => (5, 20, Align::Left),
-            C::User => (10, 20, Align::LeftKeepEnd),
-            C::Service => (12, 30, Align::LeftKeepEnd),
+            C::Established | C::New | C::SynSent | C::Udp => (5, 5, Align::Right),
+            C::Sockets => (6, 6, Align::Right),
+            C::Ports | C::Bound | C::TimeWait | C::CloseWait | C::Handles | C::FinWait | C::Listen => {
+                (6, 6, Align::Right)
+            }
+            C::Trend => (5, 12, Align::Left),
+            C::User => (10, 16, Align::LeftKeepEnd),
+            C::Service => (12, 20, Align::LeftKeepEnd),
             C::Path => (16, u16::MAX, Align::LeftKeepEnd),
         };
         Look { least, most, align }

@@ -95,12 +95,12 @@ impl Rows for Sockets<'_> {
     }
 }
 
-/// The name of the first owner, or its pid, and how many more there are.
+/// The name of the first owner that has one, else a pid, and how many more there are.
 pub(super) fn holder(owners: &[Owner], picture: &Picture) -> Option<String> {
-    let (first, more) = owners.split_first()?;
-    let name = match picture.snapshot.processes.get(first) {
+    let first = owners.first()?;
+    let name = match owners.iter().find_map(|owner| picture.snapshot.processes.get(owner)) {
         Some(process) => process.name.to_string(),
         None => format!("(pid {})", first.pid),
     };
-    Some(if more.is_empty() { name } else { format!("{name} +{}", more.len()) })
+    Some(if owners.len() == 1 { name } else { format!("{name} +{}", owners.len() - 1) })
 }

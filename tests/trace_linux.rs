@@ -30,8 +30,19 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// Runs the body with tracefs, which is mounted for it alone, and a network of its own. Says so and does
 /// nothing where that is not allowed.
 fn traced(test: &str, body: impl FnOnce(&mut dyn Tracing)) {
+    traced_among(Pids::Everyones, test, body);
+}
+
+/// Whose process numbers the test sees.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pids {
+    Everyones,
+    Own,
+}
+
+fn traced_among(pids: Pids, test: &str, body: impl FnOnce(&mut dyn Tracing)) {
     if std::env::var_os(INSIDE).is_none() {
-        return with_tracefs(test);
+        return with_tracefs(pids, test);
     }
     in_own_namespace(test, || {
         let mut platform = Platform::open(Some(Backend::Native)).unwrap();
@@ -40,15 +51,15 @@ fn traced(test: &str, body: impl FnOnce(&mut dyn Tracing)) {
     });
 }
 
-fn with_tracefs(test: &str) {
-    let mounted = |command: &mut Command| {
-        command
-            .args(["-c", "mount -t tracefs nodev /sys/kernel/tracing 2>/dev/null; exec \"$@\"", "sh"])
-            .env(INSIDE, "1");
-    };
+fn with_tracefs(pids: Pids, test: &str) {
     let unshare = || {
         let mut command = Command::new("unshare");
-        mounted(command.args(["-m", "sh"]));
+        command.arg("--mount");
+        if pids == Pids::Own {
+            command.args(["--pid", "--fork", "--mount-proc"]);
+        }
+        let mount = "mount -t tracefs nodev /sys/kernel/tracing 2>/dev/null; exec \"$@\"";
+        command.args(["sh", "-c", mount, "sh"]).env(INSIDE, "1");
         command
     };
     let possible = rustix::process::geteuid().is_root()
@@ -75,6 +86,8 @@ struct Client {
     input: ChildStdin,
     output: BufReader<ChildStdout>,
     owner: Owner,
+    /// When it was ready, in the unit of start times.
+    ready: u64,
 }
 
 impl Client {
@@ -95,8 +108,10 @@ impl Client {
             owner: owner(child.id()),
             child,
             input,
+            ready: 0,
         };
         client.hear("ready");
+        client.ready = uptime();
         client
     }
 
@@ -121,12 +136,24 @@ impl Client {
         self.hear("ports ").split_whitespace().map(|port| port.parse().unwrap()).collect()
     }
 
+    /// Whether a traced owner is this process. One that nobody has seen alive is known by its birth as
+    /// reported, a moment after its start.
+    fn is(&self, owner: Owner) -> bool {
+        owner.pid == self.owner.pid && (self.owner.started.0..=self.ready).contains(&owner.started.0)
+    }
+
     /// Waits until it has ended, but leaves it in `/proc`.
     fn ended(&mut self) {
         self.output.read_to_string(&mut String::new()).unwrap();
         let stat = format!("/proc/{}/stat", self.child.id());
         until("a zombie", || fs::read_to_string(&stat).unwrap().contains(") Z "));
     }
+}
+
+/// Hundredths of a second since boot, which is what clock ticks are (`USER_HZ`).
+fn uptime() -> u64 {
+    let text = fs::read_to_string("/proc/uptime").unwrap();
+    text.split(' ').next().unwrap().replace('.', "").parse().unwrap()
 }
 
 /// The pid and, from `/proc`, the start time.
@@ -264,10 +291,8 @@ fn one_that_opens_closes_and_exits_at_once_is_named() {
             let [closed] = &trace.closed[..] else { panic!("{trace:?}") };
             assert_eq!(closed.name, name);
             assert_eq!(closed.namespace, Some(own_namespace()));
-            assert_eq!(closed.owner.pid, client.owner.pid);
-            // One that nobody has seen alive is known by its birth as reported, a moment later.
-            let late = closed.owner.started.0 - client.owner.started.0;
-            assert!(late <= u64::from(reaped), "{late}");
+            assert!(client.is(closed.owner), "{closed:?}");
+            assert!(reaped || closed.owner == client.owner, "{closed:?}");
             client.child.wait().unwrap();
         }
     });
@@ -304,6 +329,36 @@ fn failures_are_counted_exactly_and_a_taken_port_is_none() {
             assert_eq!(all.len(), count);
             assert!(all.iter().all(|failure| failure.operation == operation && failure.error == error));
             assert!(all.iter().all(|failure| failure.name == format!("client-{number}")));
+        }
+    });
+}
+
+#[test]
+fn one_that_has_the_pid_of_another_is_told_from_it() {
+    let test = "one_that_has_the_pid_of_another_is_told_from_it";
+    traced_among(Pids::Own, test, |tracing| {
+        const LAST_PID: &str = "/proc/sys/kernel/ns_last_pid";
+        if fs::metadata(LAST_PID).is_err() {
+            assert!(std::env::var_os("PORTTOP_NO_SKIP").is_none(), "no {LAST_PID}");
+            eprintln!("skipped {test}: this kernel has no {LAST_PID}");
+            return;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let server = server("127.0.0.1:0");
+        let clients = ["first", "second", "third"].map(|name| {
+            fs::write(LAST_PID, "20000").unwrap();
+            let mut client = Client::start(directory.path(), name, &format!("connect {server} 2"));
+            client.go();
+            client.child.wait().unwrap();
+            (client, name)
+        });
+        assert!(clients.iter().all(|(client, _)| client.owner.pid == clients[0].0.owner.pid));
+        let toward = |closed: &ClosedConnection| closed.tuple.remote == server;
+        let trace = collect(tracing, "all closes", toward, &[], |trace| trace.closed.len() >= 6);
+        let expected: Vec<_> = clients.iter().flat_map(|client| [client, client]).collect();
+        assert_eq!(trace.closed.len(), expected.len());
+        for (closed, (client, name)) in trace.closed.iter().zip(expected) {
+            assert!(closed.name == name && client.is(closed.owner), "{name}: {closed:?}");
         }
     });
 }

@@ -7,8 +7,8 @@
 //! - A process that is in `/proc` has the start time that is written there: when it started no later
 //!   than the reported birth, it is the one that was born, because a pid has one process at a time.
 //! - One that was gone before it could be looked at has the time of its birth report, in the ticks of
-//!   `/proc`. The kernel takes that time a little later than the start time, so it may be one tick
-//!   higher than what `/proc` would have said. Nobody has seen that, since nobody has seen the process.
+//!   `/proc`. The kernel takes that time a little after the start time, so it may be a tick higher
+//!   than what `/proc` would have said.
 
 use std::collections::{HashMap, HashSet};
 

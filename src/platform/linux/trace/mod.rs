@@ -24,13 +24,12 @@ mod ffi;
 mod format;
 mod lives;
 mod record;
+mod sources;
 mod tracepoint;
 
-use std::ffi::CStr;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -44,50 +43,16 @@ use self::collector::{Clock, Collector};
 use self::ffi::{Ring, Wanted};
 use self::format::Format;
 use self::lives::Alive;
-use self::tracepoint::{Return, StateChange, Tracepoints};
+use self::sources::{Source, formats, refused, tracepoints};
 use super::super::Tracing;
 use super::proc::Proc;
 use crate::model::{Degradation, NamespaceId, Owner, Pid, StartTime, Trace};
-
-/// Where tracefs is; `/sys/kernel/debug/tracing` mounts itself where debugfs is.
-const TRACEFS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
 
 /// The ring buffer of a processor: as large as anyone may lock (`perf_event_mlock_kb`, 516 KiB with its
 /// first page), and less where there are many processors.
 const RING: usize = 512 * 1024;
 const RING_LEAST: usize = 32 * 1024;
 const RINGS: usize = 16 * 1024 * 1024;
-
-/// A tracepoint and what is recorded of it.
-struct Source {
-    name: &'static str,
-    filter: &'static CStr,
-    stack: u32,
-    /// What is missing without it.
-    what: &'static str,
-}
-
-const CLOSED: Source = Source {
-    name: "sock/inet_sock_set_state",
-    filter: c"newstate == 4",
-    stack: 0,
-    what: "exact owners of TIME_WAIT",
-};
-const CONNECT: Source = Source {
-    name: "syscalls/sys_exit_connect",
-    filter: c"ret == -99",
-    stack: 0,
-    what: "failures of connect() for want of a port",
-};
-const BIND: Source = Source {
-    name: "syscalls/sys_exit_bind",
-    filter: c"ret == -98",
-    stack: tracepoint::STACK,
-    what: "failures of bind() for want of a port",
-};
-
-/// Who may read tracefs, which is root's, and trace all processes.
-const RIGHTS: &str = "run as root or with CAP_PERFMON and CAP_DAC_READ_SEARCH";
 
 /// Starts to watch, where that is possible; otherwise and beside it, what can't be watched and why.
 pub(super) fn open() -> (Option<Box<dyn Tracing>>, Vec<Degradation>) {
@@ -101,58 +66,6 @@ pub(super) fn open() -> (Option<Box<dyn Tracing>>, Vec<Degradation>) {
             missing.push(refused("trace of closed and failed connections", "perf_event_open", &error));
             (None, missing)
         }
-    }
-}
-
-/// The tracepoints that are there, with the fields they have here.
-fn formats() -> (Vec<(&'static Source, Format)>, Vec<Degradation>) {
-    let events = match events() {
-        Ok(events) => events,
-        Err(degradation) => return (Vec::new(), vec![degradation]),
-    };
-    let (mut formats, mut missing) = (Vec::new(), Vec::new());
-    for source in [&CLOSED, &CONNECT, &BIND] {
-        match fs::read_to_string(events.join(source.name).join("format")) {
-            Ok(text) => {
-                let unread = || Degradation::new(source.what, format!("{}: not understood", source.name));
-                match Format::parse(&text) {
-                    Some(format) => formats.push((source, format)),
-                    None => missing.push(unread()),
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let reason = format!("this kernel has no tracepoint {}", source.name);
-                missing.push(Degradation::new(source.what, reason));
-            }
-            Err(error) => missing.push(refused(source.what, source.name, &error)),
-        }
-    }
-    (formats, missing)
-}
-
-/// The directory of the tracepoints.
-fn events() -> Result<PathBuf, Degradation> {
-    let what = "trace of closed and failed connections";
-    let mut forbidden = None;
-    for root in TRACEFS {
-        let events = Path::new(root).join("events");
-        match fs::metadata(&events) {
-            Ok(_) => return Ok(events),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => forbidden = forbidden.or(Some(refused(what, root, &error))),
-        }
-    }
-    Err(forbidden.unwrap_or_else(|| {
-        Degradation::new(what, "tracefs is not mounted")
-            .fixed_by("as root: mount -t tracefs nodev /sys/kernel/tracing")
-    }))
-}
-
-fn refused(what: &str, whom: &str, error: &io::Error) -> Degradation {
-    let degradation = Degradation::new(what, format!("{whom}: {error}"));
-    match error.kind() {
-        io::ErrorKind::PermissionDenied => degradation.fixed_by(RIGHTS),
-        _ => degradation,
     }
 }
 
@@ -300,15 +213,6 @@ fn map(event: OwnedFd, size: &mut usize) -> io::Result<Ring> {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied && *size > RING_LEAST => *size /= 2,
             ring => return ring,
         }
-    }
-}
-
-fn tracepoints(formats: &[(&'static Source, Format)]) -> Tracepoints {
-    let format = |name| formats.iter().find(|(source, _)| source.name == name).map(|(_, format)| format);
-    Tracepoints {
-        closed: format(CLOSED.name).and_then(StateChange::new),
-        connect: format(CONNECT.name).and_then(Return::new),
-        bind: format(BIND.name).and_then(Return::new),
     }
 }
 

@@ -15,6 +15,7 @@ pub(crate) mod tests_support;
 mod usage;
 mod verdict;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 pub use column::{Column, DestinationColumn, Direction, ProcessColumn, SocketColumn, Sort};
@@ -23,6 +24,8 @@ pub use picture::{Picture, Selection};
 pub use rows::{Destination, GroupBy, Row, RowKey};
 pub use usage::SpaceUsage;
 pub use verdict::{Severity, Thresholds, Verdict};
+
+use compact_str::CompactString;
 
 use crate::history::{History, Sample, Tick};
 use crate::model::{Owner, Progress, Snapshot};
@@ -35,6 +38,8 @@ pub struct Analysis {
     thresholds: Thresholds,
     history: History,
     births: Births,
+    /// What the processes are called that hold something, for when they end and their sockets do not.
+    names: HashMap<Owner, CompactString>,
 }
 
 impl Analysis {
@@ -51,7 +56,7 @@ impl Analysis {
             return;
         }
         self.births.observe(snapshot);
-        let owners = rows::rows(snapshot, GroupBy::Process)
+        let owners: HashMap<_, _> = rows::rows(snapshot, GroupBy::Process)
             .rows
             .into_iter()
             .map(|row| {
@@ -60,6 +65,9 @@ impl Analysis {
                 (owner, Sample { counts: row.counts, handles: row.handles, born })
             })
             .collect();
+        self.names.retain(|owner, _| owners.contains_key(&Some(*owner)));
+        let holding = snapshot.processes.iter().filter(|(owner, _)| owners.contains_key(&Some(**owner)));
+        self.names.extend(holding.map(|(owner, process)| (*owner, process.name.clone())));
         let in_use = usage::spaces(snapshot, &self.history)
             .into_iter()
             .filter_map(|space| Some((space.id, space.in_use?)))
@@ -74,6 +82,11 @@ impl Analysis {
         for row in &mut grouped.rows {
             row.new_per_second = self.births.per_second(members(row));
             row.trend = self.trend(row);
+            if let (RowKey::Process(owner), None) = (&row.key, &row.process)
+                && let Some(name) = self.names.get(owner)
+            {
+                row.name = name.clone();
+            }
         }
         let spaces = usage::spaces(&snapshot, &self.history);
         let led = rows::destinations(&snapshot);

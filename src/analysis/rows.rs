@@ -46,6 +46,9 @@ impl GroupBy {
     }
 }
 
+/// How the name of a process begins that is only known by its number.
+pub(super) const UNNAMED: &str = "(pid ";
+
 /// What a row stands for; it stays the same from sample to sample.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RowKey {
@@ -213,7 +216,7 @@ fn empty(key: RowKey, snapshot: &Snapshot) -> Row {
     };
     let name = match (&key, &process) {
         (RowKey::Process(_), Some(process)) => process.name.clone(),
-        (RowKey::Process(owner), None) => format_compact!("(pid {})", owner.pid),
+        (RowKey::Process(owner), None) => format_compact!("{UNNAMED}{})", owner.pid),
         (RowKey::Program(name) | RowKey::User(Some(name)) | RowKey::Service(Some(name)), _) => name.clone(),
         (RowKey::User(None), _) => "(user not known)".into(),
         (RowKey::Service(None), _) => "(no service)".into(),

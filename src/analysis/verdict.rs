@@ -1,5 +1,6 @@
 //! How bad it is, in one sentence with the numbers.
 
+use super::rows::UNNAMED;
 use super::{Destination, Row, RowKey, SpaceUsage};
 use crate::model::{Progress, Snapshot, State, System};
 use crate::text::{percent, rate, safe, thousands};
@@ -74,9 +75,10 @@ pub(super) fn verdict(
     destinations: &[Destination],
     thresholds: Thresholds,
 ) -> Verdict {
+    // Of equals the first: rev, because max_by takes the last.
     let fullest = spaces
         .iter()
-        .rev() // the first of equals, which is TCP over IPv4
+        .rev()
         .filter_map(|space| Some((space, space.share()?)))
         .max_by(|(_, a), (_, b)| a.total_cmp(b));
     let Some((space, share)) = fullest else {
@@ -115,7 +117,9 @@ fn holder_sentence(rows: &[Row]) -> Option<String> {
     let row = rows.iter().max_by_key(|row| (row.counts.ports, row.counts.sockets()))?;
     let ports = row.counts.ports.filter(|ports| *ports > 0)?;
     let who = match &row.key {
-        RowKey::Process(owner) if row.process.is_some() => format!("{} ({})", safe(&row.name), owner.pid),
+        RowKey::Process(owner) if !row.name.starts_with(UNNAMED) => {
+            format!("{} ({})", safe(&row.name), owner.pid)
+        }
         _ => safe(&row.name).into_owned(),
     };
     let (state, most) = [State::Bound, State::TimeWait, State::CloseWait]

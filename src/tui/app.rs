@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 
 use super::Options;
 use super::keymap::Context;
+use super::list::{ItemKey, List};
 use super::page::{Page, Pane, Subject};
 use super::theme::Theme;
 use super::view::layout::{self, Layout};
@@ -144,14 +145,16 @@ impl App {
         layout::of(self)
     }
 
-    /// Takes in a snapshot; it is shown unless the screen stands still.
-    pub fn take(&mut self, snapshot: Arc<Snapshot>) {
+    /// Takes in a snapshot and shows it; false when the screen stands still.
+    pub fn take(&mut self, snapshot: Arc<Snapshot>) -> bool {
         self.analysis.observe(&snapshot);
         self.arrived = Some(self.now);
         self.latest = Some(snapshot);
-        if !self.stands_still() {
+        let shown = !self.stands_still();
+        if shown {
             self.show_latest();
         }
+        shown
     }
 
     fn stands_still(&self) -> bool {
@@ -195,10 +198,11 @@ impl App {
         }
     }
 
-    /// Opens a page over the one on the screen.
-    pub fn open(&mut self, subject: Subject) {
-        let sort = self.page().processes.sort;
-        self.pages.push(Page::new(subject, sort));
+    /// Opens a page over the one on the screen, with this socket selected if it has it.
+    pub fn open(&mut self, subject: Subject, socket: Option<ItemKey>) {
+        let mut page = Page::new(subject, self.page().processes.sort);
+        page.sockets.list.key = socket;
+        self.pages.push(page);
         self.show_latest();
     }
 
@@ -222,7 +226,7 @@ impl App {
     /// Groups the processes of the machine another way.
     pub fn regroup(&mut self) {
         self.group_by = self.group_by.next();
-        self.page_mut().processes.list = super::list::List::default();
+        self.page_mut().processes.list = List::default();
         self.show_latest();
     }
 

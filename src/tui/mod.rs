@@ -65,6 +65,9 @@ pub enum TuiError {
     /// The filter of the options can't be understood.
     #[error(transparent)]
     Filter(#[from] FilterError),
+    /// The thread that takes the snapshots is gone.
+    #[error("reading the machine has ended unexpectedly")]
+    NoMoreSnapshots,
     /// The terminal is gone, or the system gave no thread.
     #[error("the screen ended: {0}")]
     Io(#[from] io::Error),

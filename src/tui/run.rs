@@ -71,7 +71,10 @@ impl Loop {
                     Some(event) => self.event(&event?)?,
                     None => Next::Break(()),
                 },
-                Some(snapshot) = snapshots.recv() => self.apply(Action::Snapshot(Arc::new(snapshot)))?,
+                snapshot = snapshots.recv() => {
+                    let snapshot = snapshot.ok_or(TuiError::NoMoreSnapshots)?;
+                    self.apply(Action::Snapshot(Arc::new(snapshot)))?
+                }
                 _ = clock.tick() => self.apply(Action::Clock(Timestamp::now()))?,
                 () = sleep_until(self.frame_due), if self.changed => {
                     self.draw()?;

@@ -1,6 +1,7 @@
 //! The terminal: taken over when the screen starts, given back whatever happens.
 
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write, stdout};
+use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossterm::event::{DisableMouseCapture, EnableMouseCapture};
@@ -10,6 +11,7 @@ use crossterm::terminal::{
 };
 use crossterm::{cursor, execute, queue};
 use ratatui::backend::CrosstermBackend;
+use ratatui::layout::Rect;
 use ratatui::{Frame, Terminal};
 
 /// A frame goes to the terminal in one piece up to this many bytes.
@@ -19,7 +21,9 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// The terminal, taken over; dropping it gives it back.
 pub struct Screen {
-    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    /// Never dropped: ratatui would say on standard error that a terminal which hung up can't show its
+    /// cursor, and panic because nobody is there to read it.
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<BufWriter<Stdout>>>>,
 }
 
 impl Screen {
@@ -37,9 +41,8 @@ impl Screen {
             execute!(stdout(), EnterAlternateScreen)?;
             execute!(stdout(), EnableMouseCapture).ok();
             let writer = BufWriter::with_capacity(BUFFER_BYTES, stdout());
-            let mut screen = Self { terminal: Terminal::new(CrosstermBackend::new(writer))? };
-            screen.clear()?;
-            Ok(screen)
+            let terminal = Terminal::new(CrosstermBackend::new(writer))?;
+            Ok(Self { terminal: ManuallyDrop::new(terminal) })
         };
         entered().inspect_err(|_| restore())
     }
@@ -60,10 +63,9 @@ impl Screen {
     /// # Errors
     /// When the terminal is gone.
     pub fn clear(&mut self) -> io::Result<()> {
-        // Not Terminal::clear: it asks the terminal where the cursor is, and one that does not answer
-        // in 2 s would end the program.
+        // Unlike `Terminal::clear`, this does not ask where the cursor is: not every terminal answers.
         let size = self.terminal.size()?;
-        self.terminal.resize(size.into())
+        self.terminal.resize(Rect::new(0, 0, size.width, size.height))
     }
 }
 

@@ -18,8 +18,11 @@ const WHEEL_ROWS: isize = 3;
 pub fn update(app: &mut App, action: Action) -> Vec<Effect> {
     let effects = match action {
         Action::Snapshot(snapshot) => {
-            app.take(snapshot);
-            vec![Effect::Draw]
+            if app.take(snapshot) {
+                vec![Effect::Draw]
+            } else {
+                Vec::new()
+            }
         }
         Action::Key(event) => key(app, event),
         Action::Mouse(event) => mouse(app, event),
@@ -180,8 +183,9 @@ fn open(app: &mut App) {
         }
         Pane::Details => None,
     };
+    let socket = (page.pane == Pane::Sockets).then(|| page.key_at(&picture, place)).flatten();
     if let Some(subject) = subject {
-        app.open(subject);
+        app.open(subject, socket);
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the keys and the mouse do.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::MouseEventKind;
@@ -74,14 +75,13 @@ fn the_selection_follows_its_process() {
 #[case::under_a_menu("s")]
 fn the_screen_stands_still_and_catches_up(#[case] keys: &str) {
     let mut app = screen(80, 24);
-    let catches_up = text_of(&app).replace("live", "");
     press(&mut app, keys);
     let before = text_of(&app);
-    see(&mut app, snapshot(9, Vec::new()));
+    assert_eq!(update(&mut app, Action::Snapshot(Arc::new(snapshot(9, Vec::new())))), []);
     assert_eq!(text_of(&app), before);
     press(&mut app, if keys == " " { " " } else { "<esc>" });
-    assert!(text_of(&app).contains("14:03:23"), "{}", text_of(&app));
-    assert_ne!(text_of(&app), catches_up);
+    let after = text_of(&app);
+    assert!(after.contains("live 1s  14:03:23") && after.contains("0 % used"), "{after}");
 }
 
 #[test]
@@ -89,6 +89,7 @@ fn a_socket_opens_its_process() {
     let mut app = screen(80, 24);
     press(&mut app, "3/port:443 state:listen<enter><enter>");
     assert!(text_of(&app).contains("nginx.exe (2210)"), "{}", text_of(&app));
+    assert!(selected(&app).contains("[::]:443"), "{}", text_of(&app));
 }
 
 #[test]
@@ -127,11 +128,19 @@ fn a_process_that_ends_while_it_is_open_stays_with_its_last_data() {
     see(&mut app, later.clone());
     let shown = text_of(&app);
     assert!(shown.contains("its sockets have not") && shown.contains("orders.exe (4312)"), "{shown}");
+    press(&mut app, "<esc>");
+    assert!(selected(&app).contains("orders.exe †"), "{}", text_of(&app));
+    press(&mut app, "<enter>");
     later.sockets.retain(|socket| socket.holders.counted() != Some(ORDERS));
     later.taken.elapsed += Duration::from_secs(1);
     see(&mut app, later);
     let shown = text_of(&app);
-    assert!(shown.contains("this is what it held last") && shown.contains("10.0.0.5:49152"), "{shown}");
+    assert!(
+        shown.contains("this is what it held last")
+            && shown.contains("orders.exe (4312)")
+            && shown.contains("10.0.0.5:49152"),
+        "{shown}"
+    );
     press(&mut app, "<esc>");
     assert!(!text_of(&app).contains("orders.exe"), "{}", text_of(&app));
 }

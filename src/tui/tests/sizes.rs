@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use proptest::prelude::*;
 
-use super::support::{blank, cells, machine, snapshot, text_of};
+use super::support::{blank, cells, cells_on, machine, snapshot, text_of};
 use crate::model::{Progress, Snapshot};
 use crate::tui::Options;
 use crate::tui::action::Action;
@@ -73,6 +73,7 @@ proptest! {
     #[test]
     fn no_size_and_no_key_breaks_the_screen(
         first in size(),
+        other in size(),
         actions in prop::collection::vec(
             prop_oneof![
                 6 => key(),
@@ -87,6 +88,7 @@ proptest! {
         for action in actions {
             update(&mut app, action);
             cells(&app);
+            cells_on(&app, other);
         }
     }
 

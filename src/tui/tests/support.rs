@@ -201,7 +201,12 @@ pub fn click(app: &mut App, text: &str) {
 
 /// The cells of the screen.
 pub fn cells(app: &App) -> Buffer {
-    let mut terminal = Terminal::new(TestBackend::new(app.size.0, app.size.1)).unwrap();
+    cells_on(app, app.size)
+}
+
+/// The cells on a terminal that may have changed its size since.
+pub fn cells_on(app: &App, (columns, rows): (u16, u16)) -> Buffer {
+    let mut terminal = Terminal::new(TestBackend::new(columns, rows)).unwrap();
     terminal.draw(|frame| view::draw(app, frame)).unwrap();
     terminal.backend().buffer().clone()
 }

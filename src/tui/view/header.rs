@@ -7,6 +7,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::layout::Layout;
+use super::subject::row_of;
 use crate::model::{Host, Progress, System};
 use crate::text::{age, keep_end, safe};
 use crate::tui::app::App;
@@ -46,7 +47,9 @@ pub fn draw(app: &App, layout: &Layout, frame: &mut Buffer) {
 fn left(app: &App) -> (String, Vec<String>) {
     let Some(picture) = app.picture() else { return (String::new(), Vec::new()) };
     if let Subject::Process(owner, process) = &app.page().subject {
-        let name = process.as_ref().map_or(Cow::Borrowed("(ended)"), |process| safe(&process.name));
+        let alive = process.as_ref().map(|process| &process.name);
+        let name =
+            alive.or_else(|| Some(&row_of(app, *owner)?.name)).map_or("(ended)".into(), |name| safe(name));
         let name = format!("{name} ({})", owner.pid);
         return (name, Vec::new());
     }

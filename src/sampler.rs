@@ -30,12 +30,12 @@ impl Sampler {
         Self { platform, tracing: None, started: Instant::now() }
     }
 
-    /// Starts the platform's trace; where it can't start, every snapshot says why.
+    /// Starts the platform's trace; what can't be traced, every snapshot says with the reason.
     pub fn trace(&mut self) {
-        match self.platform.start_tracing.take().map(|start| start()) {
-            Some(Ok(tracing)) => self.tracing = Some(tracing),
-            Some(Err(missing)) => self.platform.missing.push(missing),
-            None => {}
+        if let Some(start) = self.platform.start_tracing.take() {
+            let Reading { value, degradations } = start();
+            self.tracing = value;
+            self.platform.missing.extend(degradations);
         }
     }
 
@@ -77,6 +77,11 @@ impl Sampler {
         let Reading { value, degradations } = self.platform.processes.list();
         snapshot.processes = value;
         snapshot.degradations.extend(degradations);
+        if let Some(limits) = &mut self.platform.limits {
+            let Reading { value, degradations } = limits.read(&snapshot.processes);
+            snapshot.limits = value;
+            snapshot.degradations.extend(degradations);
+        }
         if let Some(tracing) = &mut self.tracing {
             let Reading { value, degradations } = tracing.drain();
             snapshot.trace = Some(value);

@@ -68,7 +68,11 @@ pub struct Trace {
     pub connections: Vec<TracedConnection>,
     /// Ports asked for and not given.
     pub failures: Vec<PortFailure>,
-    /// Records that the system dropped because they were not read in time.
+    /// Calls of `bind()` that found their port in use, where it can't be told whether they asked for
+    /// port 0 (Linux): no proof of exhaustion.
+    pub unread_binds: u64,
+    /// Records that the system dropped because they were not read in time, or that can't be told whose
+    /// they are.
     pub lost: u64,
 }
 

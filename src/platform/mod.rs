@@ -22,7 +22,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    Backend, Degradation, Handles, Host, NamespaceId, Owner, PortEvent, PortSpace, Process, Socket, Trace,
+    Backend, Degradation, Handles, Host, Limits, NamespaceId, Owner, PortEvent, PortSpace, Process, Socket,
+    Trace,
 };
 
 /// What was read, and what could not be.
@@ -76,6 +77,12 @@ pub trait PortRanges: Send {
     fn settle(&mut self, _limit: Duration) {}
 }
 
+/// Reads what the system limits beside the port ranges.
+pub trait SystemLimits: Send {
+    /// The limits; those of processes are read for some of the ones given, which have many handles.
+    fn read(&mut self, processes: &HashMap<Owner, Arc<Process>>) -> Reading<Limits>;
+}
+
 /// Lists what one process has open.
 pub trait HandleLists: Send {
     /// Every handle of a process. Never hangs: what does not answer in time is left without a name.
@@ -100,9 +107,9 @@ pub trait PortEvents: Send {
     fn drain(&mut self) -> Reading<Vec<PortEvent>>;
 }
 
-/// Starts a trace, or says why it can't. A trace costs the system something: it is started only where its
+/// Starts a trace, as far as it can, and says what can't be traced. A trace costs the system something: it is started only where its
 /// records are looked at.
-pub type StartTracing = Box<dyn FnOnce() -> Result<Box<dyn Tracing>, Degradation> + Send>;
+pub type StartTracing = Box<dyn FnOnce() -> Reading<Option<Box<dyn Tracing>>> + Send>;
 
 /// One way of seeing this machine.
 pub struct Platform {
@@ -118,6 +125,8 @@ pub struct Platform {
     pub processes: Box<dyn Processes>,
     /// Its dynamic port ranges.
     pub ranges: Box<dyn PortRanges>,
+    /// Its limits, where they can be read.
+    pub limits: Option<Box<dyn SystemLimits>>,
     /// Its handles, where they can be listed.
     pub handles: Option<Box<dyn HandleLists>>,
     /// Starts its trace, where there is one.

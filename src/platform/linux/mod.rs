@@ -5,7 +5,9 @@
 
 mod bound;
 mod cgroup;
+mod handles;
 mod host;
+mod limits;
 mod netlink;
 mod owners;
 mod proc;
@@ -14,6 +16,7 @@ mod ranges;
 mod sock_diag;
 mod sockets;
 mod stat;
+mod trace;
 mod users;
 
 use std::io;
@@ -34,8 +37,12 @@ pub(super) fn open() -> Result<Platform, OpenError> {
         sockets: Box::new(sockets::NetlinkSockets::open(namespace).map_err(refused("sock_diag socket"))?),
         processes: Box::new(processes::ProcProcesses::open().map_err(refused("/proc"))?),
         ranges: Box::new(Sysctl { namespace }),
-        handles: None,
-        start_tracing: None,
+        handles: Some(Box::new(handles::ProcHandles::new(
+            proc::Proc::open().map_err(refused("/proc"))?,
+            sockets::NetlinkSockets::open(namespace).map_err(refused("sock_diag socket"))?,
+        ))),
+        limits: Some(Box::new(limits::ProcLimits::new(proc::Proc::open().map_err(refused("/proc"))?))),
+        start_tracing: Some(Box::new(trace::open)),
         events: None,
         missing: Vec::new(),
     })

@@ -27,6 +27,7 @@ pub(super) fn open() -> Platform {
         sockets: Box::new(sockets::Netstat::new(namespace)),
         processes: Box::new(processes::SysinfoProcesses::default()),
         ranges: ranges::ranges(namespace),
+        limits: None,
         handles: None,
         start_tracing: None,
         events: None,

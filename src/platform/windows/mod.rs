@@ -63,6 +63,7 @@ pub(super) fn open() -> Result<Platform, OpenError> {
         backend: Backend::Native,
         namespace: NamespaceId::ONLY,
         handles: Some(lister),
+        limits: None,
         start_tracing: Some(Box::new(tracing::start)),
         events,
         missing,

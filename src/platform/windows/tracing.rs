@@ -32,12 +32,13 @@ struct Running {
     lost: u64,
 }
 
-/// Starts the trace, after removing what earlier porttops left behind.
-///
-/// # Errors
-/// When Windows refuses, or pretends to start what can't be read.
-pub fn start() -> Result<Box<dyn Tracing>, Degradation> {
-    open().map(|trace| Box::new(trace) as Box<dyn Tracing>).map_err(|error| missing(&error))
+/// Starts the trace, after removing what earlier porttops left behind. There is none when Windows refuses,
+/// or pretends to start what can't be read.
+pub fn start() -> Reading<Option<Box<dyn Tracing>>> {
+    match open() {
+        Ok(trace) => Reading::whole(Some(Box::new(trace))),
+        Err(error) => Reading { value: None, degradations: vec![missing(&error)] },
+    }
 }
 
 fn missing(error: &CallError) -> Degradation {

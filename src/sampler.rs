@@ -13,8 +13,8 @@ use jiff::Timestamp;
 use crate::model::{Limits, Moment, Progress, Snapshot};
 use crate::platform::{Platform, Reading, Tracing};
 
-/// How long a single look waits for slow tools.
-const SETTLE: Duration = Duration::from_secs(5);
+/// How long a single look waits for slow tools: longer than each of them is given.
+const SETTLE: Duration = Duration::from_secs(6);
 
 /// Takes snapshots of a platform.
 pub struct Sampler {

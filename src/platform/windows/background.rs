@@ -55,8 +55,9 @@ impl<T: Clone + Send + 'static> Latest<T> {
         self.answer.last.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
     }
 
-    /// Waits for the first answer, but no longer than `limit`.
-    pub fn settle(&self, limit: Duration) {
+    /// Asks, and waits for the first answer, but no longer than `limit`.
+    pub fn settle(&mut self, limit: Duration) {
+        self.refresh();
         let last = self.answer.last.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = self.answer.arrived.wait_timeout_while(last, limit, |(_, answered)| !*answered);
     }

@@ -16,7 +16,7 @@ use crate::platform::windows_format::netsh::{dynamic_range, excluded_ranges};
 use crate::platform::{PortRanges, Reading};
 
 /// How long one `netsh` may take before it is ended.
-const LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(5);
 /// How long an answer counts as fresh.
 const FRESH: Duration = Duration::from_mins(1);
 /// The most that is read of an output.
@@ -46,7 +46,7 @@ impl PortRanges for Netsh {
     }
 
     fn settle(&mut self, limit: Duration) {
-        if let Ok(latest) = &self.0 {
+        if let Ok(latest) = &mut self.0 {
             latest.settle(limit);
         }
     }

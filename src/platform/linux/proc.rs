@@ -1,0 +1,190 @@
+//! `/proc` as a directory: which processes there are, and what their descriptors refer to. Reads and
+//! returns; remembers nothing.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{AtFlags, Mode, OFlags, RawDir, StatxFlags, openat, readlinkat_raw, statx};
+use rustix::path::DecInt;
+
+use super::stat::{Stat, number};
+use crate::model::Pid;
+
+/// Enough for some 200 directory entries at a time.
+const DIRECTORY_BUFFER: usize = 8 * 1024;
+/// `/proc/PID/stat` is a line of about 350 bytes.
+const STAT_BUFFER: usize = 2 * 1024;
+
+/// An open `/proc`, with room to read into.
+pub(super) struct Proc {
+    directory: OwnedFd,
+    entries: Box<[MaybeUninit<u8>]>,
+    line: Vec<u8>,
+    path: String,
+}
+
+/// What `stat` of `/proc/PID/fd` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Descriptors {
+    /// How many there are; the kernel counts them since 6.2 and says 0 before.
+    pub count: u64,
+    /// The user whose process it is; root when the process may not be looked into.
+    pub uid: u32,
+}
+
+impl Proc {
+    pub fn open() -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = rustix::fs::open("/proc", flags, Mode::empty())?;
+        Ok(Self {
+            directory,
+            entries: vec![MaybeUninit::uninit(); DIRECTORY_BUFFER].into(),
+            line: Vec::with_capacity(STAT_BUFFER),
+            path: String::new(),
+        })
+    }
+
+    /// The processes there are, in ascending order.
+    pub fn pids(&mut self, pids: &mut Vec<Pid>) -> io::Result<()> {
+        pids.clear();
+        rustix::fs::seek(&self.directory, rustix::fs::SeekFrom::Start(0))?;
+        each_number(self.directory.as_fd(), &mut self.entries, |pid| pids.push(Pid(pid)))?;
+        pids.sort_unstable();
+        Ok(())
+    }
+
+    /// Reads `/proc/PID/stat`; nothing when the process is gone.
+    pub fn stat(&mut self, pid: Pid) -> io::Result<Option<Stat<'_>>> {
+        match self.read(pid, "/stat") {
+            Ok(line) => Ok(Stat::parse(line)),
+            Err(error) if is_gone(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks about `/proc/PID/fd`; nothing when the process is gone.
+    pub fn descriptors(&mut self, pid: Pid) -> Option<Descriptors> {
+        let path = path(&mut self.path, pid, "/fd");
+        let wanted = StatxFlags::SIZE | StatxFlags::UID;
+        let stat = statx(&self.directory, path, AtFlags::empty(), wanted).ok()?;
+        Some(Descriptors { count: stat.stx_size, uid: stat.stx_uid })
+    }
+
+    /// Appends the inodes of the sockets a process holds, in the order of its descriptors, as
+    /// (inode, descriptor).
+    pub fn socket_inodes(&mut self, pid: Pid, found: &mut Vec<(u64, u32)>) -> io::Result<()> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        let directory = open_below(&self.directory, path(&mut self.path, pid, "/fd"), flags)?;
+        let mut refused = None;
+        each_number(directory.as_fd(), &mut self.entries, |fd| {
+            let mut target = [MaybeUninit::uninit(); 32];
+            match readlinkat_raw(&directory, DecInt::new(fd), target.as_mut_slice()) {
+                Ok((target, _)) => found.extend(socket_inode(target).map(|inode| (inode, fd))),
+                // Closed since it was listed.
+                Err(rustix::io::Errno::NOENT) => {}
+                Err(errno) => refused = Some(errno),
+            }
+        })?;
+        refused.map_or(Ok(()), |errno| Err(errno.into()))
+    }
+
+    /// Counts the descriptors of a process one by one, on kernels that do not.
+    pub fn count_descriptors(&mut self, pid: Pid) -> io::Result<u64> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        let directory = open_below(&self.directory, path(&mut self.path, pid, "/fd"), flags)?;
+        let mut count = 0;
+        each_number(directory.as_fd(), &mut self.entries, |_| count += 1)?;
+        Ok(count)
+    }
+
+    /// Reads a small file of a process, whole.
+    pub fn read(&mut self, pid: Pid, file: &str) -> io::Result<&[u8]> {
+        let fd = open_below(&self.directory, path(&mut self.path, pid, file), OFlags::RDONLY)?;
+        read_all(fd, &mut self.line)?;
+        Ok(&self.line)
+    }
+}
+
+/// Whether an error only says that the process ended meanwhile.
+pub(super) fn is_gone(error: &io::Error) -> bool {
+    let errno = rustix::io::Errno::from_io_error(error);
+    matches!(errno, Some(rustix::io::Errno::NOENT | rustix::io::Errno::SRCH))
+}
+
+fn path<'a>(buffer: &'a mut String, pid: Pid, file: &str) -> &'a str {
+    buffer.clear();
+    // Writing to a string can't fail.
+    let _ = write!(buffer, "{pid}{file}");
+    buffer
+}
+
+fn open_below(directory: &OwnedFd, path: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    openat(directory, path, flags | OFlags::CLOEXEC, Mode::empty())
+}
+
+fn read_all(fd: OwnedFd, buffer: &mut Vec<u8>) -> io::Result<()> {
+    buffer.clear();
+    File::from(fd).read_to_end(buffer)?;
+    Ok(())
+}
+
+/// Calls for every entry of a directory whose name is a number.
+fn each_number(
+    directory: BorrowedFd<'_>,
+    buffer: &mut [MaybeUninit<u8>],
+    mut each: impl FnMut(u32),
+) -> io::Result<()> {
+    let mut entries = RawDir::new(directory, buffer);
+    while let Some(entry) = entries.next() {
+        if let Some(value) = number(entry?.file_name().to_bytes()) {
+            each(value);
+        }
+    }
+    Ok(())
+}
+
+/// The inode in the target of a descriptor's link, `socket:[123]`.
+fn socket_inode(target: &[u8]) -> Option<u64> {
+    number(target.strip_prefix(b"socket:[")?.strip_suffix(b"]")?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case(b"socket:[123]", Some(123))]
+    #[case(b"socket:[18446744073709551615]", Some(u64::MAX))]
+    #[case(b"socket:[18446744073709551616]", None)]
+    #[case(b"socket:[]", None)]
+    #[case(b"socket:[+1]", None)]
+    #[case(b"socket:[12", None)]
+    #[case(b"pipe:[12]", None)]
+    #[case(b"/tmp/socket:[12]", None)]
+    fn only_a_socket_has_a_socket_inode(#[case] target: &[u8], #[case] inode: Option<u64>) {
+        assert_eq!(socket_inode(target), inode);
+    }
+
+    #[test]
+    fn we_are_in_proc_with_our_sockets() {
+        use std::os::fd::AsRawFd as _;
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let me = Pid(std::process::id());
+        let mut proc = Proc::open().unwrap();
+        let (mut pids, mut found) = (Vec::new(), Vec::new());
+        proc.pids(&mut pids).unwrap();
+        assert!(pids.contains(&me) && pids.is_sorted());
+        proc.socket_inodes(me, &mut found).unwrap();
+        let inode = rustix::fs::fstat(&socket).unwrap().st_ino;
+        let fd = u32::try_from(socket.as_raw_fd()).unwrap();
+        assert!(found.contains(&(inode, fd)), "{found:?}");
+        // Twice the same: the directory is read from its start again.
+        let first = pids.len();
+        proc.pids(&mut pids).unwrap();
+        assert!(first > 0 && pids.contains(&me));
+    }
+}

@@ -1,0 +1,58 @@
+//! The sockets of this namespace: four tables, and who holds what is in them.
+
+use std::io;
+
+use super::super::{Reading, Sockets};
+use super::netlink::{DumpError, Dumper};
+use super::owners::Owners;
+use super::proc::Proc;
+use super::sock_diag::Table;
+use crate::model::{Degradation, NamespaceId, Protocol, Socket, SpaceId};
+
+pub(super) struct NetlinkSockets {
+    namespace: NamespaceId,
+    dumper: Dumper,
+    owners: Owners,
+    /// How many sockets there were, which is about how many there will be.
+    expected: usize,
+}
+
+impl NetlinkSockets {
+    pub fn open(namespace: NamespaceId) -> io::Result<Self> {
+        Ok(Self { namespace, dumper: Dumper::open()?, owners: Owners::new(Proc::open()?), expected: 0 })
+    }
+}
+
+impl Sockets for NetlinkSockets {
+    fn list(&mut self) -> Reading<Vec<Socket>> {
+        let mut sockets = Vec::with_capacity(self.expected + self.expected / 8);
+        let mut degradations = Vec::new();
+        for table in Table::ALL {
+            if let Err(error) = self.dumper.dump(table, self.namespace, &mut sockets) {
+                degradations.push(degradation(table, self.namespace, &error));
+            }
+        }
+        self.expected = sockets.len();
+        Reading { value: sockets, degradations }
+    }
+
+    fn attribute(&mut self, sockets: &mut [Socket]) -> Vec<Degradation> {
+        self.owners.attribute(sockets)
+    }
+}
+
+fn degradation(table: Table, namespace: NamespaceId, error: &DumpError) -> Degradation {
+    let Table { protocol, family } = table;
+    let degradation = Degradation::new(
+        format!("{} sockets", SpaceId { namespace, protocol, family }),
+        format!("sock_diag: {error}"),
+    );
+    // A kernel without the table's module, and without a way to load it.
+    if matches!(error, DumpError::System(error) if error.kind() == io::ErrorKind::NotFound) {
+        return degradation.fixed_by(match protocol {
+            Protocol::Tcp => "modprobe tcp_diag",
+            Protocol::Udp => "modprobe udp_diag",
+        });
+    }
+    degradation
+}

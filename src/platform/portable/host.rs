@@ -1,0 +1,30 @@
+//! Which machine this is, as far as sysinfo knows.
+
+use sysinfo::System;
+
+use crate::model::{self, Host};
+
+pub(super) fn host() -> Host {
+    let os = System::long_os_version().unwrap_or_else(|_| std::env::consts::OS.into());
+    let system = match std::env::consts::OS {
+        "linux" => model::System::Linux,
+        "windows" => model::System::Windows,
+        _ => model::System::Other,
+    };
+    Host { name: System::host_name().unwrap_or_default().into(), os: os.into(), system, elevated: elevated() }
+}
+
+#[cfg(unix)]
+fn elevated() -> bool {
+    let (Ok(mut system), Ok(own)) = (System::new(), sysinfo::get_current_pid()) else { return false };
+    let user = sysinfo::ProcessRefreshKind::nothing().with_user(sysinfo::UpdateKind::Always).without_tasks();
+    system.refresh_processes_specifics(sysinfo::ProcessesToUpdate::Some(&[own]), false, user);
+    let process = system.process(own);
+    process.and_then(sysinfo::Process::effective_user_id).is_some_and(|uid| **uid == 0)
+}
+
+/// Windows has its own implementation that knows.
+#[cfg(not(unix))]
+fn elevated() -> bool {
+    false
+}

@@ -1,0 +1,35 @@
+//! netstat2 and sysinfo: for systems without an implementation of their own, and as a second opinion
+//! anywhere.
+//!
+//! BOUND is not seen here, nor when a `TIME_WAIT` ends. Only `ranges` differs from system to system.
+
+#[cfg(any(test, all(unix, not(target_os = "linux"))))]
+mod bsd;
+mod host;
+mod processes;
+mod ranges;
+mod sockets;
+
+use std::sync::Arc;
+
+#[cfg(target_os = "linux")]
+pub(super) use processes::{Program, program};
+
+use super::Platform;
+use crate::model::Backend;
+
+pub(super) fn open() -> Platform {
+    let namespace = ranges::namespace();
+    Platform {
+        host: Arc::new(host::host()),
+        backend: Backend::Portable,
+        namespace,
+        sockets: Box::new(sockets::Netstat::new(namespace)),
+        processes: Box::new(processes::SysinfoProcesses::default()),
+        ranges: ranges::ranges(namespace),
+        handles: None,
+        tracing: None,
+        events: None,
+        missing: Vec::new(),
+    }
+}

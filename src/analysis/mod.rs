@@ -6,6 +6,7 @@
 pub mod column;
 pub mod filter;
 mod picture;
+pub mod range_plan;
 mod rates;
 mod rows;
 #[cfg(test)]

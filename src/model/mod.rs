@@ -7,6 +7,7 @@
 mod counts;
 mod degradation;
 mod handle;
+mod limits;
 mod owner;
 mod port;
 mod process;
@@ -18,6 +19,7 @@ mod trace;
 pub use counts::Counts;
 pub use degradation::Degradation;
 pub use handle::{Handle, HandleKind, Handles};
+pub use limits::{RangeError, RangeLimits};
 pub use owner::{Attribution, Holders, Owner, Pid, StartTime};
 pub use port::{Port, PortRange, PortSet};
 pub use process::Process;

@@ -5,9 +5,13 @@
 //! the model's; what they could not read is a [`Degradation`]. No conclusions are drawn here, nothing
 //! is shown here.
 
+pub mod control;
+pub mod files;
 #[cfg(target_os = "linux")]
 mod linux;
 mod portable;
+#[cfg(not(target_os = "linux"))]
+mod unsupported;
 #[cfg(windows)]
 mod windows;
 

@@ -1,0 +1,488 @@
+//! Which dynamic range would help, and for how long: candidates with what they gain and what they
+//! would run into.
+//!
+//! Pure numbers; which commands set a range is decided in `remedy::range`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use compact_str::CompactString;
+
+use crate::model::{
+    DynamicRange, Family, Port, PortRange, PortSet, Protocol, RangeError, RangeLimits, Snapshot, SpaceId,
+    State, System,
+};
+
+/// What every proposal has to say.
+pub const TEMPORARY: &str = "This buys time. Whatever leaks the ports must be found.";
+
+/// A range that lasts this long at the current rate is long enough to find the leak.
+const LONG_ENOUGH: Duration = Duration::from_hours(1);
+
+/// Where a firewall that lets RPC through expects it (Microsoft, "How to configure RPC dynamic port
+/// allocation to work with firewalls").
+const RPC_START: Port = Port(49152);
+
+/// Where Kubernetes puts its node ports unless told otherwise (`--service-node-port-range`).
+const NODE_PORTS: (Port, Port) = (Port(30000), Port(32767));
+
+/// What is known of the port space whose range is to be moved.
+#[derive(Clone, Debug)]
+pub struct RangeFacts {
+    /// Which kind of system hands out its ports.
+    pub system: System,
+    /// What the system accepts.
+    pub limits: RangeLimits,
+    /// The range now, with the ports that are reserved or excluded.
+    pub now: DynamicRange,
+    /// Every local port in use, inside the range and outside.
+    pub used: PortSet,
+    /// The most ports of the range that were in use at once.
+    pub peak: Option<u32>,
+    /// Net change of the ports in use per second.
+    pub per_second: Option<f64>,
+    /// Who listens where, in ascending order of ports.
+    pub listeners: Vec<Listener>,
+}
+
+/// A port that someone waits on, which the system must not hand out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// The port.
+    pub port: Port,
+    /// TCP, or UDP for a socket without a peer.
+    pub protocol: Protocol,
+    /// Who waits there; text from outside.
+    pub name: Option<CompactString>,
+}
+
+impl RangeFacts {
+    /// Gathers the facts of a port space. On Linux, where one range serves all four spaces, listeners
+    /// of all of them count; `peak` and `per_second` come from the history. None when the range is not
+    /// known.
+    #[must_use]
+    pub fn gather(
+        snapshot: &Snapshot,
+        space: SpaceId,
+        limits: RangeLimits,
+        peak: Option<u32>,
+        per_second: Option<f64>,
+    ) -> Option<Self> {
+        let now = snapshot.spaces.iter().find(|known| known.id == space)?.dynamic.clone()?;
+        let shared = snapshot.host.system == System::Linux;
+        let mut used = PortSet::new();
+        let mut listeners = BTreeMap::new();
+        for socket in &snapshot.sockets {
+            let here = socket.space() == space;
+            if here {
+                used.insert(socket.local_port());
+            }
+            let waits = match socket.state {
+                State::Listen => true,
+                State::Udp => socket.remote.is_none(),
+                _ => false,
+            };
+            if waits && (here || shared) {
+                let name = socket.holders.counted().and_then(|owner| snapshot.processes.get(&owner));
+                let name = name.map(|process| process.name.clone());
+                let (port, protocol) = (socket.local_port(), socket.protocol);
+                listeners.entry((port, protocol)).or_insert(Listener { port, protocol, name });
+            }
+        }
+        let listeners = listeners.into_values().collect();
+        Some(Self { system: snapshot.host.system, limits, now, used, peak, per_second, listeners })
+    }
+}
+
+/// Where a proposal comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Candidate {
+    /// The same end, begun lower: twice as many ports where there is room.
+    WidenDown,
+    /// What the system comes with.
+    Default,
+    /// What Windows Server 2003 had: 1025–5000.
+    Server2003,
+    /// 10000–65535, the widest that leaves the usual service ports alone.
+    From10000,
+    /// The person's own numbers.
+    Own,
+}
+
+impl Candidate {
+    /// Its name on the screen.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::WidenDown => "widened down",
+            Self::Default => "the system's default",
+            Self::Server2003 => "as Windows Server 2003",
+            Self::From10000 => "from 10000 on",
+            Self::Own => "own numbers",
+        }
+    }
+}
+
+/// How long a range lasts at the current rate.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Lasts {
+    /// As many ports are in use as it has, or more.
+    FullAlready,
+    /// Until it is full.
+    For(Duration),
+    /// Use does not grow.
+    NotGrowing,
+    /// No rate is known yet.
+    Unknown,
+}
+
+/// One range that could be set, and what that would mean.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Proposal {
+    /// Where it comes from.
+    pub candidate: Candidate,
+    /// The range.
+    pub range: PortRange,
+    /// Its size less the ports that are reserved or excluded inside it.
+    pub capacity: u32,
+    /// How many ports more than now; negative when it has fewer.
+    pub gained: i64,
+    /// How long it lasts.
+    pub lasts: Lasts,
+    /// Listeners that it would newly take in and that nothing reserves.
+    pub listeners: Vec<Listener>,
+    /// Blocks inside it that are reserved or excluded.
+    pub excluded: Vec<PortRange>,
+    /// What else to think of before it is set.
+    pub cautions: Vec<&'static str>,
+}
+
+/// The candidates that the system accepts and that differ from the range now, the one to take first.
+///
+/// First comes the smallest that lasts an hour, or the largest when none does; those that gain nothing
+/// come last.
+#[must_use]
+pub fn proposals(facts: &RangeFacts) -> Vec<Proposal> {
+    let mut ranges: Vec<(Candidate, PortRange)> = Vec::new();
+    for (candidate, range) in candidates(facts) {
+        if range != facts.now.range && ranges.iter().all(|(_, other)| *other != range) {
+            ranges.push((candidate, range));
+        }
+    }
+    let mut proposals: Vec<_> =
+        ranges.into_iter().map(|(candidate, range)| weigh(facts, candidate, range)).collect();
+    proposals.sort_by_key(|proposal| {
+        let gains = proposal.gained > 0;
+        let enough = gains && is_enough(proposal, facts.peak);
+        let size = i64::from(proposal.capacity);
+        (!enough, !gains, if enough { size } else { -size })
+    });
+    proposals
+}
+
+/// What a person's own numbers would mean.
+///
+/// # Errors
+/// When the system does not accept them.
+pub fn own(facts: &RangeFacts, start: u32, count: u32) -> Result<Proposal, RangeError> {
+    Ok(weigh(facts, Candidate::Own, facts.limits.check(start, count)?))
+}
+
+fn candidates(facts: &RangeFacts) -> impl Iterator<Item = (Candidate, PortRange)> {
+    let now = facts.now.range;
+    let lowest = u32::from(facts.limits.lowest_start.0).max(1025);
+    let start = u32::from(now.start().0).saturating_sub(now.size()).max(lowest);
+    let widened = (start < u32::from(now.start().0)).then(|| (start, u32::from(now.end().0) - start + 1));
+    let (default, server_2003) = match facts.system {
+        System::Windows => (Some((49152, 16384)), Some((1025, 3976))),
+        System::Linux => (Some((32768, 28232)), None),
+        System::Other => (None, None),
+    };
+    [
+        (Candidate::WidenDown, widened),
+        (Candidate::Default, default),
+        (Candidate::From10000, Some((10000, 55536))),
+        (Candidate::Server2003, server_2003),
+    ]
+    .into_iter()
+    .filter_map(|(candidate, numbers)| {
+        let (start, count) = numbers?;
+        Some((candidate, facts.limits.check(start, count).ok()?))
+    })
+}
+
+fn weigh(facts: &RangeFacts, candidate: Candidate, range: PortRange) -> Proposal {
+    let reserved = &facts.now.reserved;
+    let capacity = range.size() - reserved.count_in(range);
+    let newly_inside = |port| range.contains(port) && !facts.now.range.contains(port);
+    Proposal {
+        candidate,
+        range,
+        capacity,
+        gained: i64::from(capacity) - i64::from(facts.now.capacity()),
+        lasts: lasts(facts, range, capacity),
+        listeners: facts
+            .listeners
+            .iter()
+            .filter(|listener| newly_inside(listener.port) && !reserved.contains(listener.port))
+            .cloned()
+            .collect(),
+        excluded: reserved
+            .ranges()
+            .into_iter()
+            .filter(|block| range.contains(block.start()) || range.contains(block.end()))
+            .collect(),
+        cautions: cautions(facts, range, capacity),
+    }
+}
+
+fn lasts(facts: &RangeFacts, range: PortRange, capacity: u32) -> Lasts {
+    let free = capacity.saturating_sub(facts.used.count_in(range));
+    match facts.per_second {
+        _ if free == 0 => Lasts::FullAlready,
+        None => Lasts::Unknown,
+        Some(rate) if rate <= 0.0 => Lasts::NotGrowing,
+        Some(rate) => {
+            Duration::try_from_secs_f64(f64::from(free) / rate).map_or(Lasts::NotGrowing, Lasts::For)
+        }
+    }
+}
+
+fn is_enough(proposal: &Proposal, peak: Option<u32>) -> bool {
+    match proposal.lasts {
+        Lasts::For(time) => time >= LONG_ENOUGH,
+        Lasts::FullAlready => false,
+        Lasts::NotGrowing | Lasts::Unknown => {
+            peak.is_none_or(|peak| u64::from(peak) * 2 <= u64::from(proposal.capacity))
+        }
+    }
+}
+
+fn cautions(facts: &RangeFacts, range: PortRange, capacity: u32) -> Vec<&'static str> {
+    let mut cautions = Vec::new();
+    let leaves = |start: Port, end: Port| range.start() < start || range.end() > end;
+    let overlaps = |start: Port, end: Port| range.start() <= end && range.end() >= start;
+    if facts.peak.is_some_and(|peak| peak >= capacity) {
+        cautions.push("at its peak more ports were in use than this range has");
+    }
+    match facts.system {
+        System::Windows if leaves(RPC_START, Port(u16::MAX)) => {
+            cautions.push("outside 49152–65535: firewalls that allow RPC by that range must follow");
+        }
+        System::Windows => {}
+        System::Linux | System::Other => {
+            if leaves(facts.now.range.start(), facts.now.range.end()) {
+                cautions.push("firewall and NAT rules that name the old range must follow");
+            }
+            if overlaps(NODE_PORTS.0, NODE_PORTS.1) && !facts.now.range.contains(NODE_PORTS.0) {
+                cautions.push("Kubernetes puts its node ports at 30000–32767: reserve them on a node");
+            }
+        }
+    }
+    if facts.system == System::Linux && range.start().0 % 2 == range.end().0 % 2 {
+        cautions.push("the kernel prefers one end of the range to be even and the other odd");
+    }
+    if overlaps(Port(0), Port(4999)) {
+        cautions.push("many services have their ports below 5000: one that is not running now may not start");
+    }
+    cautions
+}
+
+/// The port space that needs room most: the one with the largest share of its ports in use.
+#[must_use]
+pub fn fullest(spaces: &[super::SpaceUsage]) -> Option<(Family, Protocol)> {
+    let shares = spaces.iter().filter_map(|space| Some((space.share()?, space.id)));
+    let (_, id) = shares.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
+    Some((id.family, id.protocol))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    fn range(start: u16, end: u16) -> PortRange {
+        PortRange::new(Port(start), Port(end)).unwrap()
+    }
+
+    fn windows(now: PortRange) -> RangeFacts {
+        RangeFacts {
+            system: System::Windows,
+            limits: RangeLimits::WINDOWS,
+            now: DynamicRange { range: now, reserved: PortSet::new() },
+            used: PortSet::new(),
+            peak: None,
+            per_second: None,
+            listeners: Vec::new(),
+        }
+    }
+
+    fn linux(now: PortRange) -> RangeFacts {
+        RangeFacts { system: System::Linux, limits: RangeLimits::linux(Port(1024)), ..windows(now) }
+    }
+
+    fn listener(port: u16) -> Listener {
+        Listener { port: Port(port), protocol: Protocol::Tcp, name: Some("erl".into()) }
+    }
+
+    fn ranges(facts: &RangeFacts) -> Vec<(Candidate, u16, u16, i64)> {
+        let row = |p: &Proposal| (p.candidate, p.range.start().0, p.range.end().0, p.gained);
+        proposals(facts).iter().map(row).collect()
+    }
+
+    #[test]
+    fn from_the_default_of_windows() {
+        assert_eq!(
+            ranges(&windows(range(49152, 65535))),
+            [
+                (Candidate::WidenDown, 32768, 65535, 16384),
+                (Candidate::From10000, 10000, 65535, 39152),
+                (Candidate::Server2003, 1025, 5000, -12408),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_start_of_1024_can_only_be_raised() {
+        assert_eq!(
+            ranges(&windows(range(1024, 65535))),
+            [
+                (Candidate::From10000, 10000, 65535, -8976),
+                (Candidate::Default, 49152, 65535, -48128),
+                (Candidate::Server2003, 1025, 5000, -60536),
+            ]
+        );
+    }
+
+    #[test]
+    fn from_the_range_of_windows_server_2003() {
+        let candidates = ranges(&windows(range(1025, 5000)));
+        assert_eq!(
+            candidates,
+            [(Candidate::Default, 49152, 65535, 12408), (Candidate::From10000, 10000, 65535, 51560)]
+        );
+    }
+
+    #[test]
+    fn from_the_default_of_linux() {
+        assert_eq!(
+            ranges(&linux(range(32768, 60999))),
+            [(Candidate::WidenDown, 4536, 60999, 28232), (Candidate::From10000, 10000, 65535, 27304)]
+                .into_iter()
+                .rev()
+                .collect::<Vec<_>>()
+        );
+    }
+
+    #[test]
+    fn linux_starts_no_lower_than_its_unprivileged_ports() {
+        let facts = RangeFacts { limits: RangeLimits::linux(Port(9000)), ..linux(range(10000, 20000)) };
+        assert_eq!(proposals(&facts).iter().map(|p| p.range.start().0).min(), Some(9000));
+        assert_eq!(own(&facts, 8999, 100), Err(RangeError::StartsTooLow { start: 8999, lowest: Port(9000) }));
+    }
+
+    #[test]
+    fn the_smallest_that_lasts_an_hour_comes_first() {
+        let mut facts = windows(range(49152, 65535));
+        facts.used.insert_range(facts.now.range);
+        facts.per_second = Some(1.0);
+        let first = &proposals(&facts)[0];
+        assert_eq!(
+            (first.candidate, first.lasts),
+            (Candidate::WidenDown, Lasts::For(Duration::from_secs(16384)))
+        );
+        facts.per_second = Some(8.0);
+        let first = &proposals(&facts)[0];
+        assert_eq!(
+            (first.candidate, first.lasts),
+            (Candidate::From10000, Lasts::For(Duration::from_secs(4894)))
+        );
+        // Nothing lasts an hour: the largest, with the truth about it.
+        facts.per_second = Some(221.0);
+        let first = &proposals(&facts)[0];
+        assert_eq!(first.candidate, Candidate::From10000);
+        assert!(matches!(first.lasts, Lasts::For(time) if time.as_secs() == 177));
+    }
+
+    #[test]
+    fn without_growth_the_peak_decides() {
+        let mut facts = windows(range(49152, 65535));
+        (facts.per_second, facts.peak) = (Some(0.0), Some(16000));
+        assert_eq!(proposals(&facts)[0].candidate, Candidate::WidenDown);
+        facts.peak = Some(16385);
+        assert_eq!(proposals(&facts)[0].candidate, Candidate::From10000);
+        assert!(proposals(&facts)[0].cautions.iter().all(|caution| !caution.contains("peak")));
+        let smallest = own(&facts, 1025, 255).unwrap();
+        assert!(smallest.cautions.iter().any(|caution| caution.contains("peak")));
+    }
+
+    #[rstest]
+    #[case::newly_inside(15672, &[15672])]
+    #[case::inside_already(50000, &[])]
+    #[case::below(8080, &[])]
+    #[case::first(10000, &[10000])]
+    #[case::reserved_already(20000, &[])]
+    fn listeners_that_would_newly_be_inside(#[case] port: u16, #[case] expected: &[u16]) {
+        let mut facts = windows(range(49152, 65535));
+        facts.listeners = vec![listener(port)];
+        facts.now.reserved.insert(Port(20000));
+        let wide = own(&facts, 10000, 55536).unwrap();
+        assert_eq!(wide.listeners.iter().map(|listener| listener.port.0).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn exclusions_are_no_capacity() {
+        let mut facts = windows(range(49152, 65535));
+        facts.now.reserved.insert_range(range(50000, 50099));
+        facts.now.reserved.insert_range(range(9990, 10009));
+        facts.now.reserved.insert_range(range(100, 110));
+        let wide = own(&facts, 10000, 55536).unwrap();
+        assert_eq!(wide.capacity, 55536 - 110);
+        assert_eq!(wide.gained, i64::from(55536 - 110) - (16384 - 100));
+        assert_eq!(wide.excluded, [range(9990, 10009), range(50000, 50099)]);
+    }
+
+    #[test]
+    fn a_range_full_already_lasts_no_time() {
+        let mut facts = windows(range(49152, 65535));
+        facts.used.insert_range(range(1025, 5000));
+        let small = own(&facts, 1025, 3976).unwrap();
+        assert_eq!(small.lasts, Lasts::FullAlready);
+    }
+
+    #[rstest]
+    #[case::windows_leaves_rpc(windows(range(49152, 65535)), 10000, 55536, "RPC", true)]
+    #[case::windows_stays(windows(range(49152, 65535)), 50000, 1000, "RPC", false)]
+    #[case::linux_parity(linux(range(32768, 60999)), 10000, 55535, "even", true)]
+    #[case::linux_mixed(linux(range(32768, 60999)), 10000, 55536, "even", false)]
+    #[case::linux_firewall(linux(range(32768, 60999)), 10000, 55536, "firewall", true)]
+    #[case::linux_shrinks(linux(range(32768, 60999)), 40000, 1000, "firewall", false)]
+    #[case::node_ports(linux(range(32768, 60999)), 10000, 55536, "Kubernetes", true)]
+    #[case::service_ports(linux(range(32768, 60999)), 4000, 60000, "below 5000", true)]
+    fn cautions_are_given_when_they_apply(
+        #[case] facts: RangeFacts,
+        #[case] start: u32,
+        #[case] count: u32,
+        #[case] word: &str,
+        #[case] expected: bool,
+    ) {
+        let cautions = own(&facts, start, count).unwrap().cautions;
+        assert_eq!(cautions.iter().any(|caution| caution.contains(word)), expected, "{cautions:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn every_proposal_is_one_the_system_accepts(start in 1u16..=65535, size in 1u32..=65535, rate in -9.0..9e9) {
+            let Some(now) = PortRange::from_count(Port(start), size) else { return Ok(()) };
+            for facts in [windows(now), linux(now)] {
+                let facts = RangeFacts { per_second: Some(rate), ..facts };
+                for proposal in proposals(&facts) {
+                    let range = proposal.range;
+                    prop_assert!(facts.limits.check(range.start().0.into(), range.size()).is_ok());
+                    prop_assert!(range != now);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! porttop without a screen, on any system: what it refuses, and how it ends.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::env;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+fn porttop(arguments: &[&str]) -> Output {
+    let program = match env::var_os("PORTTOP_BIN_DIR") {
+        // For runs as a user who can't read the build directory.
+        Some(directory) => Path::new(&directory).join("porttop"),
+        None => env!("CARGO_BIN_EXE_porttop").into(),
+    };
+    let mut command = Command::new(program);
+    command.args(arguments).env("RUST_BACKTRACE", "0").stdin(Stdio::null()).output().unwrap()
+}
+
+#[track_caller]
+fn assert_refused(arguments: &[&str], culprit: &str) {
+    let output = porttop(arguments);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    assert!(output.stdout.is_empty());
+    let lines: Vec<_> = errors.lines().collect();
+    assert!(matches!(lines[..], [line] if line.contains(culprit)), "one line that names {culprit}: {errors}");
+}
+
+#[test]
+fn an_unknown_option_is_one_line_and_exit_2() {
+    assert_refused(&["--frobnicate"], "--frobnicate");
+    assert_refused(&["snapshot", "--frobnicate"], "--frobnicate");
+}
+
+#[test]
+fn an_unknown_column_is_one_line_and_exit_2() {
+    assert_refused(&["snapshot", "--sort", "beauty"], "beauty");
+    assert_refused(&["--sort", "beauty"], "beauty");
+}
+
+#[test]
+fn an_unknown_filter_is_one_line_and_exit_2() {
+    assert_refused(&["snapshot", "--filter", "state:sleepy"], "sleepy");
+    assert_refused(&["snapshot", "--filter", "port:99999"], "99999");
+    assert_refused(&["--filter", "stat:time_wait"], "stat:");
+}
+
+#[test]
+fn an_unknown_format_is_one_line_and_exit_2() {
+    assert_refused(&["snapshot", "--format", "xml"], "xml");
+}
+
+#[test]
+fn without_a_terminal_it_names_snapshot() {
+    assert_refused(&[], "porttop snapshot");
+    assert_refused(&[], "terminal");
+}
+
+#[test]
+fn help_and_version_are_no_errors() {
+    let help = porttop(&["--help"]);
+    assert!(help.status.success() && String::from_utf8_lossy(&help.stdout).contains("snapshot"));
+    let version = porttop(&["--version"]);
+    assert!(version.status.success());
+    assert!(String::from_utf8_lossy(&version.stdout).contains(env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn every_backend_sees_this_machine() {
+    for arguments in [&[][..], &["--backend", "portable"]] {
+        let output = porttop(&[&["snapshot", "--format", "json"], arguments].concat());
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {errors}");
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(report["schema"], "porttop.snapshot/1");
+        assert_eq!(report["port_spaces"].as_array().map(Vec::len), Some(4), "{arguments:?}");
+        assert_eq!(errors, "");
+    }
+}

@@ -1,0 +1,80 @@
+//! The lab's own process: sets the stage, starts and ends the roles.
+
+use std::collections::HashMap;
+use std::env;
+use std::fs;
+use std::io::{self, BufRead, BufReader, Write};
+use std::process::{Child, Command, Stdio, id};
+
+use tempfile::TempDir;
+
+use super::protocol::{Hello, Reply, Request, Role, Started};
+use super::{Outcome, namespace};
+
+/// Serves requests until standard input ends.
+pub fn direct(start: &str, end: &str, reserved: &str) -> Outcome<()> {
+    let range = (start.parse()?, end.parse()?);
+    namespace::prepare(start, end, reserved)?;
+    say(&Hello { pid: id(), range, ipv6: namespace::has_ipv6() })?;
+    let mut troupe = Troupe { programs: TempDir::new()?, players: HashMap::new() };
+    for line in io::stdin().lines() {
+        let reply = match serde_json::from_str(&line?)? {
+            Request::Start { name, role } => troupe.start(name, &role).map(Reply::Started),
+            Request::Stop { name } => troupe.stop(&name).map(|()| Reply::Stopped),
+        };
+        say(&reply.unwrap_or_else(|error| Reply::Failed(error.to_string())))?;
+    }
+    Ok(())
+}
+
+fn say(message: &impl serde::Serialize) -> Outcome<()> {
+    let mut out = io::stdout().lock();
+    serde_json::to_writer(&mut out, message)?;
+    out.write_all(b"\n")?;
+    Ok(out.flush()?)
+}
+
+/// The processes that play roles, each a copy of this program under its own name: the name and the
+/// path of a process are what porttop shows.
+struct Troupe {
+    programs: TempDir,
+    players: HashMap<String, Player>,
+}
+
+impl Troupe {
+    fn start(&mut self, name: String, role: &Role) -> Outcome<Started> {
+        if self.players.contains_key(&name) {
+            return Err(format!("{name} is already on stage").into());
+        }
+        let program = self.programs.path().join(&name);
+        fs::copy(env::current_exe()?, &program)?;
+        let mut command = Command::new(program);
+        command.arg("role").arg(serde_json::to_string(role)?).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut player = Player(command.spawn()?);
+        let mut report = String::new();
+        let Some(output) = player.0.stdout.take() else { return Err("no output to read".into()) };
+        BufReader::new(output).read_line(&mut report)?;
+        let started = serde_json::from_str(&report).map_err(|_| format!("{name} could not play {role:?}"))?;
+        if !matches!(role, Role::Churn { .. }) {
+            namespace::settle()?;
+        }
+        self.players.insert(name, player);
+        Ok(started)
+    }
+
+    fn stop(&mut self, name: &str) -> Outcome<()> {
+        self.players.remove(name).map(drop).ok_or_else(|| format!("nobody is called {name}").into())
+    }
+}
+
+/// A process that ends when its standard input does.
+struct Player(Child);
+
+impl Drop for Player {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        if let Err(error) = self.0.wait() {
+            eprintln!("lab: a role did not end: {error}");
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What the lab and those who drive it say to each other, one line of JSON each.
+
+use std::net::{IpAddr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+/// The lab's first line: the stage is set.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Hello {
+    /// The process whose namespaces are the lab's.
+    pub pid: u32,
+    /// The dynamic range, both ends included.
+    pub range: (u16, u16),
+    /// Whether there is an IPv6 loopback.
+    pub ipv6: bool,
+}
+
+/// What the lab is asked.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Request {
+    /// Play a role in a process of this name, which is also the file name of its program.
+    Start { name: String, role: Role },
+    /// End the process of this name.
+    Stop { name: String },
+}
+
+/// What the lab answers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    /// The role is played; everything it says it holds exists.
+    Started(Started),
+    /// The process has ended and its sockets are closed.
+    Stopped,
+    /// It could not be done.
+    Failed(String),
+}
+
+/// What one process does.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Listens on these addresses and does with each connection what its client wishes.
+    Server { listen: Vec<SocketAddr> },
+    /// Binds this many TCP sockets to a port of the system's choice and does no more with them.
+    Bound { at: IpAddr, count: usize },
+    /// Makes this many connections to servers of the lab, in turn.
+    Client { to: Vec<SocketAddr>, count: usize, fate: Fate },
+    /// Opens this many UDP sockets, connected when there is somewhere to connect them to.
+    Udp { at: IpAddr, count: usize, to: Option<SocketAddr> },
+    /// Listens, and passes the socket on to a child.
+    Shared { listen: SocketAddr },
+    /// Makes connections and closes them first, in the background.
+    Churn { to: SocketAddr, pace: Pace },
+    /// Binds a TCP socket after the other and keeps them, in the background.
+    Leak { at: IpAddr, pace: Pace },
+}
+
+/// What becomes of a client's connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// Both sides keep it: two sockets ESTABLISHED.
+    Kept,
+    /// The client closes first: its side stays in TIME_WAIT.
+    ClosedByClient,
+    /// The server closes its half and the client does not: FIN_WAIT_2 and CLOSE_WAIT.
+    ClosedByServer,
+}
+
+/// How fast, and how many in all.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Pace {
+    pub per_second: u32,
+    pub count: usize,
+}
+
+/// A role being played.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Started {
+    /// Its processes; the first is the role's own.
+    pub pids: Vec<u32>,
+    /// The sockets that exist because of it, at both ends. Empty for what works in the background.
+    pub sockets: Vec<Held>,
+}
+
+/// One socket as the processes that made it know it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Held {
+    /// `tcp` or `udp`.
+    pub protocol: String,
+    /// As `porttop snapshot` names it.
+    pub state: String,
+    pub local: SocketAddr,
+    pub remote: Option<SocketAddr>,
+    /// Who holds it; nobody holds a TIME_WAIT.
+    pub pids: Vec<u32>,
+}

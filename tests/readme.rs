@@ -1,0 +1,68 @@
+//! The README's commands are run as they stand there.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::env;
+use std::ffi::OsString;
+use std::process::{Command, Stdio};
+
+use support::porttop_path;
+use support::pty::Terminal;
+
+/// Commands that only a fresh machine can prove; the build and the tests are proved by running.
+const ELSEWHERE: [&str; 5] = ["git clone ", "cd porttop", "cargo run --release", "cargo test", ".ci/run"];
+
+/// The commands in the README's `sh` and `console` blocks, without prompts, comments and `sudo`.
+fn commands() -> Vec<String> {
+    let mut commands = Vec::new();
+    let mut in_block = false;
+    for line in include_str!("../README.md").lines() {
+        if let Some(language) = line.trim_start().strip_prefix("```") {
+            in_block = !in_block && matches!(language, "sh" | "console");
+        } else if in_block {
+            let command = line.split(" #").next().unwrap().trim();
+            let command = command.strip_prefix("$ ").unwrap_or(command);
+            commands.push(command.strip_prefix("sudo ").unwrap_or(command).to_owned());
+        }
+    }
+    commands.retain(|command| !command.is_empty() && !command.starts_with('#'));
+    commands
+}
+
+#[test]
+fn every_command_does_what_it_says() {
+    let directory = tempfile::tempdir().unwrap();
+    let (porttop, others): (Vec<_>, Vec<_>) =
+        commands().into_iter().partition(|command| command.starts_with("porttop"));
+    assert!(porttop.len() >= 5, "the README shows how it is used: {porttop:?}");
+    for command in &others {
+        assert!(ELSEWHERE.iter().any(|known| command.starts_with(known)), "nobody proves: {command}");
+    }
+    for command in &porttop {
+        if command.contains(" snapshot") || command.contains(" --help") {
+            run_in_shell(command, directory.path());
+        } else {
+            run_in_terminal(command);
+        }
+    }
+}
+
+fn run_in_shell(command: &str, directory: &std::path::Path) {
+    let mut path = OsString::from(porttop_path().parent().unwrap());
+    path.push(":");
+    path.push(env::var_os("PATH").unwrap());
+    let mut shell = Command::new("sh");
+    shell.args(["-euc", command]).env("PATH", path).current_dir(directory).stdin(Stdio::null());
+    let output = shell.output().unwrap();
+    assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn run_in_terminal(command: &str) {
+    let arguments: Vec<&str> = command.split_whitespace().skip(1).collect();
+    let mut terminal = Terminal::start((80, 24), &arguments);
+    terminal.wait_for("PID");
+    terminal.press("q");
+    assert!(terminal.wait_exit().assert_restored().status.success(), "{command}");
+}

@@ -1,0 +1,349 @@
+//! The real porttop in a real terminal: its keys are pressed, its screen is read.
+
+use std::env;
+use std::ffi::OsString;
+use std::fmt;
+use std::io::{Read, Write};
+use std::num::NonZeroU16;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use portable_pty::{CommandBuilder, ExitStatus, MasterPty, PtySize, SlavePty, native_pty_system};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::lab::Lab;
+use super::porttop_path;
+
+/// Far beyond what anything takes, also on a busy machine: reached only when a test fails.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Columns and rows of a terminal.
+pub type Size = (u16, u16);
+
+/// A terminal with a program in it.
+pub struct Terminal {
+    shared: Arc<Shared>,
+    master: Box<dyn MasterPty + Send>,
+    slave: Option<Box<dyn SlavePty + Send>>,
+    keyboard: Box<dyn Write + Send>,
+    pid: Pid,
+    modes_at_start: String,
+}
+
+/// What the threads that read from the program and wait for its end tell.
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    emulator: vt100::Parser,
+    bytes: Vec<u8>,
+    exit: Option<ExitStatus>,
+    closed: bool,
+}
+
+impl Terminal {
+    /// porttop with these arguments in the namespace of the lab.
+    pub fn in_lab(lab: &Lab, size: Size, arguments: &[&str]) -> Self {
+        Self::run(size, lab.inside(), arguments)
+    }
+
+    /// porttop with these arguments in the namespace of the tests.
+    pub fn start(size: Size, arguments: &[&str]) -> Self {
+        Self::run(size, Vec::new(), arguments)
+    }
+
+    fn run(size: Size, mut argv: Vec<OsString>, arguments: &[&str]) -> Self {
+        argv.push(porttop_path().into());
+        argv.extend(arguments.iter().map(Into::into));
+        let mut command = CommandBuilder::from_argv(argv);
+        command.cwd(env::current_dir().unwrap());
+        command.env("TERM", "xterm-256color");
+        command.env("LANG", "C.UTF-8");
+        command.env("RUST_BACKTRACE", "0");
+        command.env_remove("NO_COLOR");
+
+        let pair = native_pty_system().openpty(pty_size(size)).unwrap();
+        let modes_at_start = modes(&*pair.master);
+        let mut child = pair.slave.spawn_command(command).unwrap();
+        let pid = Pid::from_raw(child.process_id().unwrap().cast_signed()).unwrap();
+        let shared = Arc::new(Shared::default());
+        shared.lock().emulator = emulator(size);
+
+        let mut output = pair.master.try_clone_reader().unwrap();
+        let reader = Arc::clone(&shared);
+        thread::spawn(move || {
+            let mut buffer = vec![0; 65536];
+            while let Ok(length @ 1..) = output.read(&mut buffer) {
+                reader.update(|state| {
+                    state.bytes.extend_from_slice(&buffer[..length]);
+                    state.emulator.process(&buffer[..length]);
+                });
+            }
+            reader.update(|state| state.closed = true);
+        });
+        let waiter = Arc::clone(&shared);
+        thread::spawn(move || {
+            let exit = child.wait().unwrap();
+            waiter.update(|state| state.exit = Some(exit));
+        });
+
+        let keyboard = pair.master.take_writer().unwrap();
+        Self { shared, master: pair.master, slave: Some(pair.slave), keyboard, pid, modes_at_start }
+    }
+
+    /// Presses one key: a character, or one of the names below.
+    pub fn press(&mut self, key: &str) {
+        let bytes: &[u8] = match key {
+            "Enter" => b"\r",
+            "Esc" => b"\x1b",
+            "Tab" => b"\t",
+            "Space" => b" ",
+            "Backspace" => b"\x7f",
+            "Up" => b"\x1b[A",
+            "Down" => b"\x1b[B",
+            "PageUp" => b"\x1b[5~",
+            "PageDown" => b"\x1b[6~",
+            "Ctrl-C" => b"\x03",
+            key if key.chars().count() == 1 => key.as_bytes(),
+            key => panic!("no such key: {key}"),
+        };
+        self.keyboard.write_all(bytes).unwrap();
+    }
+
+    /// Types a text.
+    pub fn write(&mut self, text: &str) {
+        self.keyboard.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Clicks with the left button on the first place where this text is.
+    pub fn click(&mut self, text: &str) {
+        let screen = self.wait_for(text);
+        let (row, line) = screen.rows.iter().enumerate().find(|(_, line)| line.contains(text)).unwrap();
+        let column = line.split(text).next().unwrap().chars().count();
+        let (column, row) = (column + 1, row + 1);
+        self.write(&format!("\x1b[<0;{column};{row}M\x1b[<0;{column};{row}m"));
+    }
+
+    /// Gives the terminal another size.
+    pub fn resize(&mut self, size: Size) {
+        self.shared.update(|state| {
+            let (columns, rows) = nonzero(size);
+            state.emulator.set_size(rows, columns);
+        });
+        self.master.resize(pty_size(size)).unwrap();
+    }
+
+    /// Sends the program a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.pid, signal).unwrap();
+    }
+
+    /// What is on the screen now.
+    pub fn screen(&self) -> Screen {
+        Screen::of(&self.shared.lock())
+    }
+
+    /// Everything the program has written.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.shared.lock().bytes.clone()
+    }
+
+    /// Waits until this text is on the screen.
+    pub fn wait_for(&self, text: &str) -> Screen {
+        self.wait_until(&format!("{text:?} on the screen"), |screen| screen.contains(text))
+    }
+
+    /// Waits until this text is no longer on the screen.
+    pub fn wait_for_no(&self, text: &str) -> Screen {
+        self.wait_until(&format!("no {text:?} on the screen"), |screen| !screen.contains(text))
+    }
+
+    /// Waits until the screen is as it should be.
+    pub fn wait_until(&self, what: &str, as_wished: impl Fn(&Screen) -> bool) -> Screen {
+        let state = self.shared.wait(what, |state| as_wished(&Screen::of(state)) || state.exit.is_some());
+        let screen = Screen::of(&state);
+        if let Some(exit) = state.exit.as_ref().filter(|_| !as_wished(&screen)) {
+            panic!("waited for {what}, but the program ended ({exit:?}):\n{screen}");
+        }
+        screen
+    }
+
+    /// Waits until the program draws again after this call.
+    pub fn wait_for_output(&self) {
+        let before = self.shared.lock().bytes.len();
+        drop(self.shared.wait("another frame", |state| state.bytes.len() > before || state.exit.is_some()));
+        assert!(self.shared.lock().exit.is_none(), "the program ended:\n{}", self.screen());
+    }
+
+    /// Waits for the end of the program and for everything it has written.
+    pub fn wait_exit(&mut self) -> Exit {
+        let status = self.shared.wait("the end of the program", |state| state.exit.is_some()).exit.clone();
+        let raw = self.is_raw();
+        drop(self.slave.take());
+        let state = self.shared.wait("the end of the output", |state| state.closed);
+        let screen = state.emulator.screen();
+        let traces = [
+            (raw, "raw mode"),
+            (screen.alternate_screen(), "the alternate screen"),
+            (screen.hide_cursor(), "a hidden cursor"),
+            (screen.mouse_protocol_mode() != vt100::MouseProtocolMode::None, "a captured mouse"),
+            (screen.bracketed_paste(), "bracketed paste"),
+        ];
+        let left_behind = traces.iter().filter(|(left, _)| *left).map(|(_, trace)| *trace).collect();
+        Exit { status: status.unwrap(), screen: Screen::of(&state), left_behind }
+    }
+
+    /// Whether the program has put the terminal in raw mode.
+    pub fn is_raw(&self) -> bool {
+        modes(&*self.master) != self.modes_at_start
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        if self.shared.lock().exit.is_none() {
+            kill_process(self.pid, Signal::KILL).ok();
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A test that fails while it looks must not hide its own message.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn update(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.lock());
+        self.changed.notify_all();
+    }
+
+    fn wait(&self, what: &str, done: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut state = self.lock();
+        while !done(&state) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                let screen = Screen::of(&state);
+                drop(state);
+                panic!("waited {PATIENCE:?} for {what}:\n{screen}");
+            }
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state
+    }
+}
+
+/// How a program ended and what it left behind.
+#[derive(Debug)]
+pub struct Exit {
+    pub status: ExitStatus,
+    pub screen: Screen,
+    left_behind: Vec<&'static str>,
+}
+
+impl Exit {
+    /// Fails unless the terminal is as it was before.
+    pub fn assert_restored(&self) -> &Self {
+        assert!(self.left_behind.is_empty(), "left behind {:?}:\n{}", self.left_behind, self.screen);
+        self
+    }
+}
+
+/// What a person sees.
+#[derive(Clone, Debug)]
+pub struct Screen {
+    /// One string a row, a character a column (a wide character is followed by nothing).
+    pub rows: Vec<String>,
+    /// Whether anything is drawn in another colour than the terminal's own.
+    pub has_colours: bool,
+}
+
+impl Screen {
+    fn of(state: &State) -> Self {
+        let screen = state.emulator.screen();
+        let (rows, columns) = (screen.size().0.get(), screen.size().1.get());
+        let is_coloured = |cell: &vt100::Cell| {
+            cell.fgcolor() != vt100::Color::Default || cell.bgcolor() != vt100::Color::Default
+        };
+        let mut cells =
+            (0..rows).flat_map(|row| (0..columns).filter_map(move |column| screen.cell(row, column)));
+        Self { rows: screen.rows(0, columns).collect(), has_colours: cells.any(is_coloured) }
+    }
+
+    pub fn contains(&self, text: &str) -> bool {
+        self.rows.iter().any(|row| row.contains(text))
+    }
+
+    /// The first row with this text.
+    pub fn row(&self, text: &str) -> Option<&str> {
+        self.rows.iter().find(|row| row.contains(text)).map(String::as_str)
+    }
+
+    /// The row below the table's header.
+    pub fn first_row(&self) -> Option<&str> {
+        let header = self.rows.iter().position(|row| is_header(row))?;
+        self.rows.get(header + 1).map(String::as_str)
+    }
+
+    /// The number or word in the table's column of this name, in the first row with this text.
+    /// Columns are right-aligned: a value ends where its header, with a sort mark or not, ends.
+    pub fn cell(&self, row: &str, column: &str) -> Option<String> {
+        let header: Vec<char> = self.rows.iter().find(|row| is_header(row))?.chars().collect();
+        let header_words = words(&header);
+        let wanted = |word: &&(usize, String)| word.1.trim_end_matches(['▲', '▼']) == column;
+        let (end, _) = header_words.iter().find(wanted)?;
+        let header_row = header.iter().collect::<String>();
+        let row =
+            self.rows.iter().skip_while(|row| **row != header_row).skip(1).find(|line| line.contains(row))?;
+        let row: Vec<char> = row.chars().collect();
+        words(&row).into_iter().find(|(at, _)| at == end).map(|(_, word)| word)
+    }
+}
+
+impl fmt::Display for Screen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.rows.iter().try_for_each(|row| writeln!(f, "│{row}"))
+    }
+}
+
+fn is_header(row: &str) -> bool {
+    row.contains("PID") && row.contains("NAME")
+}
+
+/// The words of a row, each with the column behind it.
+fn words(row: &[char]) -> Vec<(usize, String)> {
+    let mut words: Vec<(usize, String)> = Vec::new();
+    for (column, &character) in row.iter().enumerate().filter(|(_, character)| !character.is_whitespace()) {
+        match words.last_mut() {
+            Some((end, word)) if *end == column => {
+                *end += 1;
+                word.push(character);
+            }
+            _ => words.push((column + 1, character.into())),
+        }
+    }
+    words
+}
+
+fn modes(terminal: &dyn MasterPty) -> String {
+    format!("{:?}", terminal.get_termios())
+}
+
+fn emulator(size: Size) -> vt100::Parser {
+    let (columns, rows) = nonzero(size);
+    vt100::Parser::new(rows, columns, 0)
+}
+
+fn nonzero((columns, rows): Size) -> (NonZeroU16, NonZeroU16) {
+    (NonZeroU16::new(columns).unwrap(), NonZeroU16::new(rows).unwrap())
+}
+
+fn pty_size((columns, rows): Size) -> PtySize {
+    PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 }
+}

@@ -12,7 +12,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
-mod tests_support;
+pub(crate) mod tests_support;
 mod usage;
 mod verdict;
 

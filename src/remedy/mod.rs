@@ -16,6 +16,9 @@ pub mod probe;
 pub mod range;
 mod state;
 
+#[cfg(test)]
+mod tests;
+
 pub use executor::{Done, Executor, License};
 pub use plan::{Confirmed, Plan, Refusal, Scene};
 pub use state::StateDirectory;

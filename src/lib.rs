@@ -10,6 +10,8 @@
 //! Everything right of the snapshot is pure: the same snapshots in, the same picture out.
 
 pub mod analysis;
+pub mod cli;
+pub mod export;
 pub mod history;
 pub mod model;
 pub mod platform;

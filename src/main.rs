@@ -1,1 +1,35 @@
-fn main() {}
+//! The program: hooks for errors and panics, one command, its exit code.
+
+use std::io::{Write, stderr};
+use std::process::ExitCode;
+
+use color_eyre::config::{HookBuilder, Theme};
+use color_eyre::eyre::Result;
+use porttop::cli::{self, UsageError};
+use porttop::text::safe;
+
+fn main() -> ExitCode {
+    match install_hooks().and_then(|()| cli::run(std::env::args_os())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&safe(&format!("{error:#}")));
+            ExitCode::from(if error.is::<UsageError>() { 2 } else { 1 })
+        }
+    }
+}
+
+/// A panic is reported as plain text, and after the terminal is itself again.
+fn install_hooks() -> Result<()> {
+    let hooks = HookBuilder::default().theme(Theme::new()).display_env_section(false);
+    let (panic_hook, error_hook) = hooks.try_into_hooks()?;
+    error_hook.install()?;
+    std::panic::set_hook(Box::new(move |panic| complain(panic_hook.panic_report(panic).to_string().trim())));
+    Ok(())
+}
+
+/// Gives the terminal back and says what went wrong; where nobody listens on standard error, nobody is
+/// told.
+fn complain(message: &str) {
+    cli::restore();
+    writeln!(stderr(), "porttop: {message}").ok();
+}

@@ -1,0 +1,119 @@
+//! The command line: what can be asked for, and one short file per command. A command wires platform,
+//! sampler, analysis and screen or export together; it computes nothing itself.
+
+mod interval;
+mod output;
+mod screen;
+mod snapshot;
+mod usage;
+mod values;
+
+use std::ffi::OsString;
+use std::io::Write;
+
+use clap::{Parser, Subcommand};
+use color_eyre::eyre::Result;
+
+pub use screen::tui::restore;
+pub use usage::UsageError;
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 1 something failed while running, 2 the command line can't be understood or there is \
+no terminal.";
+
+/// Shows who holds this machine's TCP and UDP ports.
+///
+/// Without a command it opens the screen; `porttop snapshot` prints once, without a screen.
+#[derive(Debug, Parser)]
+#[command(name = "porttop", bin_name = "porttop", version, args_conflicts_with_subcommands = true, max_term_width = 100, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(flatten)]
+    screen: screen::Args,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Snapshot(snapshot::Args),
+}
+
+/// Runs what a command line, the name of the program first, asks for.
+///
+/// # Errors
+/// [`UsageError`] when it can't be understood or there is no terminal for the screen; anything else when
+/// running it failed.
+pub fn run(line: impl IntoIterator<Item = OsString>) -> Result<()> {
+    match Cli::try_parse_from(line) {
+        Ok(Cli { command: None, screen }) => screen::run(screen),
+        Ok(Cli { command: Some(Command::Snapshot(args)), .. }) => snapshot::run(&args),
+        Err(error) if error.use_stderr() => Err(UsageError::from(&error).into()),
+        Err(help) => output::print(|out| write!(out, "{}", help.render())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use rstest::rstest;
+
+    use super::*;
+
+    fn refusal(line: &[&str]) -> String {
+        let line = ["porttop"].iter().chain(line).map(OsString::from);
+        UsageError::from(&Cli::try_parse_from(line).unwrap_err()).to_string()
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[rstest]
+    #[case(&[])]
+    #[case(&["--interval", "500ms", "--group-by", "program", "--sort", "time-wait:asc", "--ascii", "--no-color"])]
+    #[case(&["--backend", "portable", "--filter", "!state:listen \"a b\""])]
+    #[case(&["snapshot"])]
+    #[case(&["snapshot", "--format", "csv", "--sockets", "--sort", "left:desc", "--filter=port:80", "--top", "3"])]
+    #[case(&["snapshot", "--format=json", "--group-by=service", "--backend=native"])]
+    fn a_right_command_line_is_understood(#[case] line: &[&str]) {
+        Cli::try_parse_from(["porttop"].iter().chain(line)).unwrap();
+    }
+
+    #[rstest]
+    #[case("--help")]
+    #[case("-V")]
+    #[case("help")]
+    fn help_and_version_are_no_errors(#[case] option: &str) {
+        assert!(!Cli::try_parse_from(["porttop", option]).unwrap_err().use_stderr());
+    }
+
+    #[rstest]
+    #[case(&["--no-colour"], "unexpected argument '--no-colour' found", "'--no-color'")]
+    #[case(&["--filtre", "x"], "unexpected argument '--filtre' found", "'--filter'")]
+    #[case(&["snapshoot"], "unrecognized subcommand 'snapshoot'", "'snapshot'")]
+    #[case(&["--interval", "fast"], "invalid value 'fast' for '--interval", "500ms")]
+    #[case(&["--interval", "1ms"], "invalid value '1ms' for '--interval", "0.1 s to 1 h")]
+    #[case(&["--interval"], "'--interval", "")]
+    #[case(&["--sort", "size"], "no column 'size'; there are: pid, name", "")]
+    #[case(&["--sort", "pid:up"], "'up'", "asc or desc")]
+    #[case(&["--group-by", "host"], "invalid value 'host'", "process, program, user, service")]
+    #[case(&["--filter", "stat:x"], "no filter term 'stat:'", "state:")]
+    #[case(&["--filter", "port:x\n\u{1b}[31my"], "port:", "")]
+    #[case(&["--x\nUsage: y\u{1b}[2J"], "unexpected argument '--x", "")]
+    #[case(&["--backend", "wmi"], "invalid value 'wmi'", "native, portable")]
+    #[case(&["--ascii", "snapshot"], "'--ascii'", "snapshot")]
+    #[case(&["snapshot", "--interval", "1s"], "'--interval'", "")]
+    #[case(&["snapshot", "--format", "xml"], "invalid value 'xml'", "table, json, csv")]
+    #[case(&["snapshot", "--sort", "size"], "no column 'size'", "receive_queue")]
+    #[case(&["snapshot", "--top", "0"], "'--top", "")]
+    #[case(&["snapshot", "--top", "many"], "'many'", "")]
+    #[case(&["snapshot", "now"], "unexpected argument 'now'", "")]
+    #[case(&[""], "unrecognized subcommand ''", "")]
+    fn a_wrong_command_line_is_one_clear_line(#[case] line: &[&str], #[case] says: &str, #[case] and: &str) {
+        let message = refusal(line);
+        assert!(message.contains(says) && message.contains(and), "{message}");
+        assert!(!message.contains(crate::text::is_unsafe), "{message:?}");
+        assert!(!message.contains("error:") && !message.contains("[OPTIONS]"), "{message}");
+    }
+}

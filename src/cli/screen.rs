@@ -1,0 +1,81 @@
+//! `porttop`: opens the screen.
+
+use std::io::{IsTerminal, stdin, stdout};
+use std::time::Duration;
+
+use color_eyre::eyre::Result;
+
+use super::values::{self, FilterText};
+use super::{UsageError, interval};
+use crate::analysis::{GroupBy, ProcessColumn, Sort};
+use crate::model::Backend;
+use crate::platform::Platform;
+
+/// What the screen starts with; all but the backend can be changed by key.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// How to look at this machine [default: its own way where there is one]
+    #[arg(long, value_parser = values::backend())]
+    backend: Option<Backend>,
+    /// How often to look: 500ms, 1s, 2; from 0.1 s to 1 h
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = interval::parse)]
+    interval: Duration,
+    /// What makes one row
+    #[arg(long, default_value = "process", value_parser = values::group_by())]
+    group_by: GroupBy,
+    /// Sort by this column; COLUMN:asc or COLUMN:desc for the direction
+    #[arg(long, value_name = "COLUMN", default_value = "ports", value_parser = values::sort::<ProcessColumn>)]
+    sort: Sort<ProcessColumn>,
+    /// Show only what passes: text, or terms such as `state:time_wait`, `!port:8080`, `remote:10.0.0.0/8`
+    #[arg(long, value_name = "EXPR", default_value = "", hide_default_value = true)]
+    filter: FilterText,
+    /// Draw with ASCII characters only
+    #[arg(long)]
+    ascii: bool,
+    /// Draw without colours, as `NO_COLOR` does
+    #[arg(long)]
+    no_color: bool,
+}
+
+pub(super) fn run(args: Args) -> Result<()> {
+    if !(stdin().is_terminal() && stdout().is_terminal()) {
+        let message = "the screen needs a terminal; `porttop snapshot` prints without one";
+        return Err(UsageError(message.to_owned()).into());
+    }
+    let options = tui::Options {
+        interval: args.interval,
+        group_by: args.group_by,
+        sort: args.sort,
+        filter: args.filter.text,
+        ascii: args.ascii,
+        color: !args.no_color && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+    };
+    Ok(tui::run(Platform::open(args.backend)?, &options)?)
+}
+
+#[allow(dead_code, clippy::needless_pass_by_value, reason = "the screen will use what this leaves unused")]
+pub mod tui {
+    //! Stands where the screen will be.
+
+    use std::io;
+    use std::time::Duration;
+
+    use crate::analysis::{GroupBy, ProcessColumn, Sort};
+    use crate::platform::Platform;
+
+    pub struct Options {
+        pub interval: Duration,
+        pub group_by: GroupBy,
+        pub sort: Sort<ProcessColumn>,
+        pub filter: String,
+        pub ascii: bool,
+        pub color: bool,
+    }
+
+    pub fn run(_: Platform, _: &Options) -> io::Result<()> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, "this build has no screen; use porttop snapshot"))
+    }
+
+    /// Gives the terminal back.
+    pub fn restore() {}
+}

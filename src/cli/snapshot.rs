@@ -1,0 +1,73 @@
+//! `porttop snapshot`: looks once and prints.
+
+use std::io::{IsTerminal, stdout};
+use std::sync::Arc;
+
+use clap::ValueEnum;
+use color_eyre::eyre::Result;
+
+use super::output;
+use super::values::{self, FilterText};
+use crate::analysis::{Analysis, GroupBy};
+use crate::export::{Excerpt, Order, csv, json, table};
+use crate::model::Backend;
+use crate::platform::Platform;
+use crate::sampler::Sampler;
+
+/// Looks once and prints, without a screen.
+#[derive(Debug, clap::Args)]
+#[command(after_help = super::EXIT_CODES)]
+pub(super) struct Args {
+    /// How to look at this machine [default: its own way where there is one]
+    #[arg(long, value_parser = values::backend())]
+    backend: Option<Backend>,
+    /// What to print
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    /// Print every socket too; with csv, instead of the processes
+    #[arg(long)]
+    sockets: bool,
+    /// Sort each table that has this column; COLUMN:asc or COLUMN:desc for the direction
+    #[arg(long, value_name = "COLUMN", default_value = "ports", value_parser = values::order)]
+    sort: Order,
+    /// Print only what passes: text, or terms such as `state:time_wait`, `!port:8080`,
+    /// `remote:10.0.0.0/8`. Port spaces stay whole
+    #[arg(long, value_name = "EXPR", default_value = "", hide_default_value = true)]
+    filter: FilterText,
+    /// Print the first N processes, destinations and sockets only
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    top: Option<u32>,
+    /// What makes one row of the processes
+    #[arg(long, default_value = "process", value_parser = values::group_by())]
+    group_by: GroupBy,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// Text for a person
+    Table,
+    /// One object for programs, porttop.snapshot/1
+    Json,
+    /// RFC 4180 for spreadsheets
+    Csv,
+}
+
+pub(super) fn run(args: &Args) -> Result<()> {
+    let snapshot = Sampler::new(Platform::open(args.backend)?).take();
+    let mut analysis = Analysis::default();
+    analysis.observe(&snapshot);
+    let picture = analysis.picture(Arc::new(snapshot), args.group_by);
+    let excerpt = Excerpt::of(&picture, &args.filter.filter, args.sort, args.top);
+    output::print(|out| match args.format {
+        Format::Table => table::write(&excerpt, args.sockets, terminal_width(), out),
+        Format::Json => json::write(&excerpt, args.sockets, out),
+        Format::Csv if args.sockets => csv::write_sockets(&excerpt, out),
+        Format::Csv => csv::write_processes(&excerpt, out),
+    })
+}
+
+/// The columns of the terminal that is printed to, if it is one.
+fn terminal_width() -> Option<usize> {
+    let (columns, _) = stdout().is_terminal().then(|| crossterm::terminal::size().ok())??;
+    Some(columns.into())
+}

@@ -1,0 +1,120 @@
+//! The values of options: words of the program read from text.
+
+use std::str::FromStr;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
+use crate::analysis::column::UnknownColumn;
+use crate::analysis::{
+    Column, DestinationColumn, Direction, Filter, FilterError, GroupBy, ProcessColumn, SocketColumn, Sort,
+};
+use crate::export::Order;
+use crate::model::Backend;
+
+/// `native` or `portable`.
+pub(super) fn backend() -> impl TypedValueParser<Value = Backend> {
+    let all = [Backend::Native, Backend::Portable];
+    PossibleValuesParser::new(all.map(Backend::key))
+        .map(move |key| all.into_iter().find(|backend| backend.key() == key).unwrap_or(Backend::Native))
+}
+
+/// The key of a grouping.
+pub(super) fn group_by() -> impl TypedValueParser<Value = GroupBy> {
+    PossibleValuesParser::new(GroupBy::ALL.map(GroupBy::key))
+        .map(|key| GroupBy::ALL.into_iter().find(|by| by.key() == key).unwrap_or_default())
+}
+
+/// A filter, and the text a person wrote it as.
+#[derive(Clone, Debug)]
+pub(super) struct FilterText {
+    pub text: String,
+    pub filter: Filter,
+}
+
+impl FromStr for FilterText {
+    type Err = FilterError;
+
+    fn from_str(text: &str) -> Result<Self, FilterError> {
+        Ok(Self { text: text.to_owned(), filter: Filter::parse(text)? })
+    }
+}
+
+/// A text that names no order.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum SortError {
+    #[error(transparent)]
+    Column(#[from] UnknownColumn),
+    #[error("{0}; of destinations: {destinations}; of sockets: {sockets}", destinations = keys::<DestinationColumn>(), sockets = keys::<SocketColumn>())]
+    AnyColumn(UnknownColumn),
+    #[error("'{0}' is no direction; it is asc or desc")]
+    Direction(String),
+}
+
+fn keys<C: Column>() -> String {
+    C::ALL.iter().map(|column| column.key()).collect::<Vec<_>>().join(", ")
+}
+
+/// `COLUMN`, the way one wants to see it first, or `COLUMN:asc`, `COLUMN:desc`.
+pub(super) fn sort<C: Column>(text: &str) -> Result<Sort<C>, SortError> {
+    let (column, direction) = split(text)?;
+    Ok(directed(C::parse(column)?, direction))
+}
+
+/// The same for every table that has the column; the others keep their order.
+pub(super) fn order(text: &str) -> Result<Order, SortError> {
+    let (name, direction) = split(text)?;
+    let mut order = Order::default();
+    let processes = ProcessColumn::parse(name).map(|column| order.processes = directed(column, direction));
+    let destinations =
+        DestinationColumn::parse(name).map(|column| order.destinations = directed(column, direction));
+    let sockets = SocketColumn::parse(name).map(|column| order.sockets = directed(column, direction));
+    match (processes, destinations, sockets) {
+        (Err(unknown), Err(_), Err(_)) => Err(SortError::AnyColumn(unknown)),
+        _ => Ok(order),
+    }
+}
+
+fn split(text: &str) -> Result<(&str, Option<Direction>), SortError> {
+    match text.split_once(':') {
+        None => Ok((text, None)),
+        Some((column, "asc")) => Ok((column, Some(Direction::Ascending))),
+        Some((column, "desc")) => Ok((column, Some(Direction::Descending))),
+        Some((_, other)) => Err(SortError::Direction(other.to_owned())),
+    }
+}
+
+fn directed<C: Column>(column: C, direction: Option<Direction>) -> Sort<C> {
+    let natural = Sort::by(column);
+    Sort { direction: direction.unwrap_or(natural.direction), ..natural }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sort_is_a_column_and_if_wanted_a_direction() {
+        assert_eq!(
+            sort("bound"),
+            Ok(Sort { column: ProcessColumn::Bound, direction: Direction::Descending })
+        );
+        assert_eq!(sort("name"), Ok(Sort { column: ProcessColumn::Name, direction: Direction::Ascending }));
+        assert_eq!(
+            sort("Time-Wait:asc"),
+            Ok(Sort { column: ProcessColumn::TimeWait, direction: Direction::Ascending })
+        );
+        assert!(sort::<ProcessColumn>("state").is_err());
+        assert!(sort::<ProcessColumn>("ports:").is_err());
+    }
+
+    #[test]
+    fn an_order_sorts_every_table_that_has_the_column() {
+        let pid = order("pid:desc").unwrap();
+        assert_eq!(pid.processes, Sort { column: ProcessColumn::Pid, direction: Direction::Descending });
+        assert_eq!(pid.sockets, Sort { column: SocketColumn::Pid, direction: Direction::Descending });
+        assert_eq!(pid.destinations, Order::default().destinations);
+        let left = order("left").unwrap();
+        assert_eq!(left.sockets, Sort::by(SocketColumn::Left));
+        assert_eq!(left.processes, Order::default().processes);
+    }
+}

@@ -1,0 +1,206 @@
+//! One JSON object for programs, `porttop.snapshot/1`.
+//!
+//! Each process, destination and socket stands on a line of its own, so that it reads and greps without
+//! a tool. What was not read is null, never 0. Control, invisible and direction-changing characters in
+//! text from outside are written as `\uXXXX`. The names below stay; new ones may be added.
+//!
+//! A filter chooses processes, destinations and sockets, and `--top` cuts each of the three; what is left
+//! keeps its whole numbers, and the port spaces are always whole.
+//!
+//! ## the object
+//! - `schema`: `"porttop.snapshot/1"`
+//! - `time`: when the snapshot was taken, RFC 3339
+//! - `host`: the name of the machine
+//! - `os`: its system, as a person calls it
+//! - `backend`: `"native"` or `"portable"`
+//! - `port_spaces`: the four port spaces
+//! - `processes`: who holds the sockets; each socket is counted in exactly one
+//! - `destinations`: where outgoing connections lead to
+//! - `sockets`: every socket; only with `--sockets`
+//! - `degradations`: what could not be read
+//!
+//! ## `port_spaces`
+//! - `family`: `"ipv4"` or `"ipv6"`; v4-mapped addresses are IPv4
+//! - `protocol`: `"tcp"` or `"udp"`
+//! - `start`: first port of the dynamic range
+//! - `end`: last port of it
+//! - `reserved`: ports of the range that are reserved or excluded
+//! - `capacity`: size of the range less `reserved`
+//! - `in_use`: distinct local ports of the range that sockets hold, in any state
+//! - `free`: `capacity` less `in_use`
+//! - `by_state`: sockets, inside the range and outside, by state: `bound`, `listen`, `syn_sent`,
+//!   `syn_received`, `established`, `fin_wait_1`, `fin_wait_2`, `close_wait`, `closing`, `last_ack`,
+//!   `time_wait`, `udp`
+//!
+//! ## `processes`
+//! - `pid`: null for the sockets nobody is known to own, and for a group
+//! - `start_time`: RFC 3339
+//! - `name`: `"(no owner)"` for the sockets nobody is known to own; the name of a group
+//! - `path`: the full path of its program
+//! - `user`: by name where it is known, else by number or SID
+//! - `ports`: distinct local ports inside the dynamic range, summed over the port spaces
+//! - `bound`, `time_wait`, `close_wait`, `established`, `syn_sent`: sockets in that state
+//! - `fin_wait`: sockets in `fin_wait_1`, `fin_wait_2`, `closing` or `last_ack`
+//! - `listen`, `udp`: sockets in that state
+//! - `sockets`: sockets in any state
+//! - `handles`: open handles or file descriptors
+//! - `pids`: the processes of a group; only with a `--group-by` other than `process`
+//!
+//! ## `destinations`
+//! - `protocol`: `"tcp"` or `"udp"`
+//! - `local_address`, `remote_address`, `remote_port`: from where to where
+//! - `ports`: distinct local ports of the dynamic range toward it
+//! - `fill`: `ports` as a share of capacity, 0 to 1
+//! - `pids`: who is known to connect to it
+//!
+//! ## `sockets`
+//! - `protocol`, `family`: its port space
+//! - `local_address`, `local_port`: its own end
+//! - `remote_address`, `remote_port`: its peer; null when it has none
+//! - `state`: one of the names of `by_state`
+//! - `pid`: its owner, the first by number when several hold it
+//! - `attribution`: how the owner is known: `"exact"`, `"observed"`, `"listener"`, `"inferred"` or
+//!   `"unknown"`
+//! - `expires_ms`: milliseconds until a TIME_WAIT ends
+//!
+//! ## `degradations`
+//! - `what`: what is missing
+//! - `reason`: why
+//! - `remedy`: what would make it readable
+
+use std::borrow::Cow;
+use std::io::{self, Write};
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::ser::{Formatter, Serializer};
+
+use super::Excerpt;
+use super::record::{DestinationRecord, ProcessRecord, SocketRecord, SpaceRecord};
+use crate::model::{Backend, Degradation};
+use crate::text::is_unsafe;
+
+const SCHEMA: &str = "porttop.snapshot/1";
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    time: Timestamp,
+    host: &'a str,
+    os: &'a str,
+    backend: Backend,
+    port_spaces: Vec<SpaceRecord>,
+    processes: Vec<ProcessRecord<'a>>,
+    destinations: Vec<DestinationRecord>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sockets: Option<Vec<SocketRecord>>,
+    degradations: &'a [Degradation],
+}
+
+impl<'a> Document<'a> {
+    fn of(excerpt: &Excerpt<'a>, sockets: bool) -> Self {
+        let picture = excerpt.picture;
+        let snapshot = picture.snapshot.as_ref();
+        let process = |row| ProcessRecord::of(row, Cow::Borrowed).with_pids(row, picture.group_by);
+        Self {
+            schema: SCHEMA,
+            time: snapshot.taken.wall,
+            host: &snapshot.host.name,
+            os: &snapshot.host.os,
+            backend: snapshot.backend,
+            port_spaces: picture
+                .spaces
+                .iter()
+                .map(|space| SpaceRecord::of(space, &snapshot.spaces))
+                .collect(),
+            processes: excerpt.processes.iter().copied().map(process).collect(),
+            destinations: excerpt.destinations.iter().copied().map(DestinationRecord::of).collect(),
+            sockets: sockets.then(|| excerpt.sockets.iter().copied().map(SocketRecord::of).collect()),
+            degradations: &snapshot.degradations,
+        }
+    }
+}
+
+/// Writes the object and a line end; the sockets one by one only when asked for.
+///
+/// # Errors
+/// When the writer fails.
+pub fn write(excerpt: &Excerpt, sockets: bool, out: &mut impl Write) -> io::Result<()> {
+    let document = Document::of(excerpt, sockets);
+    document.serialize(&mut Serializer::with_formatter(&mut *out, Lines::default()))?;
+    writeln!(out)
+}
+
+/// The fields of the object each on a line, the items of its arrays each on a line, and all within them
+/// on that line; nothing unsafe unescaped.
+#[derive(Default)]
+struct Lines {
+    depth: usize,
+    array_is_empty: bool,
+}
+
+impl Lines {
+    fn separate<W: ?Sized + Write>(&self, out: &mut W, first: bool, own_line: bool) -> io::Result<()> {
+        if !first {
+            out.write_all(b",")?;
+        }
+        match (own_line, first) {
+            (true, _) => write!(out, "\n{:1$}", "", 2 * self.depth),
+            (false, true) => Ok(()),
+            (false, false) => out.write_all(b" "),
+        }
+    }
+}
+
+impl Formatter for Lines {
+    fn begin_object<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.depth += 1;
+        out.write_all(b"{")
+    }
+
+    fn end_object<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.depth -= 1;
+        out.write_all(if self.depth == 0 { b"\n}" } else { b"}" })
+    }
+
+    fn begin_object_key<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        self.separate(out, first, self.depth == 1)
+    }
+
+    fn begin_object_value<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        out.write_all(b": ")
+    }
+
+    fn begin_array<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.depth += 1;
+        self.array_is_empty = true;
+        out.write_all(b"[")
+    }
+
+    fn end_array<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.depth -= 1;
+        out.write_all(if self.depth == 1 && !self.array_is_empty { b"\n  ]" } else { b"]" })
+    }
+
+    fn begin_array_value<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        self.separate(out, first, self.depth == 2)
+    }
+
+    fn end_array_value<W: ?Sized + Write>(&mut self, _: &mut W) -> io::Result<()> {
+        self.array_is_empty = false;
+        Ok(())
+    }
+
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some((place, character)) = rest.char_indices().find(|(_, character)| is_unsafe(*character))
+        {
+            out.write_all(&rest.as_bytes()[..place])?;
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                write!(out, "\\u{unit:04x}")?;
+            }
+            rest = &rest[place + character.len_utf8()..];
+        }
+        out.write_all(rest.as_bytes())
+    }
+}

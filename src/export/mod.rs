@@ -1,0 +1,16 @@
+//! A picture written down without a screen: JSON, CSV and a plain table.
+//!
+//! An [`Excerpt`] chooses what of a picture is written and in which order; `record` names its fields, the
+//! same in JSON and CSV; each format is one file with one `write` that streams to any writer. Nothing
+//! here counts, judges or asks the system: a number that is not in the picture is not in an export.
+
+pub mod csv;
+mod excerpt;
+mod grid;
+pub mod json;
+mod record;
+pub mod table;
+#[cfg(test)]
+mod tests;
+
+pub use excerpt::{Excerpt, Order};

@@ -1,0 +1,355 @@
+//! The exports of small machines, held against what they must say.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::record::{ProcessRecord, SocketRecord};
+use super::{Excerpt, Order, csv, json, table};
+use crate::analysis::tests_support::{owner, process, snapshot, tcp, udp};
+use crate::analysis::{Analysis, Filter, GroupBy, Picture};
+use crate::model::{Degradation, Port, Process, Snapshot, State};
+use crate::text::{is_unsafe, width};
+
+const HOSTILE: &str = "=cmd\u{1b}[2J\u{202e}\n\"é\u{e0041}";
+
+/// A leaking program, one with a hostile name of which little can be read, one that has ended, and
+/// sockets without an owner; the range of UDP over IPv6 is not known.
+fn machine() -> Snapshot {
+    let (orders, hostile, ended) = (owner(4312), owner(77), owner(99));
+    let mut expiring = tcp(State::TimeWait, "10.0.0.5:10001", Some("10.0.0.9:1433"), Some(orders));
+    expiring.expires = Some(Duration::from_millis(101_500));
+    let mut machine = snapshot(vec![
+        tcp(State::Bound, "0.0.0.0:10000", None, Some(orders)),
+        expiring,
+        tcp(State::Established, "10.0.0.5:10002", Some("10.0.0.9:1433"), Some(orders)),
+        tcp(State::Listen, "[::]:8080", None, Some(hostile)),
+        udp("[fe80::1]:10500", Some(hostile)),
+        tcp(State::CloseWait, "[::1]:10003", Some("[2001:db8::7]:443"), Some(ended)),
+        tcp(State::TimeWait, "10.0.0.5:10004", Some("10.0.0.7:80"), None),
+    ]);
+    let (_, known) = process(orders, "orders.exe", r"CORP\svc-orders");
+    let known = Process {
+        path: Some(r"C:\Apps\Orders, new\orders.exe".to_owned()),
+        started: Some("2026-11-22T11:02:10Z".parse().unwrap()),
+        handles: Some(13_107),
+        ..Arc::unwrap_or_clone(known)
+    };
+    let unread = Process { user: None, ..Arc::unwrap_or_clone(process(hostile, HOSTILE, "").1) };
+    machine.processes.extend([known, unread].map(|process| (process.owner, Arc::new(process))));
+    for space in &mut machine.spaces[..3] {
+        space.dynamic.as_mut().unwrap().reserved.insert(Port(10_999));
+    }
+    machine.spaces[3].dynamic = None;
+    machine.degradations.push(Degradation::new("handles of 1 process\r", "no right").fixed_by("run as root"));
+    machine.degradations.push(Degradation::new("the range of UDP IPv6", "no such file"));
+    machine
+}
+
+fn picture(snapshot: Snapshot, group_by: GroupBy) -> Picture {
+    Analysis::default().picture(Arc::new(snapshot), group_by)
+}
+
+fn whole(picture: &Picture) -> Excerpt<'_> {
+    Excerpt::of(picture, &Filter::default(), Order::default(), None)
+}
+
+fn text(write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> String {
+    let mut out = Vec::new();
+    write(&mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+fn parsed(excerpt: &Excerpt, sockets: bool) -> Value {
+    serde_json::from_str(&text(|out| json::write(excerpt, sockets, out))).unwrap()
+}
+
+#[test]
+fn json_says_what_was_seen() {
+    let picture = picture(machine(), GroupBy::Process);
+    insta::assert_snapshot!(text(|out| json::write(&whole(&picture), true, out)), @r#"
+    {
+      "schema": "porttop.snapshot/1",
+      "time": "1970-01-01T00:00:00Z",
+      "host": "web-01",
+      "os": "Linux",
+      "backend": "native",
+      "port_spaces": [
+        {"family": "ipv4", "protocol": "tcp", "start": 10000, "end": 10999, "reserved": 1, "capacity": 999, "in_use": 4, "free": 995, "by_state": {"bound": 1, "listen": 0, "syn_sent": 0, "syn_received": 0, "established": 1, "fin_wait_1": 0, "fin_wait_2": 0, "close_wait": 0, "closing": 0, "last_ack": 0, "time_wait": 2, "udp": 0}},
+        {"family": "ipv6", "protocol": "tcp", "start": 10000, "end": 10999, "reserved": 1, "capacity": 999, "in_use": 1, "free": 998, "by_state": {"bound": 0, "listen": 1, "syn_sent": 0, "syn_received": 0, "established": 0, "fin_wait_1": 0, "fin_wait_2": 0, "close_wait": 1, "closing": 0, "last_ack": 0, "time_wait": 0, "udp": 0}},
+        {"family": "ipv4", "protocol": "udp", "start": 10000, "end": 10999, "reserved": 1, "capacity": 999, "in_use": 0, "free": 999, "by_state": {"bound": 0, "listen": 0, "syn_sent": 0, "syn_received": 0, "established": 0, "fin_wait_1": 0, "fin_wait_2": 0, "close_wait": 0, "closing": 0, "last_ack": 0, "time_wait": 0, "udp": 0}},
+        {"family": "ipv6", "protocol": "udp", "start": null, "end": null, "reserved": null, "capacity": null, "in_use": null, "free": null, "by_state": {"bound": 0, "listen": 0, "syn_sent": 0, "syn_received": 0, "established": 0, "fin_wait_1": 0, "fin_wait_2": 0, "close_wait": 0, "closing": 0, "last_ack": 0, "time_wait": 0, "udp": 1}}
+      ],
+      "processes": [
+        {"pid": 4312, "start_time": "2026-11-22T11:02:10Z", "name": "orders.exe", "path": "C:\\Apps\\Orders, new\\orders.exe", "user": "CORP\\svc-orders", "ports": 3, "bound": 1, "time_wait": 1, "close_wait": 0, "established": 1, "syn_sent": 0, "fin_wait": 0, "listen": 0, "udp": 0, "sockets": 3, "handles": 13107},
+        {"pid": 99, "start_time": null, "name": null, "path": null, "user": null, "ports": 1, "bound": 0, "time_wait": 0, "close_wait": 1, "established": 0, "syn_sent": 0, "fin_wait": 0, "listen": 0, "udp": 0, "sockets": 1, "handles": null},
+        {"pid": null, "start_time": null, "name": "(no owner)", "path": null, "user": null, "ports": 1, "bound": 0, "time_wait": 1, "close_wait": 0, "established": 0, "syn_sent": 0, "fin_wait": 0, "listen": 0, "udp": 0, "sockets": 1, "handles": null},
+        {"pid": 77, "start_time": null, "name": "=cmd\u001b[2J\u202e\n\"é\udb40\udc41", "path": null, "user": null, "ports": 0, "bound": 0, "time_wait": 0, "close_wait": 0, "established": 0, "syn_sent": 0, "fin_wait": 0, "listen": 1, "udp": 1, "sockets": 2, "handles": null}
+      ],
+      "destinations": [
+        {"protocol": "tcp", "local_address": "10.0.0.5", "remote_address": "10.0.0.9", "remote_port": 1433, "ports": 2, "fill": 0.002002002002002002, "pids": [4312]},
+        {"protocol": "tcp", "local_address": "10.0.0.5", "remote_address": "10.0.0.7", "remote_port": 80, "ports": 1, "fill": 0.001001001001001001, "pids": []},
+        {"protocol": "tcp", "local_address": "::1", "remote_address": "2001:db8::7", "remote_port": 443, "ports": 1, "fill": 0.001001001001001001, "pids": [99]}
+      ],
+      "sockets": [
+        {"protocol": "tcp", "family": "ipv4", "local_address": "0.0.0.0", "local_port": 10000, "remote_address": null, "remote_port": null, "state": "bound", "pid": 4312, "attribution": "exact", "expires_ms": null},
+        {"protocol": "tcp", "family": "ipv4", "local_address": "10.0.0.5", "local_port": 10001, "remote_address": "10.0.0.9", "remote_port": 1433, "state": "time_wait", "pid": 4312, "attribution": "exact", "expires_ms": 101500},
+        {"protocol": "tcp", "family": "ipv4", "local_address": "10.0.0.5", "local_port": 10002, "remote_address": "10.0.0.9", "remote_port": 1433, "state": "established", "pid": 4312, "attribution": "exact", "expires_ms": null},
+        {"protocol": "tcp", "family": "ipv4", "local_address": "10.0.0.5", "local_port": 10004, "remote_address": "10.0.0.7", "remote_port": 80, "state": "time_wait", "pid": null, "attribution": "unknown", "expires_ms": null},
+        {"protocol": "tcp", "family": "ipv6", "local_address": "::", "local_port": 8080, "remote_address": null, "remote_port": null, "state": "listen", "pid": 77, "attribution": "exact", "expires_ms": null},
+        {"protocol": "tcp", "family": "ipv6", "local_address": "::1", "local_port": 10003, "remote_address": "2001:db8::7", "remote_port": 443, "state": "close_wait", "pid": 99, "attribution": "exact", "expires_ms": null},
+        {"protocol": "udp", "family": "ipv6", "local_address": "fe80::1", "local_port": 10500, "remote_address": null, "remote_port": null, "state": "udp", "pid": 77, "attribution": "exact", "expires_ms": null}
+      ],
+      "degradations": [
+        {"what": "handles of 1 process\r", "reason": "no right", "remedy": "run as root"},
+        {"what": "the range of UDP IPv6", "reason": "no such file", "remedy": null}
+      ]
+    }
+    "#);
+}
+
+#[test]
+fn csv_of_processes() {
+    let picture = picture(machine(), GroupBy::Process);
+    insta::assert_snapshot!(text(|out| csv::write_processes(&whole(&picture), out)), @r#"
+    pid,start_time,name,path,user,ports,bound,time_wait,close_wait,established,syn_sent,fin_wait,listen,udp,sockets,handles
+    4312,2026-11-22T11:02:10Z,orders.exe,"C:\Apps\Orders, new\orders.exe",CORP\svc-orders,3,1,1,0,1,0,0,0,0,3,13107
+    99,,,,,1,0,0,1,0,0,0,0,0,1,
+    ,,(no owner),,,1,0,1,0,0,0,0,0,0,1,
+    77,,"'=cmd�[2J��""é�",,,0,0,0,0,0,0,0,1,1,2,
+    "#);
+}
+
+#[test]
+fn csv_of_sockets() {
+    let picture = picture(machine(), GroupBy::Process);
+    insta::assert_snapshot!(text(|out| csv::write_sockets(&whole(&picture), out)), @r#"
+    protocol,family,local_address,local_port,remote_address,remote_port,state,pid,attribution,expires_ms
+    tcp,ipv4,0.0.0.0,10000,,,bound,4312,exact,
+    tcp,ipv4,10.0.0.5,10001,10.0.0.9,1433,time_wait,4312,exact,101500
+    tcp,ipv4,10.0.0.5,10002,10.0.0.9,1433,established,4312,exact,
+    tcp,ipv4,10.0.0.5,10004,10.0.0.7,80,time_wait,,unknown,
+    tcp,ipv6,::,8080,,,listen,77,exact,
+    tcp,ipv6,::1,10003,2001:db8::7,443,close_wait,99,exact,
+    udp,ipv6,fe80::1,10500,,,udp,77,exact,
+    "#);
+}
+
+#[test]
+fn table_for_a_person() {
+    let picture = picture(machine(), GroupBy::Process);
+    insta::assert_snapshot!(text(|out| table::write(&whole(&picture), true, None, out)), @r#"
+    web-01, Linux, 1970-01-01T00:00:00Z
+    OK  TCP IPv4 1 % used, 4 of 999: orders.exe (4312) holds 3
+
+    SPACE    RANGE       CAPACITY IN USE FREE %
+    TCP IPv4 10000-10999      999      4  995 1
+    TCP IPv6 10000-10999      999      1  998 1
+    UDP IPv4 10000-10999      999      0  999 0
+    UDP IPv6 -                  -      -    - -
+
+     PID NAME          PORTS % BOUND T-WAIT C-WAIT ESTAB HANDLE SOCKS USER
+    4312 orders.exe        3 1     1      1      0     1 13,107     3 CORP\svc-orders
+      99 (pid 99)          1 1     0      0      1     0      -     1 -
+       - (no owner)        1 1     0      1      0     0      -     1 -
+      77 =cmd�[2J��"é�     0 0     0      0      0     0      -     2 -
+
+    PROTO LOCAL           REMOTE            STATE       HOW     LEFT  PID NAME
+    tcp   0.0.0.0:10000   *:*               BOUND       exact      - 4312 orders.exe
+    tcp   10.0.0.5:10001  10.0.0.9:1433     TIME_WAIT   exact   1:42 4312 orders.exe
+    tcp   10.0.0.5:10002  10.0.0.9:1433     ESTABLISHED exact      - 4312 orders.exe
+    tcp   10.0.0.5:10004  10.0.0.7:80       TIME_WAIT   unknown    -    - -
+    tcp   [::]:8080       *:*               LISTEN      exact      -   77 =cmd�[2J��"é�
+    tcp   [::1]:10003     [2001:db8::7]:443 CLOSE_WAIT  exact      -   99 -
+    udp   [fe80::1]:10500 *:*               UDP         exact      -   77 =cmd�[2J��"é�
+
+    not seen: handles of 1 process�: no right (run as root)
+    not seen: the range of UDP IPv6: no such file
+    "#);
+}
+
+#[test]
+fn names_give_way_where_the_terminal_is_narrow() {
+    let long = owner(5);
+    let mut machine = machine();
+    machine.processes.extend([process(long, &"very-".repeat(30), &"user".repeat(20))]);
+    machine.sockets.push(tcp(State::Established, "10.0.0.5:10005", Some("10.0.0.9:1433"), Some(long)));
+    let picture = picture(machine, GroupBy::Process);
+    let lines = text(|out| table::write(&whole(&picture), false, Some(80), out));
+    let tables = lines.lines().skip(2).take_while(|line| !line.starts_with("not seen"));
+    assert!(tables.clone().all(|line| width(line) <= 80), "{lines}");
+    assert!(tables.clone().any(|line| line.contains("…") && line.contains("very-")), "{lines}");
+}
+
+#[test]
+fn a_machine_without_sockets_has_tables_without_lines() {
+    let picture = picture(snapshot(Vec::new()), GroupBy::Process);
+    let excerpt = whole(&picture);
+    let json = parsed(&excerpt, true);
+    for table in ["processes", "destinations", "sockets", "degradations"] {
+        assert_eq!(json[table], Value::Array(Vec::new()), "{table}");
+    }
+    assert_eq!(json["port_spaces"].as_array().unwrap().len(), 4);
+    assert_eq!(json["port_spaces"][0]["in_use"], 0);
+    assert_eq!(text(|out| csv::write_sockets(&excerpt, out)).lines().count(), 1);
+    assert!(text(|out| csv::write_processes(&excerpt, out)).starts_with("pid,"));
+    assert!(text(|out| table::write(&excerpt, true, None, out)).contains("\nOK  "));
+}
+
+#[test]
+fn a_filter_chooses_and_top_cuts_and_port_spaces_stay_whole() {
+    let picture = picture(machine(), GroupBy::Process);
+    let filter = Filter::parse("name:orders").unwrap();
+    let json = parsed(&Excerpt::of(&picture, &filter, Order::default(), None), true);
+    let lengths = |json: &Value| {
+        ["processes", "destinations", "sockets", "port_spaces"]
+            .map(|table| json[table].as_array().unwrap().len())
+    };
+    assert_eq!(lengths(&json), [1, 1, 3, 4]);
+    assert_eq!(json["port_spaces"][0]["in_use"], 4);
+    let json = parsed(&Excerpt::of(&picture, &filter, Order::default(), Some(2)), true);
+    assert_eq!(lengths(&json), [1, 1, 2, 4]);
+    assert_eq!(json["processes"][0]["sockets"], 3);
+}
+
+#[test]
+fn sockets_are_in_the_json_only_when_asked_for() {
+    let picture = picture(machine(), GroupBy::Process);
+    assert_eq!(parsed(&whole(&picture), false).get("sockets"), None);
+}
+
+#[test]
+fn a_group_names_its_processes() {
+    let mut machine = machine();
+    machine.processes.extend([process(owner(99), "orders.exe", "other")]);
+    let picture = picture(machine, GroupBy::Program);
+    let json = parsed(&whole(&picture), false);
+    let group = json["processes"].as_array().unwrap().iter().find(|row| row["name"] == "orders.exe").unwrap();
+    assert_eq!((&group["pid"], &group["pids"]), (&Value::Null, &serde_json::json!([99, 4312])));
+    assert!(text(|out| csv::write_processes(&whole(&picture), out)).contains("\r\n,,orders.exe,,,4,"));
+}
+
+/// The fields of each object, as the documentation of `json` lists them.
+fn documented() -> BTreeMap<String, Vec<String>> {
+    let names = |text: &str| text.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+    let mut fields = BTreeMap::<String, Vec<String>>::new();
+    let mut object = None;
+    for line in include_str!("json.rs").lines().map_while(|line| line.strip_prefix("//!")) {
+        if let Some(title) = line.strip_prefix(" ## ") {
+            object = Some(title.trim_matches('`').to_owned());
+        } else if let (Some(object), Some(item)) = (&object, line.strip_prefix(" - ")) {
+            fields.entry(object.clone()).or_default().extend(names(item.split(": ").next().unwrap()));
+        }
+    }
+    fields
+}
+
+#[test]
+fn the_documented_fields_are_those_that_are_written() {
+    let picture = picture(machine(), GroupBy::Program);
+    let json = parsed(&whole(&picture), true);
+    let keys = |value: &Value| {
+        let mut keys: Vec<_> = value.as_object().unwrap().keys().cloned().collect();
+        keys.sort();
+        keys
+    };
+    let mut written = BTreeMap::from([("the object".to_owned(), keys(&json))]);
+    for table in ["port_spaces", "processes", "destinations", "sockets", "degradations"] {
+        written.insert(table.to_owned(), keys(&json[table][0]));
+    }
+    let mut documented = documented();
+    for fields in documented.values_mut() {
+        fields.sort();
+    }
+    assert_eq!(documented, written);
+    for state in keys(&json["port_spaces"][0]["by_state"]) {
+        assert!(include_str!("json.rs").contains(&format!("`{state}`")), "{state}");
+    }
+}
+
+#[test]
+fn csv_has_the_fields_of_the_json_in_its_order() {
+    let picture = picture(machine(), GroupBy::Process);
+    let json = text(|out| json::write(&whole(&picture), true, out));
+    let line =
+        |start: &str| json.lines().find(|line| line.trim_start().starts_with(start)).unwrap().to_owned();
+    let in_order = |line: &str, fields: &[&str]| {
+        let places: Vec<_> =
+            fields.iter().map(|field| line.find(&format!("\"{field}\": ")).unwrap()).collect();
+        assert!(places.is_sorted(), "{line}");
+        assert_eq!(line.matches("\": ").count(), fields.len(), "{line}");
+    };
+    in_order(&line("{\"pid\": 4312"), &ProcessRecord::FIELDS);
+    in_order(&line("{\"protocol\": \"tcp\", \"family\""), &SocketRecord::FIELDS);
+}
+
+#[test]
+fn v4_mapped_addresses_are_written_as_ipv4() {
+    let machine = snapshot(vec![tcp(
+        State::Established,
+        "[::ffff:10.0.0.5]:10000",
+        Some("[::ffff:10.0.0.9]:80"),
+        None,
+    )]);
+    let json = parsed(&whole(&picture(machine, GroupBy::Process)), true);
+    assert_eq!(json["sockets"][0]["family"], "ipv4");
+    assert_eq!(json["sockets"][0]["local_address"], "10.0.0.5");
+    assert_eq!(json["sockets"][0]["remote_address"], "10.0.0.9");
+}
+
+struct Closed;
+
+impl Write for Closed {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn every_format_passes_on_why_the_writer_failed() {
+    let picture = picture(machine(), GroupBy::Process);
+    let excerpt = whole(&picture);
+    let results = [
+        json::write(&excerpt, true, &mut Closed),
+        csv::write_processes(&excerpt, &mut Closed),
+        csv::write_sockets(&excerpt, &mut Closed),
+        table::write(&excerpt, true, None, &mut Closed),
+    ];
+    for result in results {
+        assert_eq!(result.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_name_harms_whoever_reads_an_export(name in "(\\PC|[=+@\\-\u{1}-\u{1f}\u{7f}-\u{9f}\u{200b}-\u{202e}\",])*") {
+        let mut machine = machine();
+        machine.processes.extend([process(owner(77), &name, &name)]);
+        let picture = picture(machine, GroupBy::Process);
+        let excerpt = whole(&picture);
+
+        let json = text(|out| json::write(&excerpt, false, out));
+        prop_assert!(!json.replace('\n', "").contains(is_unsafe));
+        let value: Value = serde_json::from_str(&json).unwrap();
+        let row = value["processes"].as_array().unwrap().iter().find(|row| row["pid"] == 77).unwrap();
+        prop_assert_eq!(row["name"].as_str(), Some(name.as_str()));
+
+        let csv = text(|out| csv::write_processes(&excerpt, out));
+        prop_assert!(!csv.replace("\r\n", "").contains(is_unsafe));
+        let mut reader = ::csv::Reader::from_reader(csv.as_bytes());
+        let rows: Vec<_> = reader.records().map(Result::unwrap).collect();
+        prop_assert_eq!(rows.len(), picture.rows.len());
+        prop_assert!(rows.iter().flatten().all(|cell| !cell.starts_with(['=', '+', '-', '@'])));
+
+        let table = text(|out| table::write(&excerpt, true, Some(80), out));
+        prop_assert!(!table.replace('\n', "").contains(is_unsafe));
+    }
+}

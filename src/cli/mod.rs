@@ -1,8 +1,12 @@
 //! The command line: what can be asked for, and one short file per command. A command wires platform,
 //! sampler, analysis and screen or export together; it computes nothing itself.
 
+mod audit;
+mod consent;
 mod interval;
 mod output;
+mod probe;
+mod range;
 mod screen;
 mod snapshot;
 mod usage;
@@ -29,6 +33,9 @@ no terminal.";
 struct Cli {
     #[command(flatten)]
     screen: screen::Args,
+    /// Change nothing and send nothing: no action is offered
+    #[arg(long, global = true)]
+    read_only: bool,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -36,6 +43,9 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Snapshot(snapshot::Args),
+    Range(range::Args),
+    Probe(probe::Args),
+    Audit(audit::Args),
 }
 
 /// Runs what a command line, the name of the program first, asks for.
@@ -44,12 +54,27 @@ enum Command {
 /// [`UsageError`] when it can't be understood or there is no terminal for the screen; anything else when
 /// running it failed.
 pub fn run(line: impl IntoIterator<Item = OsString>) -> Result<()> {
-    match Cli::try_parse_from(line) {
-        Ok(Cli { command: None, screen }) => screen::run(screen),
-        Ok(Cli { command: Some(Command::Snapshot(args)), .. }) => snapshot::run(&args),
+    match Cli::try_parse_from(read_only_last(line)) {
+        Ok(Cli { command, screen, read_only }) => match command {
+            None => screen::run(screen),
+            Some(Command::Snapshot(args)) => snapshot::run(&args),
+            Some(Command::Range(args)) => range::run(&args, read_only),
+            Some(Command::Probe(args)) => probe::run(&args, read_only),
+            Some(Command::Audit(args)) => audit::run(&args),
+        },
         Err(error) if error.use_stderr() => Err(UsageError::from(&error).into()),
         Err(help) => output::print(|out| write!(out, "{}", help.render())),
     }
+}
+
+/// `--read-only` may stand anywhere; before a command clap would take it for an option of the screen.
+fn read_only_last(line: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut line: Vec<_> = line.into_iter().collect();
+    if let Some(place) = line.iter().position(|word| word == "--read-only") {
+        let word = line.remove(place);
+        line.push(word);
+    }
+    line
 }
 
 #[cfg(test)]
@@ -76,8 +101,19 @@ mod tests {
     #[case(&["snapshot"])]
     #[case(&["snapshot", "--format", "csv", "--sockets", "--sort", "left:desc", "--filter=port:80", "--top", "3"])]
     #[case(&["snapshot", "--format=json", "--group-by=service", "--backend=native"])]
+    #[case(&["--read-only"])]
+    #[case(&["--read-only", "range"])]
+    #[case(&["--read-only", "--ascii"])]
+    #[case(&["range", "show", "--format", "json"])]
+    #[case(&["range", "suggest", "--family", "ipv6", "--protocol", "udp"])]
+    #[case(&["range", "set", "--start", "10000", "--num", "55536", "--store", "persistent", "--dry-run", "--yes"])]
+    #[case(&["range", "undo", "--yes"])]
+    #[case(&["probe"])]
+    #[case(&["probe", "localhost:80", "--format=json"])]
+    #[case(&["audit", "--read-only"])]
     fn a_right_command_line_is_understood(#[case] line: &[&str]) {
-        Cli::try_parse_from(["porttop"].iter().chain(line)).unwrap();
+        let line = ["porttop"].iter().chain(line).map(OsString::from);
+        Cli::try_parse_from(read_only_last(line)).unwrap();
     }
 
     #[rstest]
@@ -108,6 +144,10 @@ mod tests {
     #[case(&["snapshot", "--sort", "size"], "no column 'size'", "receive_queue")]
     #[case(&["snapshot", "--top", "0"], "'--top", "")]
     #[case(&["snapshot", "--top", "many"], "'many'", "")]
+    #[case(&["range", "set", "--start", "10000"], "'--num", "")]
+    #[case(&["range", "set", "--start", "-1", "--num", "5"], "'-1'", "")]
+    #[case(&["range", "grow"], "unrecognized subcommand 'grow'", "")]
+    #[case(&["range", "set", "--family", "ipx"], "invalid value 'ipx'", "ipv4, ipv6, all")]
     #[case(&["snapshot", "now"], "unexpected argument 'now'", "")]
     #[case(&[""], "unrecognized subcommand ''", "")]
     fn a_wrong_command_line_is_one_clear_line(#[case] line: &[&str], #[case] says: &str, #[case] and: &str) {

@@ -54,9 +54,9 @@ pub(super) struct Record<'a> {
 
 impl<'a> Record<'a> {
     /// Writes down what was asked.
-    pub fn asked(state: &'a StateDirectory, plan: &impl Plan) -> (Self, Result<(), Degradation>) {
+    pub fn asked(directory: &'a StateDirectory, plan: &impl Plan) -> (Self, Result<(), Degradation>) {
         let id = format!("{:x}-{:x}", Timestamp::now().as_nanosecond(), std::process::id());
-        let record = Self { state, id, action: plan.action() };
+        let record = Self { state: directory, id, action: plan.action() };
         let stage = Stage::Asked { commands: plan.commands(), promises: plan.promises() };
         let written = record.write(stage);
         (record, written)

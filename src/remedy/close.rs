@@ -82,13 +82,12 @@ fn obstacle(system: System, socket: &Socket) -> Option<&'static str> {
         System::Linux if socket.state == State::Bound => {
             Some("the kernel closes no socket that is only BOUND; end the process that holds it")
         }
-        System::Linux => None,
         System::Windows if socket.protocol == Protocol::Udp => Some("Windows closes TCP connections only"),
         System::Windows if socket.family() == Family::Ipv6 => {
             Some("Windows has no call that closes a connection over IPv6")
         }
         System::Windows if socket.remote.is_none() => Some("Windows closes connections only"),
-        System::Windows => None,
+        System::Linux | System::Windows => None,
         System::Other => Some("there is no call for it on this system"),
     }
 }

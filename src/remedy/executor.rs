@@ -51,6 +51,7 @@ impl Executor {
 
     /// An executor with abilities of one's own; `sockets` reads back what became of them.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "a license is used up by what it allows")]
     pub fn with(
         license: License,
         controls: Controls,
@@ -112,14 +113,13 @@ impl Executor {
         let plan = confirmed.plan();
         let (record, asked) = Record::asked(&self.state, plan);
         let journal = Journal::of(&self.state);
-        let (noted, before) = match plan.undoes() {
-            Some(noted) => (noted.clone(), Ok(())),
-            None => {
-                let change = plan.change.clone();
-                let noted = Noted { time: Timestamp::now(), namespace: now.namespace, change };
-                let written = journal.note(&noted);
-                (noted, written)
-            }
+        let (noted, before) = if let Some(noted) = plan.undoes() {
+            (noted.clone(), Ok(()))
+        } else {
+            let change = plan.change.clone();
+            let noted = Noted { time: Timestamp::now(), namespace: now.namespace, change };
+            let written = journal.note(&noted);
+            (noted, written)
         };
         let outcome = super::range::apply(plan, &mut *self.controls.ranges);
         let as_before = match outcome {

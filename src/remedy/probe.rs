@@ -93,7 +93,7 @@ pub fn translate(system: System, operation: PortOperation, error: &io::Error) ->
     }
 }
 
-struct Meaning {
+struct Known {
     system: System,
     number: i32,
     name: &'static str,
@@ -109,8 +109,8 @@ const fn linux(
     operation: Option<PortOperation>,
     exhausted: bool,
     meaning: &'static str,
-) -> Meaning {
-    Meaning { system: System::Linux, number, name, operation, exhausted, meaning }
+) -> Known {
+    Known { system: System::Linux, number, name, operation, exhausted, meaning }
 }
 
 const fn windows(
@@ -119,12 +119,12 @@ const fn windows(
     operation: Option<PortOperation>,
     exhausted: bool,
     meaning: &'static str,
-) -> Meaning {
-    Meaning { system: System::Windows, number, name, operation, exhausted, meaning }
+) -> Known {
+    Known { system: System::Windows, number, name, operation, exhausted, meaning }
 }
 
 /// Numbers: `asm-generic/errno.h` and `asm-generic/errno-base.h`; "Windows Sockets Error Codes".
-const TABLE: [Meaning; 24] = [
+const TABLE: [Known; 24] = [
     linux(
         99,
         "EADDRNOTAVAIL",

@@ -16,7 +16,7 @@ const NLM_F_REQUEST_ACK: u16 = 0x1 | 0x4;
 /// `linux/sock_diag.h`.
 const SOCK_DESTROY: u16 = 21;
 /// `struct nlmsghdr` and `struct inet_diag_req_v2`.
-const REQUEST_LEN: usize = NLMSG_HDRLEN + 56;
+const REQUEST_LEN: usize = 72;
 
 const NO_RIGHT: ControlError = ControlError::MissingRight {
     right: "CAP_NET_ADMIN in this network namespace",
@@ -63,7 +63,7 @@ fn ask(request: &[u8], sequence: u32) -> io::Result<()> {
 fn request(socket: &Socket, cookie: u64, sequence: u32) -> [u8; REQUEST_LEN] {
     let mut bytes = [0; REQUEST_LEN];
     let mut put = |at: usize, value: &[u8]| bytes[at..at + value.len()].copy_from_slice(value);
-    put(0, &(REQUEST_LEN as u32).to_ne_bytes());
+    put(0, &72u32.to_ne_bytes());
     put(4, &SOCK_DESTROY.to_ne_bytes());
     put(6, &NLM_F_REQUEST_ACK.to_ne_bytes());
     put(8, &sequence.to_ne_bytes());

@@ -157,7 +157,7 @@ fn parse_file(text: &str) -> Option<DynamicRange> {
         let lines = text.lines().filter_map(|line| line.split_once('='));
         let named =
             |key: &str| key.trim().trim_start_matches('-').replace('/', ".") == format!("net.ipv4.{name}");
-        lines.filter(|(key, _)| named(key)).map(|(_, value)| value).last()
+        lines.filter(|(key, _)| named(key)).map(|(_, value)| value).next_back()
     };
     let reserved = value(RESERVED).map_or_else(|| Some(PortSet::new()), parse_reserved)?;
     Some(DynamicRange { range: parse_range(value(RANGE)?)?, reserved })

@@ -63,7 +63,7 @@ impl RangeChange {
     pub fn steps(&self) -> Vec<RangeStep> {
         match self {
             Self::Linux { before, after, file } => {
-                let range = (before.range != after.range).then(|| RangeStep::Range(after.range));
+                let range = (before.range != after.range).then_some(RangeStep::Range(after.range));
                 let reserved =
                     (before.reserved != after.reserved).then(|| RangeStep::Reserved(after.reserved.clone()));
                 let releases = before.reserved.iter().any(|port| !after.reserved.contains(port));
@@ -109,7 +109,7 @@ pub fn command(step: &RangeStep, file: Option<&Path>) -> String {
             format!("sysctl -w net.ipv4.ip_local_port_range=\"{} {}\"", range.start(), range.end())
         }
         RangeStep::Reserved(ports) => {
-            format!("sysctl -w net.ipv4.ip_local_reserved_ports=\"{}\"", ports)
+            format!("sysctl -w net.ipv4.ip_local_reserved_ports=\"{ports}\"")
         }
         RangeStep::File(sets) => {
             let path = file.map_or_else(|| "the file".into(), |path| path.display().to_string());

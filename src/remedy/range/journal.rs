@@ -54,7 +54,8 @@ impl<'a> Journal<'a> {
             return Ok(());
         };
         lines.remove(at);
-        self.0.replace(FILE, &lines.iter().map(|line| format!("{line}\n")).collect::<String>())
+        lines.push("");
+        self.0.replace(FILE, &lines.join("\n"))
     }
 }
 

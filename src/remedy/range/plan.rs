@@ -40,7 +40,9 @@ impl RangePlan {
             plan.cautions.extend(proposal.cautions.iter().map(|caution| (*caution).to_owned()));
         }
         plan.cautions.dedup();
-        plan.promises.push(TEMPORARY.into());
+        if wanted.iter().any(|(_, _, proposal)| proposal.gained > 0) {
+            plan.promises.push(TEMPORARY.into());
+        }
         plan
     }
 

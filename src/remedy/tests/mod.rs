@@ -76,10 +76,8 @@ impl ProcessControl for Stand {
     }
 
     fn may_end(&mut self, pid: Pid) -> Result<(), ControlError> {
-        match self.with(|machine| machine.forbidden.contains(&pid)) {
-            true => Err(no_right()),
-            false => Ok(()),
-        }
+        let forbidden = self.with(|machine| machine.forbidden.contains(&pid));
+        if forbidden { Err(no_right()) } else { Ok(()) }
     }
 }
 
@@ -121,13 +119,10 @@ impl SocketControl for Stand {
         self.with(|machine| {
             let error = (!machine.close_errors.is_empty()).then(|| machine.close_errors.remove(0)).flatten();
             machine.closed.extend(socket.cookie);
-            match error {
-                Some(error) => Err(error),
-                None => {
-                    machine.sockets.retain(|other| other.cookie != socket.cookie);
-                    Ok(())
-                }
+            if error.is_none() {
+                machine.sockets.retain(|other| other.cookie != socket.cookie);
             }
+            error.map_or(Ok(()), Err)
         })
     }
 }

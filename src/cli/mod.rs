@@ -144,7 +144,7 @@ mod tests {
     #[case(&["snapshot", "--sort", "size"], "no column 'size'", "receive_queue")]
     #[case(&["snapshot", "--top", "0"], "'--top", "")]
     #[case(&["snapshot", "--top", "many"], "'many'", "")]
-    #[case(&["range", "set", "--start", "10000"], "'--num", "")]
+    #[case(&["range", "set", "--start", "10000"], "not provided: --num", "")]
     #[case(&["range", "set", "--start", "-1", "--num", "5"], "'-1'", "")]
     #[case(&["range", "grow"], "unrecognized subcommand 'grow'", "")]
     #[case(&["range", "set", "--family", "ipx"], "invalid value 'ipx'", "ipv4, ipv6, all")]

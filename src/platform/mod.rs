@@ -14,6 +14,8 @@ mod portable;
 mod unsupported;
 #[cfg(windows)]
 mod windows;
+#[cfg(any(windows, test))]
+mod windows_format;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,0 +1,138 @@
+//! Processes: one call lists them all; what that does not say is asked of each of them once.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::accounts::Accounts;
+use super::ffi::CallError;
+use super::ffi::process::OpenedProcess;
+use super::ffi::system;
+use super::ffi::token::Sid;
+use crate::model::{Degradation, Owner, Pid, Process, StartTime};
+use crate::platform::windows_format::process_list::Entry;
+use crate::platform::windows_format::timestamp;
+use crate::platform::{Processes, Reading};
+
+/// The list of processes that is shared between those who need it within one tick.
+#[derive(Default)]
+pub struct Alive(Mutex<Option<Arc<[Entry]>>>);
+
+impl Alive {
+    /// Asks for the list and leaves it for [`Alive::take`].
+    pub fn read(&self) -> Result<Arc<[Entry]>, CallError> {
+        let entries: Arc<[Entry]> = system::processes()?.into();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&entries));
+        Ok(entries)
+    }
+
+    /// The list that was left, once, so that it is never older than a tick; otherwise a fresh one.
+    fn take(&self) -> Result<Arc<[Entry]>, CallError> {
+        let left = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        left.map_or_else(|| system::processes().map(Into::into), Ok)
+    }
+}
+
+/// The identity of a listed process.
+pub fn owner(entry: &Entry) -> Owner {
+    Owner { pid: Pid(entry.pid), started: StartTime(entry.created) }
+}
+
+/// What has to be asked of a process itself. It does not change while the process lives.
+#[derive(Default)]
+struct Detail {
+    path: Option<String>,
+    command_line: Option<String>,
+    user: Option<Sid>,
+    refused: bool,
+}
+
+impl Detail {
+    fn ask(owner: Owner) -> Self {
+        let process = match OpenedProcess::to_ask(owner) {
+            Ok(process) => process,
+            Err(error) => return Self { refused: error.is_refusal(), ..Self::default() },
+        };
+        Self {
+            path: process.path().ok(),
+            command_line: process.command_line().ok(),
+            user: process.token().and_then(|token| token.user()).ok(),
+            refused: false,
+        }
+    }
+}
+
+/// [`Processes`] of Windows.
+pub struct Details {
+    alive: Arc<Alive>,
+    elevated: bool,
+    known: HashMap<Owner, Detail>,
+    accounts: Accounts,
+}
+
+impl Details {
+    pub fn new(alive: Arc<Alive>, elevated: bool) -> Self {
+        Self { alive, elevated, known: HashMap::new(), accounts: Accounts::new() }
+    }
+
+    fn describe(&mut self, entry: &Entry, created: &HashMap<u32, u64>) -> Process {
+        let owner = owner(entry);
+        let detail = self.known.entry(owner).or_insert_with(|| Detail::ask(owner));
+        Process {
+            owner,
+            name: entry.name.as_str().into(),
+            path: detail.path.clone(),
+            command_line: detail.command_line.clone(),
+            user: detail.user.as_ref().and_then(|sid| self.accounts.name(sid)),
+            started: timestamp(entry.created),
+            parent: parent(entry, created),
+            handles: entry.handles.map(u64::from),
+            service: None,
+        }
+    }
+
+    fn degradations(&self, listed: &HashMap<Owner, Arc<Process>>) -> Vec<Degradation> {
+        let refused = self.known.values().filter(|detail| detail.refused).count();
+        let mut degradations = Vec::new();
+        if refused > 0 {
+            let what = format!("path, command line and user of {refused} processes");
+            degradations.push(if self.elevated {
+                Degradation::new(what, "Windows protects them, from administrators too")
+            } else {
+                Degradation::new(what, "access denied").fixed_by("run porttop as administrator")
+            });
+        }
+        if !listed.is_empty() && listed.values().all(|process| process.handles.is_none()) {
+            degradations.push(Degradation::new("handles", "this Windows counts 0 for every process"));
+        }
+        degradations
+    }
+}
+
+impl Processes for Details {
+    fn list(&mut self) -> Reading<HashMap<Owner, Arc<Process>>> {
+        let entries = match self.alive.take() {
+            Ok(entries) => entries,
+            Err(error) => {
+                let unread = Degradation::new("processes", error.to_string());
+                return Reading { value: HashMap::new(), degradations: vec![unread] };
+            }
+        };
+        let created: HashMap<u32, u64> = entries.iter().map(|entry| (entry.pid, entry.created)).collect();
+        // Process 0 is the idle time of the processors and no process.
+        let value: HashMap<_, _> = entries
+            .iter()
+            .filter(|entry| entry.pid != 0)
+            .map(|entry| (owner(entry), Arc::new(self.describe(entry, &created))))
+            .collect();
+        self.known.retain(|owner, _| value.contains_key(owner));
+        let degradations = self.degradations(&value);
+        Reading { value, degradations }
+    }
+}
+
+/// The parent, unless its number belongs by now to a process that is younger than its child.
+fn parent(entry: &Entry, created: &HashMap<u32, u64>) -> Option<Pid> {
+    let parent = entry.parent?;
+    let reused = created.get(&parent).is_some_and(|created| *created > entry.created);
+    (!reused).then_some(Pid(parent))
+}

@@ -1,0 +1,179 @@
+//! The native platform of Windows, as the library offers it.
+#![cfg(windows)]
+
+use std::collections::HashMap;
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use porttop::model::{Attribution, Backend, Degradation, Holders, Owner, Process, Socket, State};
+use porttop::platform::{Platform, Reading};
+
+fn open() -> Platform {
+    Platform::open(None).unwrap()
+}
+
+fn sockets(platform: &mut Platform) -> Reading<Vec<Socket>> {
+    let mut reading = platform.sockets.list();
+    reading.degradations.extend(platform.sockets.attribute(&mut reading.value));
+    reading
+}
+
+/// Lists sockets until one matches.
+fn await_socket(platform: &mut Platform, matches: impl Fn(&Socket) -> bool) -> Socket {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        if let Some(socket) = sockets(platform).value.into_iter().find(&matches) {
+            return socket;
+        }
+        assert!(Instant::now() < deadline, "no such socket appeared");
+        std::thread::yield_now();
+    }
+}
+
+fn connected() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    (client, listener.accept().unwrap().0)
+}
+
+fn names(what: &str, degradations: &[Degradation]) -> bool {
+    degradations.iter().any(|degradation| degradation.what.contains(what))
+}
+
+/// Wine has neither the tables of bound endpoints nor a netsh that answers.
+fn is_wine() -> bool {
+    std::path::Path::new(r"C:\windows\system32\winecfg.exe").exists()
+}
+
+fn this_process(processes: &HashMap<Owner, Arc<Process>>) -> Arc<Process> {
+    let mut own = processes.values().filter(|process| process.owner.pid.0 == std::process::id());
+    let process = Arc::clone(own.next().expect("this process is listed"));
+    assert!(own.next().is_none(), "and once");
+    process
+}
+
+#[test]
+fn a_listener_is_seen_in_both_families() {
+    let mut platform = open();
+    assert_eq!(platform.backend, Backend::Native);
+    for address in ["127.0.0.1:0", "[::1]:0"] {
+        let listener = TcpListener::bind(address).unwrap();
+        let local = listener.local_addr().unwrap();
+        let socket = await_socket(&mut platform, |socket| socket.local == local);
+        assert_eq!((socket.state, socket.remote), (State::Listen, None));
+    }
+}
+
+#[test]
+fn both_ends_of_a_connection_are_seen_with_their_owner() {
+    let mut platform = open();
+    let (client, server) = connected();
+    let ends: [(SocketAddr, SocketAddr); 2] = [
+        (client.local_addr().unwrap(), client.peer_addr().unwrap()),
+        (server.local_addr().unwrap(), server.peer_addr().unwrap()),
+    ];
+    let mut owned = Vec::new();
+    for (local, remote) in ends {
+        let socket =
+            await_socket(&mut platform, |socket| socket.local == local && socket.remote == Some(remote));
+        assert_eq!(socket.state, State::Established);
+        owned.extend(socket.holders.counted());
+    }
+    // Wine names the owner of the connecting end only.
+    assert!(!owned.is_empty());
+    let own = this_process(&platform.processes.list().value);
+    assert!(owned.iter().all(|owner| *owner == own.owner));
+}
+
+#[test]
+fn a_time_wait_is_seen_and_nobody_owns_it() {
+    let mut platform = open();
+    let (client, server) = connected();
+    let local = client.local_addr().unwrap();
+    drop(client);
+    drop(server);
+    let socket =
+        await_socket(&mut platform, |socket| socket.local == local && socket.state == State::TimeWait);
+    assert_eq!((socket.holders, socket.attribution), (Holders::Nobody, Attribution::Unknown));
+    assert!(socket.remote.is_some());
+}
+
+#[test]
+fn a_udp_socket_is_seen() {
+    let mut platform = open();
+    let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let local = udp.local_addr().unwrap();
+    let socket = await_socket(&mut platform, |socket| socket.local == local && socket.state == State::Udp);
+    assert_eq!(socket.remote, None);
+}
+
+#[test]
+fn bound_sockets_are_seen_or_said_to_be_out_of_sight() {
+    let mut platform = open();
+    let reading = sockets(&mut platform);
+    if is_wine() {
+        assert!(names("BOUND sockets of TCP IPv4", &reading.degradations));
+        assert!(names("BOUND sockets of TCP IPv6", &reading.degradations));
+    }
+    for degradation in reading.degradations.iter().filter(|degradation| degradation.what.starts_with("BOUND"))
+    {
+        assert!(degradation.reason.starts_with("not available on this Windows, because "), "{degradation:?}");
+    }
+}
+
+#[test]
+fn this_process_is_known_by_name_path_and_user() {
+    let mut platform = open();
+    let reading = platform.processes.list();
+    let own = this_process(&reading.value);
+    let path = std::env::current_exe().unwrap();
+    assert_eq!(own.name.as_str(), path.file_name().unwrap().to_str().unwrap());
+    assert_eq!(own.path.as_deref().map(str::to_lowercase), path.to_str().map(str::to_lowercase));
+    assert!(own.user.as_deref().is_some_and(|user| !user.is_empty()));
+    assert!(own.started.is_some_and(|started| started <= jiff::Timestamp::now()));
+    assert!(own.handles.is_none_or(|handles| handles > 0));
+    // What was asked once is still known, and the same.
+    assert_eq!(this_process(&platform.processes.list().value).path, own.path);
+}
+
+#[test]
+fn the_account_of_a_process_gets_its_name() {
+    let mut platform = open();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while this_process(&platform.processes.list().value)
+        .user
+        .as_deref()
+        .is_some_and(|user| user.starts_with("S-1-"))
+    {
+        assert!(Instant::now() < deadline, "the account keeps its number");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn ranges_come_whole_or_with_the_reason() {
+    let mut platform = open();
+    let deadline = Instant::now() + Duration::from_mins(2);
+    let reading = loop {
+        let reading = platform.ranges.read();
+        assert_eq!(reading.value.len(), 4);
+        if !names("dynamic port ranges", &reading.degradations) {
+            break reading;
+        }
+        assert!(Instant::now() < deadline, "netsh never ended");
+        std::thread::yield_now();
+    };
+    for space in &reading.value {
+        let named = names(&format!("dynamic port range of {}", space.id), &reading.degradations);
+        assert!(!is_wine() || named);
+        assert_eq!(space.dynamic.is_none(), named, "{space:?} {:?}", reading.degradations);
+    }
+}
+
+#[test]
+fn the_host_has_a_name_and_a_version_people_know() {
+    let host = open().host;
+    assert!(!host.name.is_empty());
+    assert!(host.os.starts_with("Windows "), "{}", host.os);
+}

@@ -72,12 +72,14 @@ pub enum Signal {
 }
 
 impl Signal {
-    /// What can be sent on this kind of system, the default first.
+    /// What can be sent on this kind of system, the default first; `service` is whether the process is
+    /// one of its services.
     #[must_use]
-    pub const fn offered(system: System) -> &'static [Self] {
-        match system {
-            System::Windows => &[Self::StopService, Self::Kill],
-            System::Linux | System::Other => &[Self::Term, Self::Int, Self::Hup, Self::Kill],
+    pub const fn offered(system: System, service: bool) -> &'static [Self] {
+        match (system, service) {
+            (System::Windows, true) => &[Self::StopService, Self::Kill],
+            (System::Windows, false) => &[Self::Kill],
+            (System::Linux | System::Other, _) => &[Self::Term, Self::Int, Self::Hup, Self::Kill],
         }
     }
 

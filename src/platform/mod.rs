@@ -9,7 +9,11 @@ pub mod control;
 pub mod files;
 #[cfg(target_os = "linux")]
 mod linux;
+#[cfg(any(windows, test))]
+pub(crate) mod netsh;
 mod portable;
+#[cfg(any(windows, test))]
+mod tool;
 #[cfg(not(target_os = "linux"))]
 mod unsupported;
 #[cfg(windows)]

@@ -62,10 +62,10 @@ pub(in crate::remedy) fn apply(plan: &RangePlan, control: &mut dyn RangeControl)
     let (taken, complaint, said) = take_all(control, &steps);
     let now = control.read();
     if now.as_ref().is_ok_and(|now| plan.change.holds(now)) {
-        return RangeOutcome::Set { complaint: complaint.map(|error| error.to_string()) };
+        return RangeOutcome::Set { complaint: complaint.map(|error| readable(&error)) };
     }
     let complaint = match (&complaint, &now) {
-        (Some(error), _) => error.to_string(),
+        (Some(error), _) => readable(error),
         (None, Err(error)) => format!("it can't be read back: {error}"),
         (None, Ok(now)) => lie(&plan.change, now, &said),
     };
@@ -75,6 +75,11 @@ pub(in crate::remedy) fn apply(plan: &RangePlan, control: &mut dyn RangeControl)
     } else {
         RangeOutcome::Stuck { complaint, way_back: plan.way_back() }
     }
+}
+
+/// What the system said may be the output of a tool.
+fn readable(error: &ControlError) -> String {
+    safe(&error.to_string()).into_owned()
 }
 
 /// Takes steps until one fails: how many succeeded, the complaint, and what the tools printed.

@@ -2,6 +2,7 @@
 
 mod close;
 mod kill;
+mod netsh;
 mod range;
 
 use std::collections::HashMap;

@@ -308,7 +308,9 @@ impl Controls {
     pub fn open() -> Self {
         #[cfg(target_os = "linux")]
         return Self::with_range_file(std::path::Path::new(super::linux::RANGE_FILE));
-        #[cfg(not(target_os = "linux"))]
+        #[cfg(windows)]
+        return super::windows::controls();
+        #[cfg(not(any(target_os = "linux", windows)))]
         return super::unsupported::controls();
     }
 
@@ -336,5 +338,5 @@ pub fn probe() -> Box<dyn PortProbe> {
     #[cfg(target_os = "linux")]
     return super::linux::probe();
     #[cfg(not(target_os = "linux"))]
-    return Box::new(super::unsupported::Unsupported);
+    return Box::new(super::portable::Probe);
 }

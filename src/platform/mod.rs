@@ -14,7 +14,7 @@ pub(crate) mod netsh;
 mod portable;
 #[cfg(any(windows, test))]
 mod tool;
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(any(target_os = "linux", windows)))]
 mod unsupported;
 #[cfg(windows)]
 mod windows;

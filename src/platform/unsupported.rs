@@ -1,17 +1,12 @@
 //! Systems on which nothing can be changed from here: every call says so.
 
-use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::time::Duration;
-
 use super::control::{
-    ControlError, Controls, PortProbe, ProcessControl, ProcessHandle, RangeControl, RangeState, RangeStep,
-    SocketControl,
+    ControlError, Controls, ProcessControl, ProcessHandle, RangeControl, RangeState, RangeStep, SocketControl,
 };
-use crate::model::{Family, Pid, Protocol, Socket};
+use crate::model::{Pid, Socket};
 
 /// Can't.
-pub(super) struct Unsupported;
+struct Unsupported;
 
 /// Nothing that can be changed.
 pub(super) fn controls() -> Controls {
@@ -49,23 +44,5 @@ impl RangeControl for Unsupported {
 
     fn take(&mut self, _: &RangeStep) -> Result<String, ControlError> {
         unsupported()
-    }
-}
-
-/// Takes ports with the standard library, on loopback, where no firewall asks about a listener.
-impl PortProbe for Unsupported {
-    fn bind(&mut self, family: Family, protocol: Protocol) -> io::Result<SocketAddr> {
-        let at: SocketAddr = match family {
-            Family::Ipv4 => (Ipv4Addr::LOCALHOST, 0).into(),
-            Family::Ipv6 => (Ipv6Addr::LOCALHOST, 0).into(),
-        };
-        match protocol {
-            Protocol::Tcp => TcpListener::bind(at)?.local_addr(),
-            Protocol::Udp => UdpSocket::bind(at)?.local_addr(),
-        }
-    }
-
-    fn connect(&mut self, to: SocketAddr, limit: Duration) -> io::Result<SocketAddr> {
-        TcpStream::connect_timeout(&to, limit)?.local_addr()
     }
 }

@@ -8,6 +8,7 @@
 //! test only: creation times, service tags and the bound tables with rows in them.
 
 mod accounts;
+mod control;
 mod ffi;
 mod host;
 mod processes;
@@ -19,6 +20,11 @@ use std::sync::Arc;
 use super::{OpenError, Platform};
 use crate::model::{Backend, NamespaceId};
 use processes::Alive;
+
+/// What can be changed.
+pub(super) fn controls() -> super::control::Controls {
+    control::controls()
+}
 
 /// Opens the native platform.
 ///

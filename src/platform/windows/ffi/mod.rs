@@ -6,6 +6,7 @@
 #![allow(unsafe_code, reason = "calls into Windows; every block says why it is sound")]
 
 pub mod buffer;
+pub mod control;
 pub mod library;
 pub mod process;
 pub mod system;

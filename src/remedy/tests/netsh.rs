@@ -184,7 +184,7 @@ fn success_with_another_effect_is_taken_back() {
 
 #[test]
 fn a_refusal_is_shown_as_it_is() {
-    let fake = Fake::new(r#"printf 'Zugriff\033[2J verweigert.\r\n'; exit 1"#);
+    let fake = Fake::new(r"printf 'Zugriff\033[2J verweigert.\r\n'; exit 1");
     let complaint = restored(fake.set());
     assert!(complaint.contains("exit code 1") && complaint.contains("verweigert."), "{complaint}");
     assert!(!complaint.contains('\u{1b}'), "{complaint:?}");

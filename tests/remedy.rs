@@ -325,6 +325,61 @@ fn inside_the_socket_that_was_meant_is_closed_and_no_other() {
     }
 }
 
+/// Two sockets of which every listing shows the same but the cookie. The kernel looks a socket up by its
+/// addresses and may find only one of them: that one is closed or none, never the other.
+#[test]
+fn of_two_equal_looking_sockets_the_right_one_or_none_is_closed() {
+    in_namespaces("inside_of_two_equal_looking_sockets");
+}
+
+#[test]
+#[ignore = "started by the test above"]
+fn inside_of_two_equal_looking_sockets() {
+    prepare((20000, 29999));
+    let desk = Desk::new();
+    let twin = |kind| -> OwnedFd {
+        let fd = socket_with(AddressFamily::INET, kind, SocketFlags::CLOEXEC, None).unwrap();
+        sockopt::set_socket_reuseport(&fd, true).unwrap();
+        rustix::net::bind(&fd, &local(5000)).unwrap();
+        if kind == SocketType::STREAM {
+            rustix::net::listen(&fd, 8).unwrap();
+        }
+        fd
+    };
+    for kind in [SocketType::DGRAM, SocketType::STREAM] {
+        let twins = [twin(kind), twin(kind)];
+        let ours = || {
+            let mut sockets = look().sockets;
+            sockets.retain(|socket| socket.local == local(5000));
+            sockets
+        };
+        let mut closed = 0;
+        for meant in ours() {
+            let before = ours();
+            let snapshot = look();
+            let plan = ClosePlan::new(desk.scene(&snapshot), [meant.clone()]).confirm().unwrap();
+            let outcome = desk.executor().close(&plan).outcome;
+            let cookies = |sockets: &[Socket]| sockets.iter().map(|socket| socket.cookie).collect::<Vec<_>>();
+            let mut expected = cookies(&before);
+            match &outcome.sockets.as_deref().unwrap()[0] {
+                Closed::Gone => {
+                    closed += 1;
+                    expected.retain(|cookie| *cookie != meant.cookie);
+                }
+                Closed::StillThere(Some(why)) => {
+                    assert!(why.to_string().contains("shares its addresses"), "{why}");
+                }
+                // The kernel leaves a socket the port that its program has bound it to.
+                Closed::StillBound => closed += 1,
+                other => panic!("{other:?}"),
+            }
+            assert_eq!(cookies(&ours()), expected, "{outcome:?}");
+        }
+        assert!(closed > 0, "{kind:?}: the kernel found none");
+        drop(twins);
+    }
+}
+
 /// The same addresses at both ends, one connection after the other: only the cookie tells them apart.
 #[test]
 fn a_connection_that_took_the_place_of_the_one_that_was_meant_stays() {

@@ -194,7 +194,7 @@ fn carry_out(
     }
     let shown = plan.clone();
     let print = |done: Option<&Done<_>>| match format {
-        Format::Text => output::print(|out| export::write_outcome(done, out)),
+        Format::Text => output::print(|out| export::write_outcome(&shown, done, out)),
         Format::Json => output::print(|out| export::write_outcome_json(&shown, done, out)),
     };
     if consent.dry_run {

@@ -179,13 +179,21 @@ pub fn write_proposals_json(
 ///
 /// # Errors
 /// When `out` can't be written.
-pub fn write_outcome(done: Option<&Done<RangeOutcome>>, out: &mut impl Write) -> io::Result<()> {
+pub fn write_outcome(
+    plan: &RangePlan,
+    done: Option<&Done<RangeOutcome>>,
+    out: &mut impl Write,
+) -> io::Result<()> {
     let Some(done) = done else { return writeln!(out, "Nothing was changed.") };
     for sentence in done.outcome.sentences() {
         writeln!(out, "{sentence}")?;
     }
     for Degradation { what, reason, .. } in &done.degradations {
         writeln!(out, "Not written down: {what}: {reason}")?;
+    }
+    if !done.degradations.is_empty() {
+        writeln!(out, "If undo does not know of it, these commands set back what was:")?;
+        plan.way_back().iter().try_for_each(|command| writeln!(out, "  {command}"))?;
     }
     Ok(())
 }

@@ -251,10 +251,8 @@ impl ClosePlan {
         complaints: Vec<Option<ControlError>>,
         now: Option<&[Socket]>,
     ) -> CloseOutcome {
-        // Gone or replaced is what was wanted; the new reading tells.
-        let serious = |error: &&ControlError| !matches!(error, ControlError::Gone | ControlError::Replaced);
-        let complaint = complaints.iter().flatten().find(serious).cloned();
-        let sockets = now.map(|now| {
+        let first = complaints.iter().flatten().next().cloned();
+        let sockets: Option<Vec<Closed>> = now.map(|now| {
             let mut index = std::collections::HashMap::new();
             for socket in now {
                 index.entry((socket.protocol, socket.local)).or_insert_with(Vec::new).push(socket);
@@ -270,11 +268,32 @@ impl ClosePlan {
                     Some(now) if now.state == State::Bound && socket.state != State::Bound => {
                         Closed::StillBound
                     }
-                    Some(_) => Closed::StillThere(complaint),
+                    // Its program gets an error and keeps the port that it has bound.
+                    Some(now) if now.state == State::Udp && complaint.is_none() => Closed::StillBound,
+                    Some(_) => Closed::StillThere(complaint.map(explain)),
                 }
             };
             self.sockets.iter().zip(complaints).map(became).collect()
         });
+        let complaint = match &sockets {
+            Some(sockets) => sockets.iter().find_map(|closed| match closed {
+                Closed::StillThere(complaint) => complaint.clone(),
+                _ => None,
+            }),
+            None => first,
+        };
         CloseOutcome { sockets, complaint }
+    }
+}
+
+/// The system did not find a socket that is there: it looks it up by its addresses, and of several that
+/// share them it finds one only.
+fn explain(complaint: ControlError) -> ControlError {
+    match complaint {
+        ControlError::Gone | ControlError::Replaced => ControlError::Unsupported(
+            "another socket shares its addresses and hides it from the kernel; end the process that holds it"
+                .into(),
+        ),
+        other => other,
     }
 }

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use crate::model::{Owner, Pid, RangeError, Snapshot};
+use crate::model::{Owner, Pid, Snapshot};
 use crate::platform::control::ControlError;
 use crate::text::safe;
 
@@ -77,9 +77,6 @@ pub enum Refusal {
     /// There is nothing to do it to.
     #[error("{0}")]
     Nothing(String),
-    /// The system does not accept the range.
-    #[error(transparent)]
-    Range(#[from] RangeError),
 }
 
 /// What a plan is made from: what was seen, and who we are.

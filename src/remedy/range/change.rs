@@ -114,7 +114,12 @@ pub fn command(step: &RangeStep, file: Option<&Path>) -> String {
         RangeStep::File(sets) => {
             let path = file.map_or_else(|| "the file".into(), |path| path.display().to_string());
             match sets {
-                Some(_) => format!("write {path} with the same settings"),
+                Some(DynamicRange { range, reserved }) => format!(
+                    "printf '%s\\n' 'net.ipv4.ip_local_port_range = {} {}' \
+                     'net.ipv4.ip_local_reserved_ports = {reserved}' > {path}",
+                    range.start(),
+                    range.end()
+                ),
                 None => format!("rm {path}"),
             }
         }

@@ -58,7 +58,8 @@ fn the_commands_on_linux() {
         [
             "sysctl -w net.ipv4.ip_local_reserved_ports=\"15672\"",
             "sysctl -w net.ipv4.ip_local_port_range=\"10000 65535\"",
-            "write /etc/sysctl.d/99-zz-porttop.conf with the same settings",
+            "printf '%s\\n' 'net.ipv4.ip_local_port_range = 10000 65535' \
+             'net.ipv4.ip_local_reserved_ports = 15672' > /etc/sysctl.d/99-zz-porttop.conf",
         ]
     );
     // The range shrinks before the port is released.

@@ -1,7 +1,7 @@
 //! Ending processes, closing connections, moving ranges.
 //!
-//! Checked by type only, but for what Wine does of it: `TerminateProcess`. Services are not stopped
-//! from here yet.
+//! Seen under Wine 8: processes are told apart by their start and ended. Checked by type and test only:
+//! `SetTcpEntry`, `IsProcessCritical` and a `netsh` that answers. Services are not stopped from here yet.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -40,8 +40,13 @@ struct Processes;
 impl ProcessControl for Processes {
     fn open(&mut self, pid: Pid) -> Result<Box<dyn ProcessHandle>, ControlError> {
         let process = EndableProcess::open(pid).map_err(|error| translated(&error))?;
-        // One that can't be asked is taken for critical: a wrong no costs less than a wrong yes.
-        if process.is_critical().unwrap_or(true) {
+        // One that can't be asked is taken for critical: a wrong no costs less than a wrong yes. Where
+        // there is no such call, the plan still knows the critical ones by name.
+        let critical = process.is_critical().or_else(|error| match error {
+            CallError::Absent { .. } => Ok(false),
+            error => Err(error),
+        });
+        if critical.unwrap_or(true) {
             return Err(ControlError::Unsupported("it is critical: when it ends, so does Windows".into()));
         }
         Ok(Box::new(process))
@@ -117,5 +122,41 @@ fn translated(error: &CallError) -> ControlError {
         Some(NOT_ELEVATED) => NO_RIGHT,
         Some(NO_SUCH_PROCESS | NOT_FOUND) => ControlError::Gone,
         _ => ControlError::system("Windows", error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Child, Command};
+
+    use super::*;
+    use crate::model::Owner;
+    use crate::platform::control::Identified;
+
+    fn child() -> Child {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command
+            .args(["--ignored", "--exact", "platform::windows::ranges::tests::never_ends"])
+            .spawn()
+            .unwrap()
+    }
+
+    #[test]
+    fn the_process_that_was_meant_is_ended_and_no_other() {
+        let sleeper = Sleeper::start();
+        let pid = Pid(sleeper.0.id());
+        let started = Processes.open(pid).unwrap().started().unwrap();
+        let later = Owner { pid, started: StartTime(started.0 + 1) };
+        assert_eq!(Identified::open(&mut Processes, later).err(), Some(ControlError::Replaced));
+        let process = Identified::open(&mut Processes, Owner { pid, started }).unwrap();
+        assert!(process.send(Signal::Term).is_err());
+        assert!(!process.ended_within(Duration::ZERO).unwrap());
+        process.send(Signal::Kill).unwrap();
+        assert!(process.ended_within(Duration::from_mins(1)).unwrap());
+    }
+
+    #[test]
+    fn nobody_has_a_number_that_is_no_multiple_of_four() {
+        assert_eq!(Processes.may_end(Pid(u32::MAX - 2)).err(), Some(ControlError::Gone));
     }
 }

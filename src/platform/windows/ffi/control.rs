@@ -1,19 +1,24 @@
 //! Ending a process and closing a connection.
 
+use std::ffi::c_void;
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::time::Duration;
 
-use windows_sys::Win32::Foundation::{FILETIME, NO_ERROR, WAIT_FAILED, WAIT_OBJECT_0};
+use windows_sys::Win32::Foundation::{FILETIME, HANDLE, NO_ERROR, WAIT_FAILED, WAIT_OBJECT_0};
 use windows_sys::Win32::NetworkManagement::IpHelper::{
     MIB_TCP_STATE_DELETE_TCB, MIB_TCPROW_LH, MIB_TCPROW_LH_0, SetTcpEntry,
 };
 use windows_sys::Win32::System::Threading::{
-    GetProcessTimes, IsProcessCritical, OpenProcess, PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE,
-    PROCESS_TERMINATE, TerminateProcess, WaitForSingleObject,
+    GetProcessTimes, OpenProcess, PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE, PROCESS_TERMINATE,
+    TerminateProcess, WaitForSingleObject,
 };
+use windows_sys::core::BOOL;
 
-use super::CallError;
+use super::{CallError, library};
 use crate::model::{Pid, StartTime};
+
+/// `BOOL IsProcessCritical(HANDLE process, PBOOL critical)`.
+type IsCritical = unsafe extern "system" fn(HANDLE, *mut BOOL) -> BOOL;
 
 /// The exit code of a process that porttop has ended.
 const EXIT_CODE: u32 = 1;
@@ -62,12 +67,17 @@ impl EndableProcess {
     /// Whether Windows stops when it ends.
     ///
     /// # Errors
-    /// When Windows refuses.
+    /// When Windows refuses, or has no such call.
     pub fn is_critical(&self) -> Result<bool, CallError> {
+        let (call, library) = ("IsProcessCritical", "kernel32.dll");
+        let export =
+            library::export(library, c"IsProcessCritical").ok_or(CallError::Absent { call, library })?;
+        // SAFETY: the export of this name has this signature (documented, Windows 8.1).
+        let function = unsafe { std::mem::transmute::<*mut c_void, IsCritical>(export.as_ptr()) };
         let mut critical = 0;
         // SAFETY: the handle is open; the pointer is to a place for one BOOL.
-        let done = unsafe { IsProcessCritical(self.0.as_raw_handle(), &raw mut critical) };
-        if done == 0 { Err(CallError::last("IsProcessCritical")) } else { Ok(critical != 0) }
+        let done = unsafe { function(self.0.as_raw_handle(), &raw mut critical) };
+        if done == 0 { Err(CallError::last(call)) } else { Ok(critical != 0) }
     }
 
     /// Ends it.

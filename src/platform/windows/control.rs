@@ -133,12 +133,22 @@ mod tests {
     use crate::model::Owner;
     use crate::platform::control::Identified;
 
-    fn child() -> Child {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command
-            .args(["--ignored", "--exact", "platform::windows::ranges::tests::never_ends"])
-            .spawn()
-            .unwrap()
+    /// A process that does not outlive a test that fails.
+    struct Sleeper(Child);
+
+    impl Sleeper {
+        fn start() -> Self {
+            let mut command = Command::new(std::env::current_exe().unwrap());
+            command.args(["--ignored", "--exact", "platform::windows::ranges::tests::never_ends"]);
+            Self(command.spawn().unwrap())
+        }
+    }
+
+    impl Drop for Sleeper {
+        fn drop(&mut self) {
+            self.0.kill().ok();
+            self.0.wait().ok();
+        }
     }
 
     #[test]

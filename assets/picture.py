@@ -6,7 +6,7 @@
     python3 assets/picture.py        # as root; or with another file name to write to
 
 The lab (tests/lab/) makes the sockets in namespaces of its own, with a host name of its own.
-porttop runs in a pseudo-terminal of 100 columns and 30 rows until its verdict is CRITICAL; what a
+porttop runs in a pseudo-terminal of 100 columns and 24 rows until its verdict is CRITICAL; what a
 terminal emulator makes of its output is then drawn cell by cell.
 """
 
@@ -35,7 +35,8 @@ LAB = ROOT / "target/debug/examples/lab"
 FONTS = pathlib.Path("/usr/share/fonts/truetype/dejavu")
 PICTURE = ROOT / "assets/porttop.png"
 
-COLUMNS, ROWS = 100, 30
+COLUMNS, ROWS = 100, 24
+LEAK = "orders-api"
 # Long enough for the trends to have a shape; the leak fills the range a little later.
 AT_LEAST, AT_MOST = 20, 90
 
@@ -88,7 +89,7 @@ def set_the_stage(lab):
 
     lab.start("postgres", server={"listen": ["127.0.0.1:5432"]})
     lab.start("nginx", server={"listen": ["127.0.0.1:8080", "127.0.0.1:8443", "[::1]:8080"]})
-    lab.start("orders-api", leak={"at": "127.0.0.1", "pace": {"per_second": 130, "count": 60000}})
+    lab.start(LEAK, leak={"at": "127.0.0.1", "pace": {"per_second": 130, "count": 60000}})
     lab.start("checkout", **client(["127.0.0.1:5432"], 184, "kept"))
     lab.start("reports", **client(["127.0.0.1:8443"], 96, "closed_by_server"))
     lab.start("importer", **client(["127.0.0.1:8080"], 240, "closed_by_client"))
@@ -107,10 +108,14 @@ def watch(command):
         os.environ.pop("NO_COLOR", None)
         os.execvp(command[0], command)
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
-    start, rest = time.monotonic(), b""
+    start, rest, selected = time.monotonic(), b"", False
     while (seconds := time.monotonic() - start) < AT_MOST:
         if seconds > AT_LEAST and not rest and any("CRITICAL" in row for row in screen.display):
-            break
+            if any(row.startswith(">") and LEAK in row for row in screen.display):
+                break
+            if not selected:
+                os.write(terminal, b"g")
+                selected = True
         if select.select([terminal], [], [], 1)[0]:
             frames, rest = whole_frames(rest + os.read(terminal, 65536))
             stream.feed(for_pyte(frames))
@@ -145,6 +150,9 @@ def for_pyte(output):
 def colour(name, default):
     if name == "default":
         return default
+    # The first 16 of 256 colours are the terminal's own, too.
+    if name in pyte.graphics.FG_BG_256[:16]:
+        name = list(PALETTE)[pyte.graphics.FG_BG_256.index(name)]
     return PALETTE.get(name) or f"#{name}"
 
 

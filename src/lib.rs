@@ -18,3 +18,4 @@ pub mod platform;
 pub mod remedy;
 pub mod sampler;
 pub mod text;
+pub mod tui;

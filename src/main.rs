@@ -10,7 +10,7 @@ use porttop::text::safe;
 
 fn main() -> ExitCode {
     match install_hooks().and_then(|()| cli::run(std::env::args_os())) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             complain(&safe(&format!("{error:#}")));
             ExitCode::from(if error.is::<UsageError>() { 2 } else { 1 })

@@ -3,18 +3,23 @@
 //! The first snapshot comes in parts (sockets, then owners, then processes), so that the screen has
 //! something to show at once. Nothing here waits for the screen.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::model::{Moment, Progress, Snapshot};
-use crate::platform::{Platform, Reading};
+use crate::model::{Limits, Moment, Progress, Snapshot};
+use crate::platform::{Platform, Reading, Tracing};
+
+/// How long a single look waits for slow tools.
+const SETTLE: Duration = Duration::from_secs(5);
 
 /// Takes snapshots of a platform.
 pub struct Sampler {
     platform: Platform,
+    tracing: Option<Box<dyn Tracing>>,
     started: Instant,
 }
 
@@ -22,7 +27,22 @@ impl Sampler {
     /// A sampler that has taken none yet.
     #[must_use]
     pub fn new(platform: Platform) -> Self {
-        Self { platform, started: Instant::now() }
+        Self { platform, tracing: None, started: Instant::now() }
+    }
+
+    /// Starts the platform's trace; what can't be traced, every snapshot says with the reason.
+    pub fn trace(&mut self) {
+        if let Some(start) = self.platform.start_tracing.take() {
+            let Reading { value, degradations } = start();
+            self.tracing = value;
+            self.platform.missing.extend(degradations);
+        }
+    }
+
+    /// Waits for what is slow to be read the first time, a few seconds at the most: for whoever looks only
+    /// once.
+    pub fn settle(&mut self) {
+        self.platform.ranges.settle(SETTLE);
     }
 
     /// Takes a whole snapshot.
@@ -42,8 +62,10 @@ impl Sampler {
             namespace: self.platform.namespace,
             progress: Progress::Sockets,
             sockets: sockets.value,
-            processes: std::collections::HashMap::new(),
+            processes: HashMap::new(),
+            ended: HashSet::new(),
             spaces: spaces.value,
+            limits: Limits::default(),
             trace: None,
             events: Vec::new(),
             degradations: [sockets.degradations, spaces.degradations].concat(),
@@ -55,8 +77,21 @@ impl Sampler {
         let Reading { value, degradations } = self.platform.processes.list();
         snapshot.processes = value;
         snapshot.degradations.extend(degradations);
-        snapshot.trace = self.platform.tracing.as_mut().map(|tracing| tracing.drain());
-        snapshot.events = self.platform.events.as_mut().map_or_else(Vec::new, |events| events.drain());
+        if let Some(limits) = &mut self.platform.limits {
+            let Reading { value, degradations } = limits.read(&snapshot.processes);
+            snapshot.limits = value;
+            snapshot.degradations.extend(degradations);
+        }
+        if let Some(tracing) = &mut self.tracing {
+            let Reading { value, degradations } = tracing.drain();
+            snapshot.trace = Some(value);
+            snapshot.degradations.extend(degradations);
+        }
+        if let Some(events) = &mut self.platform.events {
+            let Reading { value, degradations } = events.drain();
+            snapshot.events = value;
+            snapshot.degradations.extend(degradations);
+        }
         snapshot.degradations.extend(self.platform.missing.iter().cloned());
         snapshot.progress = Progress::Complete;
         snapshot

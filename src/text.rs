@@ -47,6 +47,46 @@ pub fn rate(per_second: f64) -> String {
     }
 }
 
+/// A rate without sign or unit: `37`, `3.5`, `1,200`; one decimal below 10.
+#[must_use]
+pub fn per_second(rate: f64) -> String {
+    let tenths = (rate * 10.0).round() / 10.0;
+    if tenths < 10.0 && tenths.fract() != 0.0 {
+        return format!("{tenths:.1}");
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "rates are small and positive"
+    )]
+    let whole = rate.max(0.0).round() as u64;
+    thousands(whole)
+}
+
+/// A duration as one says it, in its two largest units: `41 s`, `2 min 14 s`, `1 h 5 min`.
+#[must_use]
+pub fn span(span: Duration) -> String {
+    let seconds = span.as_secs_f64().round();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "spans are positive and short"
+    )]
+    let seconds = seconds as u64;
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+    let (large, small) = match seconds {
+        0..60 => return format!("{seconds} s"),
+        60..3600 => ((minutes, "min"), (seconds % 60, "s")),
+        3600..86_400 => ((hours, "h"), (minutes, "min")),
+        _ => ((days, "d"), (hours, "h")),
+    };
+    if small.0 == 0 {
+        format!("{} {}", large.0, large.1)
+    } else {
+        format!("{} {} {} {}", large.0, large.1, small.0, small.1)
+    }
+}
+
 /// A time left as on a clock: `1:41`, `0:07`, `1:02:03`.
 #[must_use]
 pub fn clock(left: Duration) -> String {
@@ -157,6 +197,25 @@ mod tests {
     #[case(3.0, "+3/s")]
     fn rates_have_a_sign(#[case] per_second: f64, #[case] text: &str) {
         assert_eq!(rate(per_second), text);
+    }
+
+    #[rstest]
+    #[case(37.2, "37")]
+    #[case(3.46, "3.5")]
+    #[case(0.0, "0")]
+    #[case(1200.0, "1,200")]
+    fn rates_without_a_sign(#[case] rate: f64, #[case] text: &str) {
+        assert_eq!(per_second(rate), text);
+    }
+
+    #[rstest]
+    #[case(41, "41 s")]
+    #[case(134, "2 min 14 s")]
+    #[case(120, "2 min")]
+    #[case(3900, "1 h 5 min")]
+    #[case(90_000, "1 d 1 h")]
+    fn spans_have_two_units(#[case] seconds: u64, #[case] text: &str) {
+        assert_eq!(span(Duration::from_secs(seconds)), text);
     }
 
     #[rstest]

@@ -416,6 +416,7 @@ impl Column for SocketColumn {
             Self::How => a.attribution.cmp(&b.attribution),
             Self::Left => a.expires.cmp(&b.expires),
             Self::Pid => a.holders.counted().cmp(&b.holders.counted()),
+            Self::Name if a.holders.counted() == b.holders.counted() => Ordering::Equal,
             Self::Name => {
                 let name = |socket| process(socket, snapshot).map(|process| process.name.as_str());
                 words(name(a).unwrap_or(""), name(b).unwrap_or(""))
@@ -433,8 +434,11 @@ impl Column for SocketColumn {
 }
 
 fn words(a: &str, b: &str) -> Ordering {
-    let lower = |text: &str| text.chars().flat_map(char::to_lowercase).collect::<String>();
-    lower(a).cmp(&lower(b))
+    if a.is_ascii() && b.is_ascii() {
+        let lower = |byte: u8| byte.to_ascii_lowercase();
+        return a.bytes().map(lower).cmp(b.bytes().map(lower));
+    }
+    a.chars().flat_map(char::to_lowercase).cmp(b.chars().flat_map(char::to_lowercase))
 }
 
 fn decimals(a: Option<f64>, b: Option<f64>) -> Ordering {

@@ -271,16 +271,10 @@ impl Test {
                 _ => return Err(bad("family", "ipv4 or ipv6")),
             }),
             "how" => Self::How(
-                [
-                    Attribution::Exact,
-                    Attribution::Observed,
-                    Attribution::Listener,
-                    Attribution::Inferred,
-                    Attribution::Unknown,
-                ]
-                .into_iter()
-                .find(|how| how.name() == lower)
-                .ok_or_else(|| bad("how", "exact, observed, listener, inferred or unknown"))?,
+                Attribution::ALL
+                    .into_iter()
+                    .find(|how| how.name() == lower)
+                    .ok_or_else(|| bad("how", "exact, observed, listener, inferred or unknown"))?,
             ),
             "port" => Self::Port(ports(value).ok_or_else(|| bad("port", PORTS))?),
             "lport" => Self::LocalPort(ports(value).ok_or_else(|| bad("lport", PORTS))?),

@@ -1,9 +1,10 @@
 //! What one snapshot means, ready to be shown.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::{Destination, Filter, GroupBy, Row, SpaceUsage, Verdict};
-use crate::model::{Snapshot, Socket};
+use super::{Destination, Failures, Filter, Finding, GroupBy, Row, SpaceUsage, Verdict};
+use crate::model::{PortEvent, Snapshot, Socket};
 
 /// What one snapshot means, in the light of those before it.
 #[derive(Clone, Debug)]
@@ -12,6 +13,8 @@ pub struct Picture {
     pub snapshot: Arc<Snapshot>,
     /// How bad it is, in one sentence.
     pub verdict: Verdict,
+    /// What is wrong and what to do, the worst first.
+    pub findings: Vec<Finding>,
     /// The four port spaces.
     pub spaces: Vec<SpaceUsage>,
     /// How `rows` are grouped.
@@ -20,6 +23,12 @@ pub struct Picture {
     pub rows: Vec<Row>,
     /// Where the ports lead to, in no particular order.
     pub destinations: Vec<Destination>,
+    /// Ports that were refused in the last 10 s; none when nothing traces that.
+    pub failures: Option<Failures>,
+    /// The event log of the last 24 hours, oldest first.
+    pub events: Vec<PortEvent>,
+    /// How long a TIME_WAIT lasts here, read or measured; none while that is not known.
+    pub time_wait: Option<Duration>,
     pub(super) row_of: Vec<u32>,
     pub(super) destination_of: Vec<Option<u32>>,
 }

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use compact_str::{CompactString, format_compact};
 use foldhash::fast::RandomState;
 
-use crate::model::{Counts, NamespaceId, Owner, Port, Process, Protocol, Snapshot, Socket, SpaceId, State};
+use crate::model::{
+    Attribution, Counts, DestinationId, NamespaceId, Owner, Port, Process, Protocol, Snapshot, Socket,
+    SpaceId, State,
+};
 
 /// What makes one row of the table of processes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -61,6 +64,18 @@ pub enum RowKey {
     NoOwner,
 }
 
+/// Sockets counted by how their owner is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Attributions([u32; Attribution::ALL.len()]);
+
+impl Attributions {
+    /// How many sockets are known this way.
+    #[must_use]
+    pub const fn of(&self, how: Attribution) -> u32 {
+        self.0[how as usize]
+    }
+}
+
 /// One row of the table of processes.
 #[derive(Clone, Debug)]
 pub struct Row {
@@ -70,16 +85,22 @@ pub struct Row {
     pub name: CompactString,
     /// The processes in it, by pid; empty for `(no owner)`.
     pub owners: Vec<Owner>,
-    /// The process, when the row is one that is alive.
+    /// The process, when the row is one of which something is known.
     pub process: Option<Arc<Process>>,
+    /// All its processes have ended; what they closed still holds ports.
+    pub ended: bool,
     /// Its sockets and ports.
     pub counts: Counts,
+    /// Its sockets by how their owner is known.
+    pub attributions: Attributions,
     /// The largest share it holds of any one port space's capacity, 0 to 1.
     pub share: Option<f64>,
     /// Open handles of its processes, as far as they could be read.
     pub handles: Option<u64>,
     /// New connections per second since the sample before; none on the first one.
     pub new_per_second: Option<f64>,
+    /// Ports it was not given, per second over the last 10 s; none when nothing traces that.
+    pub failures_per_second: Option<f64>,
     /// Its ports in the last samples, oldest first; its sockets where no range is known.
     pub trend: Vec<u32>,
 }
@@ -121,17 +142,22 @@ pub struct Destination {
     pub fill: Option<f64>,
     /// Who is known to connect to it, by pid.
     pub owners: Vec<Owner>,
+    /// New connections per second since the sample before, where it is one of the fullest.
+    pub new_per_second: Option<f64>,
 }
 
 impl Destination {
+    /// What it stands for; it stays the same from sample to sample.
+    #[must_use]
+    pub fn id(&self) -> DestinationId {
+        let Self { namespace, protocol, local, remote, .. } = *self;
+        DestinationId { namespace, protocol, local, remote }
+    }
+
     /// The port space its ports are taken from.
     #[must_use]
     pub fn space(&self) -> SpaceId {
-        SpaceId {
-            namespace: self.namespace,
-            protocol: self.protocol,
-            family: crate::model::Family::of(self.local),
-        }
+        self.id().space()
     }
 }
 
@@ -173,20 +199,26 @@ pub(super) fn rows(snapshot: &Snapshot, group_by: GroupBy) -> Rows {
 
     let capacities = Capacities::of(snapshot);
     let mut ports = DistinctPorts::default();
-    for (socket, row) in snapshot.sockets.iter().zip(&row_of) {
-        rows[*row as usize].counts.add(socket.state);
-        ports.note(*row, socket, &capacities);
-    }
     for row in &mut rows {
         row.owners.sort_unstable();
         row.handles = handles(snapshot, &row.owners);
+        row.ended = !row.owners.is_empty() && row.owners.iter().all(|owner| snapshot.ended.contains(owner));
         if capacities.any_known() {
             (row.counts.ports, row.share) = (Some(0), Some(0.0));
         }
     }
+    for (socket, row) in snapshot.sockets.iter().zip(&row_of) {
+        let counted = &mut rows[*row as usize];
+        counted.counts.add(socket.state);
+        counted.attributions.0[socket.attribution as usize] += 1;
+        if !capacities.knows(socket) {
+            (counted.counts.ports, counted.share) = (None, None);
+        }
+        ports.note(*row, socket, &capacities);
+    }
     ports.for_each(|row, space, count| {
         let row = &mut rows[row as usize];
-        row.counts.ports = Some(row.counts.ports.unwrap_or(0) + count);
+        row.counts.ports = row.counts.ports.map(|ports| ports + count);
         row.share = row.share.zip(capacities.share(space, count)).map(|(most, share)| most.max(share));
     });
     Rows { rows, row_of }
@@ -220,10 +252,13 @@ fn empty(key: RowKey, snapshot: &Snapshot) -> Row {
         name,
         owners: Vec::new(),
         process,
+        ended: false,
         counts: Counts::default(),
+        attributions: Attributions::default(),
         share: None,
         handles: None,
         new_per_second: None,
+        failures_per_second: None,
         trend: Vec::new(),
     }
 }
@@ -257,19 +292,13 @@ pub(super) fn destinations(snapshot: &Snapshot) -> Destinations {
         !accepted && capacities.may_be_dynamic(socket)
     };
 
-    let mut index: HashMap<(NamespaceId, Protocol, IpAddr, SocketAddr), u32, RandomState> =
-        HashMap::default();
+    let mut index: HashMap<DestinationId, u32, RandomState> = HashMap::default();
     let mut destinations: Vec<Destination> = Vec::new();
     let mut ports = DistinctPorts::default();
     let mut place = |socket: &Socket| -> Option<u32> {
-        let remote = socket.remote?;
-        if !outgoing(socket) {
-            return None;
-        }
-        let (namespace, protocol, local) = (socket.namespace, socket.protocol, socket.local.ip());
-        let place = *index.entry((namespace, protocol, local, remote)).or_insert_with(|| {
-            let (counts, owners) = (Counts::default(), Vec::new());
-            destinations.push(Destination { namespace, protocol, local, remote, counts, fill: None, owners });
+        let id = DestinationId::of(socket).filter(|_| outgoing(socket))?;
+        let place = *index.entry(id).or_insert_with(|| {
+            destinations.push(nothing_toward(id));
             u32::try_from(destinations.len() - 1).unwrap_or(u32::MAX)
         });
         let destination = &mut destinations[place as usize];
@@ -294,6 +323,20 @@ pub(super) fn destinations(snapshot: &Snapshot) -> Destinations {
     Destinations { destinations, destination_of }
 }
 
+fn nothing_toward(id: DestinationId) -> Destination {
+    let DestinationId { namespace, protocol, local, remote } = id;
+    Destination {
+        namespace,
+        protocol,
+        local,
+        remote,
+        counts: Counts::default(),
+        fill: None,
+        owners: Vec::new(),
+        new_per_second: None,
+    }
+}
+
 /// The dynamic ranges of a snapshot, laid out for one look a socket.
 struct Capacities<'a> {
     snapshot: &'a Snapshot,
@@ -315,6 +358,11 @@ impl<'a> Capacities<'a> {
         self.snapshot.spaces.iter().position(|space| space.id == id)
     }
 
+    /// Whether the range of the socket's port space is known.
+    fn knows(&self, socket: &Socket) -> bool {
+        self.place(socket).is_some_and(|place| self.capacity[place].is_some())
+    }
+
     /// The port space of a socket whose local port is inside the dynamic range.
     fn dynamic_place(&self, socket: &Socket) -> Option<usize> {
         let place = self.place(socket)?;
@@ -324,8 +372,7 @@ impl<'a> Capacities<'a> {
 
     /// Whether the local port is inside the range, or the range is not known.
     fn may_be_dynamic(&self, socket: &Socket) -> bool {
-        self.dynamic_place(socket).is_some()
-            || self.place(socket).is_none_or(|place| self.capacity[place].is_none())
+        !self.knows(socket) || self.dynamic_place(socket).is_some()
     }
 
     fn share(&self, place: usize, ports: u32) -> Option<f64> {

@@ -80,6 +80,27 @@ fn a_range_that_was_not_read_makes_nothing_zero() {
 }
 
 #[test]
+fn ports_are_not_known_where_only_some_of_the_ranges_are() {
+    let mut machine = snapshot(vec![
+        tcp(State::Bound, "127.0.0.1:10000", None, Some(owner(1))),
+        udp("[::1]:10000", Some(owner(1))),
+        tcp(State::Bound, "127.0.0.1:10001", None, Some(owner(2))),
+    ]);
+    machine.spaces[3].dynamic = None;
+    let picture = picture(machine);
+    assert_eq!(
+        (row(&picture, Some(owner(1))).counts.ports, row(&picture, Some(owner(1))).share),
+        (None, None)
+    );
+    assert_eq!(row(&picture, Some(owner(2))).counts.ports, Some(1));
+}
+
+#[test]
+fn of_equally_full_port_spaces_the_verdict_names_the_first() {
+    assert_eq!(picture(snapshot(vec![])).verdict.sentence, "TCP IPv4 0 % used, 0 of 1,000");
+}
+
+#[test]
 fn a_destination_is_filled_by_distinct_ports_toward_it() {
     let toward = |local: &str, remote: &str| tcp(State::Established, local, Some(remote), Some(owner(3)));
     let picture = picture(snapshot(vec![
@@ -124,16 +145,16 @@ fn rates_come_from_two_snapshots_and_trends_from_all() {
             ports.map(|port| tcp(State::Bound, &format!("127.0.0.1:{port}"), None, Some(owner(1)))).collect();
         let mut machine = snapshot(sockets);
         machine.taken.elapsed = Duration::from_secs(second);
-        Arc::new(machine)
+        machine
     };
     let first = holds(10_000..10_100, 0);
-    analysis.observe(&first);
+    let first = analysis.observe(first);
     let picture = analysis.picture(first, GroupBy::Process);
     assert_eq!(row(&picture, Some(owner(1))).new_per_second, None);
     assert_eq!(picture.spaces[0].per_second, None);
 
     let second = holds(10_050..10_150, 2);
-    analysis.observe(&second);
+    let second = analysis.observe(second);
     let picture = analysis.picture(second, GroupBy::Process);
     assert_eq!(row(&picture, Some(owner(1))).new_per_second, Some(25.0));
     assert_eq!(row(&picture, Some(owner(1))).trend, [100, 100]);
@@ -143,9 +164,9 @@ fn rates_come_from_two_snapshots_and_trends_from_all() {
 
 #[test]
 fn the_verdict_names_the_space_the_numbers_and_the_holder() {
-    let bound = |count: u16| {
+    let open = |count: u16| {
         (10_000..10_000 + count)
-            .map(|port| tcp(State::Bound, &format!("127.0.0.1:{port}"), None, Some(owner(4312))))
+            .map(|port| tcp(State::Established, &format!("127.0.0.1:{port}"), None, Some(owner(4312))))
             .collect::<Vec<_>>()
     };
     let judge = |sockets: Vec<Socket>| {
@@ -153,14 +174,14 @@ fn the_verdict_names_the_space_the_numbers_and_the_holder() {
         machine.processes.extend([process(owner(4312), "orders\u{1b}[31m", "svc")]);
         picture(machine).verdict
     };
-    assert_eq!(judge(bound(799)).severity, Severity::Ok);
-    assert_eq!(judge(bound(800)).severity, Severity::Warn);
-    assert_eq!(judge(bound(949)).severity, Severity::Warn);
-    let verdict = judge(bound(950));
+    assert_eq!(judge(open(799)).severity, Severity::Ok);
+    assert_eq!(judge(open(800)).severity, Severity::Warn);
+    assert_eq!(judge(open(949)).severity, Severity::Warn);
+    let verdict = judge(open(950));
     assert_eq!(verdict.severity, Severity::Critical);
     assert_eq!(
         verdict.sentence,
-        "TCP IPv4 95 % used, 950 of 1,000: orders\u{fffd}[31m (4312) holds 950, 950 BOUND"
+        "TCP IPv4 95 % used, 950 of 1,000: orders\u{fffd}[31m (4312) holds 950, 950 ESTABLISHED"
     );
 }
 
@@ -171,7 +192,9 @@ fn on_linux_a_full_destination_is_named() {
             .map(|port| tcp(State::TimeWait, &format!("127.0.0.1:{port}"), Some("127.0.0.1:8080"), None))
             .collect(),
     );
-    assert!(picture(machine.clone()).verdict.sentence.contains("99 % of them toward 127.0.0.1:8080"));
+    assert!(
+        picture(machine.clone()).verdict.sentence.contains("toward 127.0.0.1:8080 99 % used, 990 of 1,000")
+    );
     Arc::make_mut(&mut machine.host).system = System::Windows;
     assert!(!picture(machine).verdict.sentence.contains("toward"));
 }

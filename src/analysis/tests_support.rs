@@ -1,14 +1,15 @@
 //! Small machines for the tests of this module.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::model::{
-    Attribution, Backend, DynamicRange, Holders, Host, Moment, NamespaceId, Owner, Pid, Port, PortRange,
-    PortSet, PortSpace, Process, Progress, Protocol, Snapshot, Socket, SpaceId, StartTime, State, System,
+    Attribution, Backend, DynamicRange, Holders, Host, Limits, Moment, NamespaceId, Owner, Pid, Port,
+    PortFailure, PortOperation, PortRange, PortSet, PortSpace, Process, Progress, Protocol, Snapshot, Socket,
+    SpaceId, StartTime, State, System, Trace, TracedConnection, Tuple,
 };
 
 /// A machine with the range 10000–10999 in every port space.
@@ -28,12 +29,51 @@ pub fn snapshot(sockets: Vec<Socket>) -> Snapshot {
         progress: Progress::Complete,
         sockets,
         processes: HashMap::new(),
+        ended: HashSet::new(),
         spaces: SpaceId::all_of(NamespaceId::ONLY)
             .map(|id| PortSpace { id, dynamic: Some(dynamic.clone()) })
             .to_vec(),
+        limits: Limits::default(),
         trace: None,
         events: Vec::new(),
         degradations: Vec::new(),
+    }
+}
+
+/// The machine at a second of its life.
+pub fn at(second: u64, mut machine: Snapshot) -> Snapshot {
+    let elapsed = Duration::from_secs(second);
+    machine.taken = Moment { wall: Timestamp::UNIX_EPOCH + elapsed, elapsed };
+    machine
+}
+
+/// The machine with what a trace saw.
+pub fn traced(machine: Snapshot, closed: Vec<TracedConnection>) -> Snapshot {
+    Snapshot { trace: Some(Trace { connections: closed, ..Trace::default() }), ..machine }
+}
+
+/// A connection that a process closed in that second.
+pub fn closed(local: &str, remote: &str, owner: Owner, second: u64) -> TracedConnection {
+    let (local, remote) = (local.parse().unwrap(), remote.parse().unwrap());
+    TracedConnection {
+        namespace: None,
+        tuple: Tuple { protocol: Protocol::Tcp, local, remote },
+        owner,
+        name: "closer".into(),
+        time: Timestamp::UNIX_EPOCH + Duration::from_secs(second),
+        closed: true,
+    }
+}
+
+/// A port that a process was not given.
+pub fn failed(owner: Owner, operation: PortOperation) -> PortFailure {
+    PortFailure {
+        owner,
+        name: "client".into(),
+        operation,
+        protocol: None,
+        error: 99,
+        time: Timestamp::UNIX_EPOCH,
     }
 }
 
@@ -43,6 +83,7 @@ pub fn owner(pid: u32) -> Owner {
 
 pub fn process(owner: Owner, name: &str, user: &str) -> (Owner, Arc<Process>) {
     let process = Process {
+        windows: None,
         owner,
         name: name.into(),
         path: None,

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::history::History;
+use super::forecast::{Forecast, HORIZON, forecast};
+use crate::history::{History, Tick};
 use crate::model::{Counts, PortSet, Snapshot, SpaceId};
 
 /// How long back the rate of a gauge looks.
@@ -26,6 +27,8 @@ pub struct SpaceUsage {
     pub trend: Vec<u32>,
     /// Net change of `in_use` per second over the last 10 s; none before the second sample.
     pub per_second: Option<f64>,
+    /// When it will be full.
+    pub forecast: Forecast,
 }
 
 impl SpaceUsage {
@@ -60,6 +63,7 @@ pub(super) fn spaces(snapshot: &Snapshot, history: &History) -> Vec<SpaceUsage> 
                 counts: Counts::default(),
                 trend: trend(history, space.id),
                 per_second: per_second(history, space.id),
+                forecast: Forecast::NotEnoughData,
             };
             (usage, PortSet::new())
         })
@@ -74,28 +78,30 @@ pub(super) fn spaces(snapshot: &Snapshot, history: &History) -> Vec<SpaceUsage> 
     for ((usage, ports), space) in usages.iter_mut().zip(&snapshot.spaces) {
         usage.in_use = space.dynamic.as_ref().map(|dynamic| ports.count_in(dynamic.range));
         usage.counts.ports = usage.in_use;
+        if let Some(capacity) = usage.capacity {
+            usage.forecast = forecast(&history.series(HORIZON, |tick| level(tick, usage.id)), capacity);
+        }
     }
     usages.into_iter().map(|(usage, _)| usage).collect()
 }
 
-fn series(history: &History, id: SpaceId) -> impl DoubleEndedIterator<Item = (Duration, u32)> {
-    history.within(Duration::MAX).filter_map(move |tick| {
-        let (_, in_use) = tick.in_use.iter().find(|(space, _)| *space == id)?;
-        Some((tick.taken.elapsed, *in_use))
-    })
+/// Ports in use of each port space whose range is known.
+pub(super) fn in_use(snapshot: &Snapshot) -> Vec<(SpaceId, u32)> {
+    let spaces = spaces(snapshot, &History::default());
+    spaces.into_iter().filter_map(|space| Some((space.id, space.in_use?))).collect()
+}
+
+fn level(tick: &Tick, id: SpaceId) -> Option<u32> {
+    tick.in_use.iter().find(|(space, _)| *space == id).map(|(_, in_use)| *in_use)
 }
 
 fn trend(history: &History, id: SpaceId) -> Vec<u32> {
-    let mut newest_first: Vec<u32> =
-        series(history, id).rev().take(TREND_SAMPLES).map(|(_, in_use)| in_use).collect();
-    newest_first.reverse();
-    newest_first
+    history.recent(TREND_SAMPLES).filter_map(|tick| level(tick, id)).collect()
 }
 
 fn per_second(history: &History, id: SpaceId) -> Option<f64> {
-    let (end, last) = series(history, id).next_back()?;
-    let (start, first) =
-        series(history, id).rev().take_while(|(at, _)| end.saturating_sub(*at) <= RATE_WINDOW).last()?;
+    let series = history.series(RATE_WINDOW, |tick| level(tick, id));
+    let ((start, first), (end, last)) = (*series.first()?, *series.last()?);
     let seconds = end.saturating_sub(start).as_secs_f64();
     (seconds > 0.0).then(|| (f64::from(last) - f64::from(first)) / seconds)
 }

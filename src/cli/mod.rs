@@ -2,6 +2,8 @@
 //! sampler, analysis and screen or export together; it computes nothing itself.
 
 mod audit;
+mod check;
+mod collect;
 mod consent;
 mod interval;
 mod output;
@@ -14,11 +16,12 @@ mod values;
 
 use std::ffi::OsString;
 use std::io::Write;
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use color_eyre::eyre::Result;
 
-pub use screen::tui::restore;
+pub use crate::tui::restore;
 pub use usage::UsageError;
 
 const EXIT_CODES: &str = "\
@@ -46,24 +49,26 @@ enum Command {
     Range(range::Args),
     Probe(probe::Args),
     Audit(audit::Args),
+    Check(check::Args),
 }
 
-/// Runs what a command line, the name of the program first, asks for.
+/// Runs what a command line, the name of the program first, asks for, and says with which code to exit.
 ///
 /// # Errors
 /// [`UsageError`] when it can't be understood or there is no terminal for the screen; anything else when
 /// running it failed.
-pub fn run(line: impl IntoIterator<Item = OsString>) -> Result<()> {
+pub fn run(line: impl IntoIterator<Item = OsString>) -> Result<ExitCode> {
     match Cli::try_parse_from(read_only_last(line)) {
         Ok(Cli { command, screen, read_only }) => match command {
-            None => screen::run(screen),
-            Some(Command::Snapshot(args)) => snapshot::run(&args),
-            Some(Command::Range(args)) => range::run(&args, read_only),
-            Some(Command::Probe(args)) => probe::run(&args, read_only),
-            Some(Command::Audit(args)) => audit::run(&args),
+            None => screen::run(screen).map(|()| ExitCode::SUCCESS),
+            Some(Command::Snapshot(args)) => snapshot::run(&args).map(|()| ExitCode::SUCCESS),
+            Some(Command::Check(args)) => check::run(&args),
+            Some(Command::Range(args)) => range::run(&args, read_only).map(|()| ExitCode::SUCCESS),
+            Some(Command::Probe(args)) => probe::run(&args, read_only).map(|()| ExitCode::SUCCESS),
+            Some(Command::Audit(args)) => audit::run(&args).map(|()| ExitCode::SUCCESS),
         },
         Err(error) if error.use_stderr() => Err(UsageError::from(&error).into()),
-        Err(help) => output::print(|out| write!(out, "{}", help.render())),
+        Err(help) => output::print(|out| write!(out, "{}", help.render())).map(|()| ExitCode::SUCCESS),
     }
 }
 
@@ -111,6 +116,9 @@ mod tests {
     #[case(&["probe"])]
     #[case(&["probe", "localhost:80", "--format=json"])]
     #[case(&["audit", "--read-only"])]
+    #[case(&["snapshot", "--for", "1500ms"])]
+    #[case(&["check"])]
+    #[case(&["check", "--warn", "70", "--critical=90.5", "--format", "json", "--for", "3s", "--backend", "portable"])]
     fn a_right_command_line_is_understood(#[case] line: &[&str]) {
         let line = ["porttop"].iter().chain(line).map(OsString::from);
         Cli::try_parse_from(read_only_last(line)).unwrap();
@@ -148,6 +156,10 @@ mod tests {
     #[case(&["range", "set", "--start", "-1", "--num", "5"], "'-1'", "")]
     #[case(&["range", "grow"], "unrecognized subcommand 'grow'", "")]
     #[case(&["range", "set", "--family", "ipx"], "invalid value 'ipx'", "ipv4, ipv6, all")]
+    #[case(&["snapshot", "--for", "ever"], "invalid value 'ever'", "500ms")]
+    #[case(&["check", "--warn", "0"], "'0'", "1 to 100")]
+    #[case(&["check", "--critical", "much"], "'much'", "1 to 100")]
+    #[case(&["check", "--format", "csv"], "invalid value 'csv'", "text, json")]
     #[case(&["snapshot", "now"], "unexpected argument 'now'", "")]
     #[case(&[""], "unrecognized subcommand ''", "")]
     fn a_wrong_command_line_is_one_clear_line(#[case] line: &[&str], #[case] says: &str, #[case] and: &str) {

@@ -1,12 +1,11 @@
 //! `porttop range`: shows the dynamic port ranges, says what would help, sets them and sets them back.
 
-use std::sync::Arc;
-use std::thread::sleep;
 use std::time::Duration;
 
 use clap::{Subcommand, ValueEnum};
 use color_eyre::eyre::{Result, bail, eyre};
 
+use super::collect::collect;
 use super::output::{self, Format};
 use super::{UsageError, consent};
 use crate::analysis::range_plan::{self, Proposal, RangeFacts};
@@ -213,18 +212,11 @@ fn carry_out(
     if done.outcome.succeeded() { Ok(()) } else { Err(eyre!("the range was not set")) }
 }
 
-/// Looks once, or twice with this time between, which shows how fast ports are used up.
+/// Looks once, or for a while, which shows how fast ports are used up.
 fn look(watch: Option<Duration>) -> Result<Picture> {
-    let mut sampler = Sampler::new(Platform::open(None)?);
     let mut analysis = Analysis::default();
-    let mut snapshot = sampler.take();
-    analysis.observe(&snapshot);
-    if let Some(watch) = watch {
-        sleep(watch);
-        snapshot = sampler.take();
-        analysis.observe(&snapshot);
-    }
-    Ok(analysis.picture(Arc::new(snapshot), GroupBy::Process))
+    let snapshot = collect(&mut Sampler::new(Platform::open(None)?), &mut analysis, watch);
+    Ok(analysis.picture(snapshot, GroupBy::Process))
 }
 
 fn facts<'a>(

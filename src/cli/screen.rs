@@ -10,6 +10,7 @@ use super::{UsageError, interval};
 use crate::analysis::{GroupBy, ProcessColumn, Sort};
 use crate::model::Backend;
 use crate::platform::Platform;
+use crate::tui;
 
 /// What the screen starts with; all but the backend can be changed by key.
 #[derive(Debug, clap::Args)]
@@ -51,31 +52,4 @@ pub(super) fn run(args: Args) -> Result<()> {
         color: !args.no_color && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
     };
     Ok(tui::run(Platform::open(args.backend)?, &options)?)
-}
-
-#[allow(dead_code, clippy::needless_pass_by_value, reason = "the screen will use what this leaves unused")]
-pub mod tui {
-    //! Stands where the screen will be.
-
-    use std::io;
-    use std::time::Duration;
-
-    use crate::analysis::{GroupBy, ProcessColumn, Sort};
-    use crate::platform::Platform;
-
-    pub struct Options {
-        pub interval: Duration,
-        pub group_by: GroupBy,
-        pub sort: Sort<ProcessColumn>,
-        pub filter: String,
-        pub ascii: bool,
-        pub color: bool,
-    }
-
-    pub fn run(_: Platform, _: &Options) -> io::Result<()> {
-        Err(io::Error::new(io::ErrorKind::Unsupported, "this build has no screen; use porttop snapshot"))
-    }
-
-    /// Gives the terminal back.
-    pub fn restore() {}
 }

@@ -1,13 +1,13 @@
-//! `porttop snapshot`: looks once and prints.
+//! `porttop snapshot`: looks once, or for a while, and prints.
 
 use std::io::{IsTerminal, stdout};
-use std::sync::Arc;
+use std::time::Duration;
 
 use clap::ValueEnum;
 use color_eyre::eyre::Result;
 
-use super::output;
 use super::values::{self, FilterText};
+use super::{collect, interval, output};
 use crate::analysis::{Analysis, GroupBy};
 use crate::export::{Excerpt, Order, csv, json, table};
 use crate::model::Backend;
@@ -37,6 +37,9 @@ pub(super) struct Args {
     /// Print the first N processes, destinations and sockets only
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     top: Option<u32>,
+    /// Watch this long before printing: rates, owners and findings need time [default: look once]
+    #[arg(long = "for", value_name = "DURATION", value_parser = interval::parse)]
+    span: Option<Duration>,
     /// What makes one row of the processes
     #[arg(long, default_value = "process", value_parser = values::group_by())]
     group_by: GroupBy,
@@ -53,10 +56,10 @@ enum Format {
 }
 
 pub(super) fn run(args: &Args) -> Result<()> {
-    let snapshot = Sampler::new(Platform::open(args.backend)?).take();
     let mut analysis = Analysis::default();
-    analysis.observe(&snapshot);
-    let picture = analysis.picture(Arc::new(snapshot), args.group_by);
+    let mut sampler = Sampler::new(Platform::open(args.backend)?);
+    let snapshot = collect::collect(&mut sampler, &mut analysis, args.span);
+    let picture = analysis.picture(snapshot, args.group_by);
     let excerpt = Excerpt::of(&picture, &args.filter.filter, args.sort, args.top);
     output::print(|out| match args.format {
         Format::Table => table::write(&excerpt, args.sockets, terminal_width(), out),

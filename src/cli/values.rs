@@ -18,6 +18,17 @@ pub(super) fn backend() -> impl TypedValueParser<Value = Backend> {
         .map(move |key| all.into_iter().find(|backend| backend.key() == key).unwrap_or(Backend::Native))
 }
 
+/// A text that is no percentage of a capacity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("give percent, from 1 to 100")]
+pub(super) struct PercentError;
+
+/// Percent of a capacity as a share, `80` or `99.5`.
+pub(super) fn percent(text: &str) -> Result<f64, PercentError> {
+    let percent = text.parse().ok().filter(|percent| (1.0..=100.0).contains(percent));
+    percent.map(|percent: f64| percent / 100.0).ok_or(PercentError)
+}
+
 /// The key of a grouping.
 pub(super) fn group_by() -> impl TypedValueParser<Value = GroupBy> {
     PossibleValuesParser::new(GroupBy::ALL.map(GroupBy::key))

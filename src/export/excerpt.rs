@@ -31,6 +31,8 @@ impl Default for Order {
 pub struct Excerpt<'a> {
     /// The whole picture. Its port spaces and degradations are always exported whole.
     pub picture: &'a Picture,
+    /// How the tables are sorted.
+    pub order: Order,
     /// The rows of the table of processes.
     pub processes: Vec<&'a Row>,
     /// The destinations.
@@ -48,6 +50,7 @@ impl<'a> Excerpt<'a> {
         let Picture { snapshot, rows, destinations, .. } = picture;
         Self {
             picture,
+            order,
             processes: chosen(order.processes, rows, &passes.rows, snapshot, top),
             destinations: chosen(order.destinations, destinations, &passes.destinations, snapshot, top),
             sockets: chosen(order.sockets, &snapshot.sockets, &passes.sockets, snapshot, top),

@@ -18,6 +18,8 @@
 //! - `destinations`: where outgoing connections lead to
 //! - `sockets`: every socket; only with `--sockets`
 //! - `degradations`: what could not be read
+//! - `findings`: what is wrong and what to do, the worst first
+//! - `events`: what the event log says of ports, the last 24 hours
 //!
 //! ## `port_spaces`
 //! - `family`: `"ipv4"` or `"ipv6"`; v4-mapped addresses are IPv4
@@ -45,6 +47,9 @@
 //! - `sockets`: sockets in any state
 //! - `handles`: open handles or file descriptors
 //! - `pids`: the processes of a group; only with a `--group-by` other than `process`
+//! - `ended`: its processes have ended, and what they closed still holds ports
+//! - `attribution`: its sockets by how their owner is known: `exact`, `observed`, `listener`, `inferred`,
+//!   `unknown`
 //!
 //! ## `destinations`
 //! - `protocol`: `"tcp"` or `"udp"`
@@ -67,6 +72,22 @@
 //! - `what`: what is missing
 //! - `reason`: why
 //! - `remedy`: what would make it readable
+//!
+//! ## `findings`
+//! - `id`: the rule, such as `pool_full`; it stays the same from version to version
+//! - `severity`: `"note"`, `"unknown"`, `"warn"` or `"critical"`
+//! - `title`: one sentence with the numbers
+//! - `evidence`: what shows it, one line a fact
+//! - `why`: what it means, and what it does not
+//! - `next`: what to do, each with `does` and one of `key` (of the screen) and `command` (for a shell), or
+//!   neither
+//! - `view`, `filter`: where the screen shows it
+//! - `pid`: the process it is about; null when it is about none
+//!
+//! ## `events`
+//! - `id`: 4227, 4231 or 4266, oldest first
+//! - `time`: RFC 3339
+//! - `meaning`: what it says
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -76,6 +97,7 @@ use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 
 use super::Excerpt;
+use super::finding::{EventRecord, FindingRecord};
 use super::record::{DestinationRecord, ProcessRecord, SocketRecord, SpaceRecord};
 use crate::model::{Backend, Degradation};
 use crate::text::is_unsafe;
@@ -95,13 +117,15 @@ struct Document<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     sockets: Option<Vec<SocketRecord>>,
     degradations: &'a [Degradation],
+    findings: Vec<FindingRecord<'a>>,
+    events: Vec<EventRecord>,
 }
 
 impl<'a> Document<'a> {
     fn of(excerpt: &Excerpt<'a>, sockets: bool) -> Self {
         let picture = excerpt.picture;
         let snapshot = picture.snapshot.as_ref();
-        let process = |row| ProcessRecord::of(row, Cow::Borrowed).with_pids(row, picture.group_by);
+        let process = |row| ProcessRecord::of(row, Cow::Borrowed).in_full(row, picture.group_by);
         Self {
             schema: SCHEMA,
             time: snapshot.taken.wall,
@@ -117,6 +141,8 @@ impl<'a> Document<'a> {
             destinations: excerpt.destinations.iter().copied().map(DestinationRecord::of).collect(),
             sockets: sockets.then(|| excerpt.sockets.iter().copied().map(SocketRecord::of).collect()),
             degradations: &snapshot.degradations,
+            findings: picture.findings.iter().map(FindingRecord::of).collect(),
+            events: picture.events.iter().map(EventRecord::of).collect(),
         }
     }
 }

@@ -6,8 +6,10 @@
 
 pub mod action;
 pub mod audit;
+pub mod check;
 pub mod csv;
 mod excerpt;
+mod finding;
 mod grid;
 pub mod json;
 pub mod probe;

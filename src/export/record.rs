@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-use crate::analysis::{Destination, GroupBy, Row, RowKey, SpaceUsage};
+use crate::analysis::{Attributions, Destination, GroupBy, Row, RowKey, SpaceUsage};
 use crate::model::{Attribution, Counts, DynamicRange, Family, Port, PortSpace, Protocol, Socket, State};
 
 /// A port space.
@@ -71,6 +71,18 @@ pub(super) struct ProcessRecord<'a> {
     handles: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pids: Option<Vec<u32>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attribution: Option<ByAttribution>,
+}
+
+struct ByAttribution(Attributions);
+
+impl Serialize for ByAttribution {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(Attribution::ALL.map(|how| (how.name(), self.0.of(how))))
+    }
 }
 
 impl<'a> ProcessRecord<'a> {
@@ -119,13 +131,21 @@ impl<'a> ProcessRecord<'a> {
             sockets: row.counts.sockets(),
             handles: row.handles,
             pids: None,
+            ended: None,
+            attribution: None,
         }
     }
 
-    /// The same with the processes it stands for, where a row can be several.
-    pub fn with_pids(self, row: &Row, group_by: GroupBy) -> Self {
+    /// The same with what only JSON has room for: whether it has ended, how its sockets are known to be
+    /// its own, and the processes it stands for, where a row can be several.
+    pub fn in_full(self, row: &Row, group_by: GroupBy) -> Self {
         let pids = || row.owners.iter().map(|owner| owner.pid.0).collect();
-        Self { pids: (group_by != GroupBy::Process).then(pids), ..self }
+        Self {
+            pids: (group_by != GroupBy::Process).then(pids),
+            ended: Some(row.ended),
+            attribution: Some(ByAttribution(row.attributions)),
+            ..self
+        }
     }
 }
 

@@ -27,7 +27,17 @@ pub fn write(excerpt: &Excerpt, sockets: bool, width: Option<usize>, out: &mut i
     writeln!(out)?;
     spaces(&picture.spaces, &snapshot.spaces).write(width, out)?;
     writeln!(out)?;
-    processes(&excerpt.processes).write(width, out)?;
+    let (shown, idle): (Vec<&Row>, Vec<&Row>) = excerpt.processes.iter().partition(|row| {
+        row.counts.sockets() > 0 || excerpt.order.processes.column == ProcessColumn::Handles
+    });
+    processes(&shown).write(width, out)?;
+    if !idle.is_empty() {
+        writeln!(
+            out,
+            "{} without sockets left out; --sort handles lists them",
+            thousands(idle.len() as u64)
+        )?;
+    }
     if sockets {
         writeln!(out)?;
         self::sockets(&excerpt.sockets, snapshot).write(width, out)?;

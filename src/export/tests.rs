@@ -11,8 +11,8 @@ use serde_json::Value;
 use super::record::{ProcessRecord, SocketRecord};
 use super::{Excerpt, Order, csv, json, table};
 use crate::analysis::tests_support::{owner, process, snapshot, tcp, udp};
-use crate::analysis::{Analysis, Filter, GroupBy, Picture};
-use crate::model::{Degradation, Port, Process, Snapshot, State};
+use crate::analysis::{Analysis, Filter, GroupBy, Picture, ProcessColumn, Sort};
+use crate::model::{Degradation, Port, PortEvent, Process, Snapshot, State};
 use crate::text::{is_unsafe, width};
 
 const HOSTILE: &str = "=cmd\u{1b}[2J\u{202e}\n\"é\u{e0041}";
@@ -45,13 +45,17 @@ fn machine() -> Snapshot {
         space.dynamic.as_mut().unwrap().reserved.insert(Port(10_999));
     }
     machine.spaces[3].dynamic = None;
+    let time = "1969-12-31T20:00:00Z".parse().unwrap();
+    machine.events.push(PortEvent { id: 4231, time });
     machine.degradations.push(Degradation::new("handles of 1 process\r", "no right").fixed_by("run as root"));
     machine.degradations.push(Degradation::new("the range of UDP IPv6", "no such file"));
     machine
 }
 
 fn picture(snapshot: Snapshot, group_by: GroupBy) -> Picture {
-    Analysis::default().picture(Arc::new(snapshot), group_by)
+    let mut analysis = Analysis::default();
+    let snapshot = analysis.observe(snapshot);
+    analysis.picture(snapshot, group_by)
 }
 
 fn whole(picture: &Picture) -> Excerpt<'_> {
@@ -66,6 +70,22 @@ fn text(write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> String {
 
 fn parsed(excerpt: &Excerpt, sockets: bool) -> Value {
     serde_json::from_str(&text(|out| json::write(excerpt, sockets, out))).unwrap()
+}
+
+#[test]
+fn the_table_lists_processes_without_sockets_only_where_handles_matter() {
+    let mut machine = machine();
+    let (idle, known) = process(owner(5), "idle", "u");
+    machine.processes.insert(idle, Arc::new(Process { handles: Some(9), ..Arc::unwrap_or_clone(known) }));
+    let picture = picture(machine, GroupBy::Process);
+    let printed = |column| {
+        let order = Order { processes: Sort::by(column), ..Order::default() };
+        text(|out| table::write(&Excerpt::of(&picture, &Filter::default(), order, None), false, None, out))
+    };
+    let by_ports = printed(ProcessColumn::Ports);
+    assert!(!by_ports.contains("idle") && by_ports.contains("1 without sockets left out"), "{by_ports}");
+    let by_handles = printed(ProcessColumn::Handles);
+    assert!(by_handles.contains("idle") && !by_handles.contains("left out"), "{by_handles}");
 }
 
 #[test]
@@ -85,10 +105,10 @@ fn json_says_what_was_seen() {
         {"family": "ipv6", "protocol": "udp", "start": null, "end": null, "reserved": null, "capacity": null, "in_use": null, "free": null, "by_state": {"bound": 0, "listen": 0, "syn_sent": 0, "syn_received": 0, "established": 0, "fin_wait_1": 0, "fin_wait_2": 0, "close_wait": 0, "closing": 0, "last_ack": 0, "time_wait": 0, "udp": 1}}
       ],
       "processes": [
-        {"pid": 4312, "start_time": "2026-11-22T11:02:10Z", "name": "orders.exe", "path": "C:\\Apps\\Orders, new\\orders.exe", "user": "CORP\\svc-orders", "ports": 3, "bound": 1, "time_wait": 1, "close_wait": 0, "established": 1, "syn_sent": 0, "fin_wait": 0, "listen": 0, "udp": 0, "sockets": 3, "handles": 13107},
-        {"pid": 99, "start_time": null, "name": null, "path": null, "user": null, "ports": 1, "bound": 0, "time_wait": 0, "close_wait": 1, "established": 0, "syn_sent": 0, "fin_wait": 0, "listen": 0, "udp": 0, "sockets": 1, "handles": null},
-        {"pid": null, "start_time": null, "name": "(no owner)", "path": null, "user": null, "ports": 1, "bound": 0, "time_wait": 1, "close_wait": 0, "established": 0, "syn_sent": 0, "fin_wait": 0, "listen": 0, "udp": 0, "sockets": 1, "handles": null},
-        {"pid": 77, "start_time": null, "name": "=cmd\u001b[2J\u202e\n\"é\udb40\udc41", "path": null, "user": null, "ports": 0, "bound": 0, "time_wait": 0, "close_wait": 0, "established": 0, "syn_sent": 0, "fin_wait": 0, "listen": 1, "udp": 1, "sockets": 2, "handles": null}
+        {"pid": 4312, "start_time": "2026-11-22T11:02:10Z", "name": "orders.exe", "path": "C:\\Apps\\Orders, new\\orders.exe", "user": "CORP\\svc-orders", "ports": 3, "bound": 1, "time_wait": 1, "close_wait": 0, "established": 1, "syn_sent": 0, "fin_wait": 0, "listen": 0, "udp": 0, "sockets": 3, "handles": 13107, "ended": false, "attribution": {"exact": 3, "observed": 0, "listener": 0, "inferred": 0, "unknown": 0}},
+        {"pid": 99, "start_time": null, "name": null, "path": null, "user": null, "ports": 1, "bound": 0, "time_wait": 0, "close_wait": 1, "established": 0, "syn_sent": 0, "fin_wait": 0, "listen": 0, "udp": 0, "sockets": 1, "handles": null, "ended": true, "attribution": {"exact": 1, "observed": 0, "listener": 0, "inferred": 0, "unknown": 0}},
+        {"pid": null, "start_time": null, "name": "(no owner)", "path": null, "user": null, "ports": 1, "bound": 0, "time_wait": 1, "close_wait": 0, "established": 0, "syn_sent": 0, "fin_wait": 0, "listen": 0, "udp": 0, "sockets": 1, "handles": null, "ended": false, "attribution": {"exact": 0, "observed": 0, "listener": 0, "inferred": 0, "unknown": 1}},
+        {"pid": 77, "start_time": null, "name": "=cmd\u001b[2J\u202e\n\"é\udb40\udc41", "path": null, "user": null, "ports": null, "bound": 0, "time_wait": 0, "close_wait": 0, "established": 0, "syn_sent": 0, "fin_wait": 0, "listen": 1, "udp": 1, "sockets": 2, "handles": null, "ended": false, "attribution": {"exact": 2, "observed": 0, "listener": 0, "inferred": 0, "unknown": 0}}
       ],
       "destinations": [
         {"protocol": "tcp", "local_address": "10.0.0.5", "remote_address": "10.0.0.9", "remote_port": 1433, "ports": 2, "fill": 0.002002002002002002, "pids": [4312]},
@@ -107,6 +127,13 @@ fn json_says_what_was_seen() {
       "degradations": [
         {"what": "handles of 1 process\r", "reason": "no right", "remedy": "run as root"},
         {"what": "the range of UDP IPv6", "reason": "no such file", "remedy": null}
+      ],
+      "findings": [
+        {"id": "handles", "severity": "note", "title": "orders.exe (4312) has 13,107 handles (> 10,000), 3 are sockets", "evidence": ["13,107 handles, 3 of them sockets", "suspicious from 3,000, strong from 10,000"], "why": "Sockets are handles. A process with far more than others may leak them; by itself this proves nothing about ports.", "next": [{"key": "enter", "does": "see what its handles are"}, {"key": "x", "does": "end it: if connections work again, it was the cause"}], "view": "processes", "filter": "pid:4312", "pid": 4312},
+        {"id": "range", "severity": "note", "title": "TCP IPv4: only 999 ports can be given out: 1,000 ports from 10000–10999; 28,232 from 32768–60999 are the default", "evidence": ["1,000 ports from 10000–10999; 28,232 from 32768–60999 are the default"], "why": "A small range runs out sooner. Somebody may have set it on purpose: firewalls and RPC go by it.", "next": [{"key": "r", "does": "see the ranges and what a wider one would bring"}], "view": "ranges", "filter": "", "pid": null}
+      ],
+      "events": [
+        {"id": 4231, "time": "1969-12-31T20:00:00Z", "meaning": "A program asked for a TCP port, and every dynamic TCP port was taken."}
       ]
     }
     "#);
@@ -120,7 +147,7 @@ fn csv_of_processes() {
     4312,2026-11-22T11:02:10Z,orders.exe,"C:\Apps\Orders, new\orders.exe",CORP\svc-orders,3,1,1,0,1,0,0,0,0,3,13107
     99,,,,,1,0,0,1,0,0,0,0,0,1,
     ,,(no owner),,,1,0,1,0,0,0,0,0,0,1,
-    77,,"'=cmd�[2J��""é�",,,0,0,0,0,0,0,0,1,1,2,
+    77,,"'=cmd�[2J��""é�",,,,0,0,0,0,0,0,1,1,2,
     "#);
 }
 
@@ -156,7 +183,7 @@ fn table_for_a_person() {
     4312 orders.exe        3 1     1      1      0     1 13,107     3 CORP\svc-orders
       99 (pid 99)          1 1     0      0      1     0      -     1 -
        - (no owner)        1 1     0      1      0     0      -     1 -
-      77 =cmd�[2J��"é�     0 0     0      0      0     0      -     2 -
+      77 =cmd�[2J��"é�     - -     0      0      0     0      -     2 -
 
     PROTO LOCAL           REMOTE            STATE       HOW     LEFT  PID NAME
     tcp   0.0.0.0:10000   *:*               BOUND       exact      - 4312 orders.exe
@@ -258,7 +285,8 @@ fn the_documented_fields_are_those_that_are_written() {
         keys
     };
     let mut written = BTreeMap::from([("the object".to_owned(), keys(&json))]);
-    for table in ["port_spaces", "processes", "destinations", "sockets", "degradations"] {
+    for table in ["port_spaces", "processes", "destinations", "sockets", "degradations", "findings", "events"]
+    {
         written.insert(table.to_owned(), keys(&json[table][0]));
     }
     let mut documented = documented();
@@ -283,7 +311,10 @@ fn csv_has_the_fields_of_the_json_in_its_order() {
         assert!(places.is_sorted(), "{line}");
         assert_eq!(line.matches("\": ").count(), fields.len(), "{line}");
     };
-    in_order(&line("{\"pid\": 4312"), &ProcessRecord::FIELDS);
+    let fields = [ProcessRecord::FIELDS.as_slice(), &["ended", "attribution"]].concat();
+    let process = line("{\"pid\": 4312");
+    let (flat, _) = process.split_once("{\"exact\"").unwrap();
+    in_order(flat, &fields);
     in_order(&line("{\"protocol\": \"tcp\", \"family\""), &SocketRecord::FIELDS);
 }
 

@@ -5,7 +5,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use crate::model::{Counts, Moment, Owner, SpaceId};
+use crate::model::{Counts, DestinationId, Moment, Owner, SpaceId};
 
 /// How long the past is kept.
 const SPAN: Duration = Duration::from_mins(30);
@@ -20,8 +20,32 @@ pub struct Sample {
     pub counts: Counts,
     /// Its open handles.
     pub handles: Option<u64>,
-    /// Connections it did not have in the sample before.
+    /// Connections opened since the sample before.
     pub born: u32,
+    /// Connections that have entered TIME_WAIT since the sample before.
+    pub waits: u32,
+    /// Ports it asked for and was not given since the sample before, where that is traced.
+    pub failed: u32,
+}
+
+/// One destination at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Flow {
+    /// Distinct local ports in the range toward it.
+    pub ports: u32,
+    /// Connections opened since the sample before.
+    pub born: u32,
+    /// Connections that have entered TIME_WAIT since the sample before.
+    pub waits: u32,
+}
+
+/// Counters of the system that only ever grow; none where they were not read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Connections that got no TIME_WAIT, because there were too many.
+    pub time_wait_overflow: Option<u64>,
+    /// Connections that the full table of tracked ones refused.
+    pub tracking_failed: Option<u64>,
 }
 
 /// One moment.
@@ -29,10 +53,31 @@ pub struct Sample {
 pub struct Tick {
     /// When.
     pub taken: Moment,
+    /// How long after the moment before, to which what is new refers; none for the first.
+    pub after: Option<Duration>,
     /// Ports in use of each port space whose range is known.
     pub in_use: Vec<(SpaceId, u32)>,
     /// Every process that holds something; `None` is what has no owner.
     pub owners: HashMap<Option<Owner>, Sample>,
+    /// The destinations with the most ports, most first.
+    pub destinations: Vec<(DestinationId, Flow)>,
+    /// What the system counts.
+    pub counters: Counters,
+}
+
+impl Tick {
+    /// A moment of which nothing is known yet.
+    #[must_use]
+    pub fn at(taken: Moment) -> Self {
+        Self {
+            taken,
+            after: None,
+            in_use: Vec::new(),
+            owners: HashMap::new(),
+            destinations: Vec::new(),
+            counters: Counters::default(),
+        }
+    }
 }
 
 /// The samples of the last half hour, oldest first.
@@ -76,6 +121,27 @@ impl History {
         let since = self.last().map_or(Duration::ZERO, |tick| tick.taken.elapsed.saturating_sub(span));
         self.ticks.range(self.ticks.partition_point(|tick| tick.taken.elapsed < since)..)
     }
+
+    /// What `value` says of each moment of the last `span`, oldest first, with its time.
+    pub fn series<T>(&self, span: Duration, value: impl Fn(&Tick) -> Option<T>) -> Vec<(Duration, T)> {
+        self.within(span).filter_map(|tick| Some((tick.taken.elapsed, value(tick)?))).collect()
+    }
+
+    /// How many per second over the last `span` of what each moment counts as new; none before two
+    /// moments are known.
+    pub fn per_second(&self, span: Duration, new: impl Fn(&Tick) -> u32) -> Option<f64> {
+        let last = self.last()?.taken.elapsed;
+        let (mut sum, mut covered) = (0u64, Duration::ZERO);
+        let recent =
+            self.ticks.iter().rev().take_while(|tick| last.saturating_sub(tick.taken.elapsed) < span);
+        for tick in recent {
+            if let Some(after) = tick.after {
+                sum += u64::from(new(tick));
+                covered += after;
+            }
+        }
+        (!covered.is_zero()).then(|| sum as f64 / covered.as_secs_f64())
+    }
 }
 
 #[cfg(test)]
@@ -85,7 +151,7 @@ mod tests {
 
     fn tick(second: u64) -> Tick {
         let taken = Moment { wall: Timestamp::UNIX_EPOCH, elapsed: Duration::from_secs(second) };
-        Tick { taken, in_use: Vec::new(), owners: HashMap::new() }
+        Tick::at(taken)
     }
 
     #[test]

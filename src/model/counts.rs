@@ -3,8 +3,8 @@ use super::State;
 /// Sockets counted by state, and the ports they hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Distinct local ports inside the dynamic range, summed over the port spaces; none when no range
-    /// is known.
+    /// Distinct local ports inside the dynamic range, summed over the port spaces; none when one
+    /// of the sockets is in a port space whose range is not known.
     pub ports: Option<u32>,
     by_state: [u32; State::ALL.len()],
 }

@@ -6,7 +6,9 @@
 
 mod counts;
 mod degradation;
+mod destination;
 mod handle;
+mod limits;
 mod owner;
 mod port;
 mod process;
@@ -18,12 +20,14 @@ mod trace;
 
 pub use counts::Counts;
 pub use degradation::Degradation;
+pub use destination::DestinationId;
 pub use handle::{Handle, HandleKind, Handles};
+pub use limits::{Level, Limits, TimeWaitReuse};
 pub use owner::{Attribution, Holders, Owner, Pid, StartTime};
 pub use port::{Port, PortRange, PortSet};
-pub use process::Process;
+pub use process::{Integrity, Process, WindowsProcess};
 pub use range_limits::{RangeError, RangeLimits};
 pub use snapshot::{Backend, Host, Moment, Progress, Snapshot, System};
 pub use socket::{Socket, State};
 pub use space::{DynamicRange, Family, NamespaceId, PortSpace, Protocol, SpaceId};
-pub use trace::{ClosedConnection, PortEvent, PortFailure, PortOperation, Trace, Tuple};
+pub use trace::{PortEvent, PortFailure, PortOperation, Trace, TracedConnection, Tuple};

@@ -47,6 +47,9 @@ pub enum Attribution {
 }
 
 impl Attribution {
+    /// Every way, the surest first.
+    pub const ALL: [Self; 5] = [Self::Exact, Self::Observed, Self::Listener, Self::Inferred, Self::Unknown];
+
     /// The name on the screen and in exports.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use compact_str::CompactString;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Degradation, NamespaceId, Owner, PortEvent, PortSpace, Process, Socket, Trace};
+use super::{Degradation, Limits, NamespaceId, Owner, PortEvent, PortSpace, Process, Socket, Trace};
 
 /// A point in time on both clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,10 +89,16 @@ pub struct Snapshot {
     pub progress: Progress,
     /// Every socket.
     pub sockets: Vec<Socket>,
-    /// The processes that are alive, by identity.
+    /// The processes that are alive, by identity; once `analysis` has filled in what it remembers, also
+    /// those of `ended`.
     pub processes: HashMap<Owner, Arc<Process>>,
+    /// Processes that have ended while connections of theirs still hold ports. The platform leaves it
+    /// empty.
+    pub ended: HashSet<Owner>,
     /// The four port spaces of the namespace.
     pub spaces: Vec<PortSpace>,
+    /// What the system limits beside the port ranges.
+    pub limits: Limits,
     /// What was traced since the snapshot before; none when nothing traces.
     pub trace: Option<Trace>,
     /// What the event log said since the snapshot before, and in the first one the last 24 hours.

@@ -16,19 +16,23 @@ pub struct Tuple {
     pub remote: SocketAddr,
 }
 
-/// A connection that a process closed first: its TIME_WAIT is that process's.
+/// A connection whose owner the trace named: its TIME_WAIT is that process's.
+///
+/// Linux names whoever closes a connection first, Windows whoever opens, accepts or closes one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClosedConnection {
+pub struct TracedConnection {
     /// Where; none where the trace does not say.
     pub namespace: Option<NamespaceId>,
     /// Which connection.
     pub tuple: Tuple,
-    /// Who closed it.
+    /// Whose it is.
     pub owner: Owner,
     /// The name of that process, which may be gone by the time one asks.
     pub name: CompactString,
-    /// When.
+    /// When the trace saw it.
     pub time: Timestamp,
+    /// Whether it was being closed, rather than opened or listed.
+    pub closed: bool,
 }
 
 /// What a process asked for when it was given no port.
@@ -49,6 +53,8 @@ pub struct PortFailure {
     pub name: CompactString,
     /// What it asked for.
     pub operation: PortOperation,
+    /// TCP or UDP; none when the trace does not tell.
+    pub protocol: Option<Protocol>,
     /// The system's error number: errno on Linux, NTSTATUS on Windows.
     pub error: u32,
     /// When.
@@ -58,21 +64,38 @@ pub struct PortFailure {
 /// What a trace saw between two snapshots.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trace {
-    /// Connections closed on this side.
-    pub closed: Vec<ClosedConnection>,
+    /// Connections and whose they are, in the order of their records.
+    pub connections: Vec<TracedConnection>,
     /// Ports asked for and not given.
     pub failures: Vec<PortFailure>,
-    /// Records that the system dropped because they were not read in time.
+    /// Calls of `bind()` that found their port in use, where it can't be told whether they asked for
+    /// port 0 (Linux): no proof of exhaustion.
+    pub unread_binds: u64,
+    /// Records that the system dropped because they were not read in time, or that can't be told whose
+    /// they are.
     pub lost: u64,
 }
 
 /// An entry of the system's event log that speaks of ports running out.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PortEvent {
     /// Its number: 4227, 4231 or 4266 of provider Tcpip.
     pub id: u32,
     /// When it was written.
     pub time: Timestamp,
-    /// What it means.
-    pub meaning: &'static str,
+}
+
+impl PortEvent {
+    /// What it means, in one sentence.
+    #[must_use]
+    pub const fn meaning(&self) -> &'static str {
+        match self.id {
+            4227 => {
+                "A connection failed: its port was used toward the same destination a moment ago and is still in TIME_WAIT."
+            }
+            4231 => "A program asked for a TCP port, and every dynamic TCP port was taken.",
+            4266 => "A program asked for a UDP port, and every dynamic UDP port was taken.",
+            _ => "An event about ports.",
+        }
+    }
 }

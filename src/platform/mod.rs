@@ -5,13 +5,17 @@
 //! the model's; what they could not read is a [`Degradation`]. No conclusions are drawn here, nothing
 //! is shown here.
 
+pub mod console;
 pub mod control;
 pub mod files;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(any(windows, test))]
 pub(crate) mod netsh;
+#[cfg(any(windows, test))]
+mod patience;
 mod portable;
+pub mod signals;
 #[cfg(any(windows, test))]
 mod tool;
 #[cfg(not(any(target_os = "linux", windows)))]
@@ -23,9 +27,11 @@ mod windows_format;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::model::{
-    Backend, Degradation, Handles, Host, NamespaceId, Owner, PortEvent, PortSpace, Process, Socket, Trace,
+    Backend, Degradation, Handles, Host, Limits, NamespaceId, Owner, PortEvent, PortSpace, Process, Socket,
+    Trace,
 };
 
 /// What was read, and what could not be.
@@ -73,6 +79,16 @@ pub trait PortRanges: Send {
     /// Returns within milliseconds: an implementation that has to ask a slow tool does so on a thread
     /// of its own and returns what it knew last, with a degradation as long as it knows nothing.
     fn read(&mut self) -> Reading<Vec<PortSpace>>;
+
+    /// Waits until a slow tool has answered for the first time, but no longer than `limit`: for whoever
+    /// looks only once.
+    fn settle(&mut self, _limit: Duration) {}
+}
+
+/// Reads what the system limits beside the port ranges.
+pub trait SystemLimits: Send {
+    /// The limits; those of processes are read for some of the ones given, which have many handles.
+    fn read(&mut self, processes: &HashMap<Owner, Arc<Process>>) -> Reading<Limits>;
 }
 
 /// Lists what one process has open.
@@ -88,15 +104,20 @@ pub trait HandleLists: Send {
 ///
 /// It watches from when it is made until it is dropped, and leaves nothing behind in the system.
 pub trait Tracing: Send {
-    /// What was seen since the last call. Never waits.
-    fn drain(&mut self) -> Trace;
+    /// What was seen since the last call, and why nothing more will be when the trace has ended. Never
+    /// waits.
+    fn drain(&mut self) -> Reading<Trace>;
 }
 
 /// Reads the event log of the system.
 pub trait PortEvents: Send {
-    /// The entries since the last call; the first time those of the last 24 hours. Never waits.
-    fn drain(&mut self) -> Vec<PortEvent>;
+    /// The entries since the last call; the first ones are those of the last 24 hours. Never waits.
+    fn drain(&mut self) -> Reading<Vec<PortEvent>>;
 }
+
+/// Starts a trace, as far as it can, and says what can't be traced. A trace costs the system something: it is started only where its
+/// records are looked at.
+pub type StartTracing = Box<dyn FnOnce() -> Reading<Option<Box<dyn Tracing>>> + Send>;
 
 /// One way of seeing this machine.
 pub struct Platform {
@@ -112,10 +133,12 @@ pub struct Platform {
     pub processes: Box<dyn Processes>,
     /// Its dynamic port ranges.
     pub ranges: Box<dyn PortRanges>,
+    /// Its limits, where they can be read.
+    pub limits: Option<Box<dyn SystemLimits>>,
     /// Its handles, where they can be listed.
     pub handles: Option<Box<dyn HandleLists>>,
-    /// Its trace, where there is one and the right to it.
-    pub tracing: Option<Box<dyn Tracing>>,
+    /// Starts its trace, where there is one.
+    pub start_tracing: Option<StartTracing>,
     /// Its event log, where it keeps one that speaks of ports.
     pub events: Option<Box<dyn PortEvents>>,
     /// Why abilities are missing that this system could have.

@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Columns and rows of a terminal.
 pub type Size = (u16, u16);
 
-/// A terminal with a program in it.
+/// A terminal with a program in it. It answers none of the program's questions, as a slow link may not.
 pub struct Terminal {
     shared: Arc<Shared>,
     master: Box<dyn MasterPty + Send>,
@@ -42,8 +42,25 @@ struct Shared {
 struct State {
     emulator: vt100::Parser,
     bytes: Vec<u8>,
+    /// How much of the bytes the emulator has.
+    shown: usize,
     exit: Option<ExitStatus>,
     closed: bool,
+}
+
+impl State {
+    fn read(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+        let new = &self.bytes[self.shown..];
+        let whole = match str::from_utf8(new) {
+            Err(error) if error.error_len().is_none() => error.valid_up_to(),
+            _ => new.len(),
+        };
+        // The emulator leaves the replacement character out, and what follows it moves to the left.
+        let text = String::from_utf8_lossy(&new[..whole]).replace('\u{fffd}', "?");
+        self.emulator.process(text.as_bytes());
+        self.shown += whole;
+    }
 }
 
 impl Terminal {
@@ -79,10 +96,7 @@ impl Terminal {
         thread::spawn(move || {
             let mut buffer = vec![0; 65536];
             while let Ok(length @ 1..) = output.read(&mut buffer) {
-                reader.update(|state| {
-                    state.bytes.extend_from_slice(&buffer[..length]);
-                    state.emulator.process(&buffer[..length]);
-                });
+                reader.update(|state| state.read(&buffer[..length]));
             }
             reader.update(|state| state.closed = true);
         });

@@ -19,6 +19,8 @@ pub struct Report {
     pub destinations: Vec<Destination>,
     pub sockets: Option<Vec<Socket>>,
     pub degradations: Vec<Degradation>,
+    pub findings: Vec<Finding>,
+    pub events: Vec<serde_json::Value>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -54,6 +56,8 @@ pub struct Process {
     pub udp: usize,
     pub sockets: usize,
     pub handles: Option<usize>,
+    pub ended: bool,
+    pub attribution: BTreeMap<String, usize>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -89,6 +93,20 @@ pub struct Degradation {
     pub what: String,
     pub reason: String,
     pub remedy: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Finding {
+    pub id: String,
+    pub severity: String,
+    pub title: String,
+    pub evidence: Vec<String>,
+    pub why: String,
+    pub next: Vec<BTreeMap<String, String>>,
+    pub view: String,
+    pub filter: String,
+    pub pid: Option<u32>,
 }
 
 impl Report {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::model::Host;
+use crate::model::{Host, System};
 
 pub(in crate::platform) fn host() -> Host {
     let uname = rustix::system::uname();
@@ -13,7 +13,7 @@ pub(in crate::platform) fn host() -> Host {
     Host {
         name: uname.nodename().to_string_lossy().into(),
         os: release.unwrap_or_else(|| uname.sysname().to_string_lossy().into_owned()).into(),
-        system: crate::model::System::Linux,
+        system: System::Linux,
         elevated: rustix::process::geteuid().is_root(),
     }
 }

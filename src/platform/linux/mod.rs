@@ -3,10 +3,13 @@
 //! What bytes and text mean is decided in files that do no I/O (`sock_diag`, `stat`, `cgroup`, `users`);
 //! what is remembered between ticks in `owners` and `processes`.
 
+mod bound;
 mod cgroup;
 mod control;
 mod destroy;
+mod handles;
 mod host;
+mod limits;
 mod netlink;
 mod owners;
 mod probe;
@@ -17,6 +20,7 @@ mod sock_diag;
 mod sockets;
 mod stat;
 mod sysctl;
+mod trace;
 mod users;
 
 use std::io;
@@ -40,8 +44,12 @@ pub(super) fn open() -> Result<Platform, OpenError> {
         sockets: Box::new(sockets::NetlinkSockets::open(namespace).map_err(refused("sock_diag socket"))?),
         processes: Box::new(processes::ProcProcesses::open().map_err(refused("/proc"))?),
         ranges: Box::new(Sysctl { namespace }),
-        handles: None,
-        tracing: None,
+        handles: Some(Box::new(handles::ProcHandles::new(
+            proc::Proc::open().map_err(refused("/proc"))?,
+            sockets::NetlinkSockets::open(namespace).map_err(refused("sock_diag socket"))?,
+        ))),
+        limits: Some(Box::new(limits::ProcLimits::new(proc::Proc::open().map_err(refused("/proc"))?))),
+        start_tracing: Some(Box::new(trace::open)),
         events: None,
         missing: Vec::new(),
     })

@@ -7,11 +7,11 @@ use std::io::{self, Read as _};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, Mode, OFlags, RawDir, StatxFlags, openat, readlinkat_raw, statx};
+use rustix::fs::{AtFlags, Mode, OFlags, RawDir, StatxFlags, getxattr, openat, readlinkat_raw, statx};
 use rustix::path::DecInt;
 
 use super::stat::{Stat, number};
-use crate::model::Pid;
+use crate::model::{NamespaceId, Pid};
 
 /// Enough for some 200 directory entries at a time.
 const DIRECTORY_BUFFER: usize = 8 * 1024;
@@ -91,6 +91,13 @@ impl Proc {
         refused.map_or(Ok(()), |errno| Err(errno.into()))
     }
 
+    /// The network namespace a process is in, where that may be known.
+    pub fn namespace(&mut self, pid: Pid) -> Option<NamespaceId> {
+        let path = path(&mut self.path, pid, "/ns/net");
+        let stat = statx(&self.directory, path, AtFlags::empty(), StatxFlags::INO).ok()?;
+        Some(NamespaceId(stat.stx_ino))
+    }
+
     /// Counts the descriptors of a process one by one, on kernels that do not.
     pub fn count_descriptors(&mut self, pid: Pid) -> io::Result<u64> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
@@ -106,6 +113,14 @@ impl Proc {
         read_all(fd, &mut self.line)?;
         Ok(&self.line)
     }
+}
+
+/// Whether a descriptor is a TCP socket, by the name of its protocol, `TCP` or `TCPv6`.
+pub(super) fn is_tcp(pid: Pid, descriptor: u32) -> io::Result<bool> {
+    let mut value = [0; 32];
+    let length = getxattr(format!("/proc/{pid}/fd/{descriptor}"), "system.sockprotoname", &mut value)?;
+    // The name comes with its NUL.
+    Ok(matches!(value.get(..length), Some(b"TCP\0" | b"TCPv6\0")))
 }
 
 /// Whether an error only says that the process ended meanwhile.

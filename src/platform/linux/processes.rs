@@ -121,6 +121,7 @@ impl ProcProcesses {
             program.uid.map(|uid| self.users.get(&uid).cloned().unwrap_or_else(|| uid.to_compact_string()));
         let cgroup = self.proc.read(alive.owner.pid, "/cgroup").ok().map(String::from_utf8_lossy);
         let process = Process {
+            windows: None,
             owner: alive.owner,
             name: full_name(&alive.comm, program.path.as_deref(), program.command_line.as_deref()),
             user,
@@ -243,7 +244,7 @@ mod tests {
         use std::io::{BufRead as _, BufReader, Write as _};
         use std::process::{Command, Stdio};
         let mut child = Command::new("sh")
-            .args(["-c", "echo ready; read line; exec sleep 1000"])
+            .args(["-c", "echo ready; read line; exec sleep 60"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -254,7 +255,7 @@ mod tests {
         let pid = Pid(child.id());
         let mut find = || processes.list().value.into_values().find(|p| p.owner.pid == pid).unwrap();
         let before = find();
-        assert!(before.command_line.as_deref().unwrap().contains("exec sleep 1000"));
+        assert!(before.command_line.as_deref().unwrap().contains("exec sleep 60"));
         assert!(Arc::ptr_eq(&before, &find()), "nothing has changed");
         child.stdin.take().unwrap().write_all(b"\n").unwrap();
         let after = loop {

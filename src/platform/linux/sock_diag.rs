@@ -274,7 +274,7 @@ pub(super) mod tests {
 
     const HERE: NamespaceId = NamespaceId(4026);
 
-    /// A dump of kernel 6.18 on x86-64: a bound socket, the TIME_WAIT of a client, the end.
+    /// A dump of kernel 6.18 on x86-64: a bound socket, the `TIME_WAIT` of a client, the end.
     const TCP4: &str = "\
         7c000000140002000700000078710000020700009c4200007f000002000000000000000000000000000000000000000000\
         0000000000000000000000051000000000000000000000000000000000000000000000ee7b01000500080000000000080\

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::super::{Reading, Sockets};
+use super::bound::Bound;
 use super::netlink::{DumpError, Dumper};
 use super::owners::Owners;
 use super::proc::Proc;
@@ -13,13 +14,21 @@ pub(super) struct NetlinkSockets {
     namespace: NamespaceId,
     dumper: Dumper,
     owners: Owners,
+    bound: Bound,
     /// How many sockets there were, which is about how many there will be.
     expected: usize,
 }
 
 impl NetlinkSockets {
     pub fn open(namespace: NamespaceId) -> io::Result<Self> {
-        Ok(Self { namespace, dumper: Dumper::open()?, owners: Owners::new(Proc::open()?), expected: 0 })
+        let release = rustix::system::uname().release().to_string_lossy().into_owned();
+        Ok(Self {
+            namespace,
+            dumper: Dumper::open()?,
+            owners: Owners::new(Proc::open()?),
+            bound: Bound::new(namespace, release),
+            expected: 0,
+        })
     }
 }
 
@@ -37,7 +46,9 @@ impl Sockets for NetlinkSockets {
     }
 
     fn attribute(&mut self, sockets: &mut [Socket]) -> Vec<Degradation> {
-        self.owners.attribute(sockets)
+        let mut degradations = self.owners.attribute(sockets);
+        degradations.extend(self.bound.hidden(sockets, &mut self.owners));
+        degradations
     }
 }
 

@@ -4,7 +4,7 @@
 //! IPv4 and IPv6 alike (ip(4) of FreeBSD and macOS). OpenBSD names them `net.inet.ip.portfirst` and
 //! `.portlast`, NetBSD `net.inet.ip.anonportmin` and `.anonportmax`.
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(all(unix, not(target_os = "linux")))]
 pub(super) use command::SysctlCommand;
 
 use crate::model::{Port, PortRange};
@@ -31,7 +31,7 @@ fn parse(output: &str) -> Option<PortRange> {
     })
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(all(unix, not(target_os = "linux")))]
 mod command {
     use std::process::Command;
 

@@ -31,8 +31,9 @@ pub(super) fn open() -> Platform {
         sockets: Box::new(sockets::Netstat::new(namespace)),
         processes: Box::new(processes::SysinfoProcesses::default()),
         ranges: ranges::ranges(namespace),
+        limits: None,
         handles: None,
-        tracing: None,
+        start_tracing: None,
         events: None,
         missing: Vec::new(),
     }

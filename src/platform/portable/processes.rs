@@ -17,7 +17,7 @@ pub(in crate::platform) struct Program {
     pub path: Option<String>,
     pub command_line: Option<String>,
     pub started: Option<Timestamp>,
-    #[cfg(unix)]
+    #[cfg(target_os = "linux")]
     pub uid: Option<u32>,
 }
 
@@ -29,7 +29,7 @@ pub(in crate::platform) fn program(process: &sysinfo::Process) -> Program {
         path: process.exe().map(|path| path.to_string_lossy().into_owned()).filter(|path| !path.is_empty()),
         command_line: (!command_line.is_empty()).then_some(command_line),
         started: started.and_then(|seconds| Timestamp::from_second(seconds).ok()),
-        #[cfg(unix)]
+        #[cfg(target_os = "linux")]
         uid: process.user_id().map(|uid| **uid),
     }
 }
@@ -62,6 +62,7 @@ fn described(process: &sysinfo::Process, users: Option<&Users>) -> Process {
         user.map_or_else(|| id.to_compact_string(), |user| user.name().into())
     });
     Process {
+        windows: None,
         owner: owner(process),
         name: CompactString::from(process.name().to_string_lossy()),
         path: program.path,
@@ -81,7 +82,9 @@ pub(super) fn owner(process: &sysinfo::Process) -> Owner {
 
 impl Processes for SysinfoProcesses {
     fn list(&mut self) -> Reading<HashMap<Owner, Arc<Process>>> {
-        if self.users.is_none() {
+        // Not on Windows, where sysinfo 0.40 makes a slice of a null pointer when there is no logon session:
+        // users are shown by their SID there.
+        if self.users.is_none() && !cfg!(windows) {
             self.users = Users::new_with_refreshed_list().ok();
         }
         let shown = ProcessRefreshKind::nothing()

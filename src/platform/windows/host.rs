@@ -1,5 +1,5 @@
 use super::ffi::{system, token::Token};
-use crate::model::Host;
+use crate::model::{Host, System};
 use crate::platform::windows_format::version;
 
 /// This machine. A right that could not be read counts as not held.
@@ -7,6 +7,7 @@ pub fn read() -> Host {
     let os = system::version().map_or_else(|_| "Windows".to_owned(), version::name);
     Host {
         name: system::computer_name().unwrap_or_else(|_| "this computer".to_owned()).into(),
+        system: System::Windows,
         os: os.into(),
         system: crate::model::System::Windows,
         elevated: Token::of_self().and_then(|token| token.elevated()).unwrap_or(false),

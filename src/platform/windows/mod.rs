@@ -3,23 +3,39 @@
 //! Here lives who is asked what, and what is made of the answers. The calls are in [`ffi`], the only
 //! modules with `unsafe`; what they hand out as bytes is decoded in `windows_format`.
 //!
-//! Seen under Wine 8: the TCP and UDP tables, the process list, paths, users, the host; and that what
-//! Wine lacks or pretends (bound endpoints, `netsh`) becomes a degradation. Checked by type and
-//! test only: creation times, service tags and the bound tables with rows in them.
+//! What is known to work, and how:
+//!
+//! | part | seen under Wine 8 | by type and test only |
+//! |---|---|---|
+//! | `sockets` | TCP and UDP tables of both families, TIME_WAIT, owners of connecting ends | creation times, service tags, IPv6 scopes, bound tables with rows |
+//! | `processes` | list, handle counts, paths, accounts, integrity | command lines, critical, protected processes |
+//! | `services` | services of a process | services of a socket |
+//! | `ranges` | `netsh` runs and is ended when it hangs; empty output is refused | its output, in seven languages and code pages |
+//! | `events` | refused with a reason | records, live ones |
+//! | `handles` | list by class 64, kinds, a pipe that is being read | class 51, sockets and their endpoints, names on volumes |
+//! | `control` | processes told apart by their start and ended; a `netsh` that says nothing | `SetTcpEntry`, a `netsh` that answers; services are not stopped yet |
+//! | `tracing` | a session that pretends to start is refused | everything else |
+//!
+//! assets/windows-checklist.md says what to try first on a real Windows.
 
-mod accounts;
+mod background;
 mod control;
+mod events;
 mod ffi;
+mod handles;
 mod host;
 mod processes;
 mod ranges;
+mod services;
 mod sockets;
+mod tracing;
 
 use std::sync::Arc;
 
-use super::{OpenError, Platform};
-use crate::model::{Backend, NamespaceId};
+use super::{HandleLists, OpenError, Platform, PortEvents};
+use crate::model::{Backend, Degradation, NamespaceId};
 use processes::Alive;
+pub(super) use ranges::Netsh;
 
 /// What can be changed.
 pub(super) fn controls() -> super::control::Controls {
@@ -37,6 +53,15 @@ pub(super) fn open() -> Result<Platform, OpenError> {
         source: std::io::Error::other(error.to_string()),
     })?;
     let host = host::read();
+    let mut missing = Vec::new();
+    let events = match events::Log::open() {
+        Ok(log) => Some(Box::new(log) as Box<dyn PortEvents>),
+        Err(error) => {
+            missing.push(Degradation::new("event log", error.to_string()));
+            None
+        }
+    };
+    let lister: Box<dyn HandleLists> = Box::new(handles::Lister::new(Arc::clone(&alive)));
     Ok(Platform {
         sockets: Box::new(sockets::Tables::new(Arc::clone(&alive))),
         processes: Box::new(processes::Details::new(alive, host.elevated)),
@@ -44,9 +69,10 @@ pub(super) fn open() -> Result<Platform, OpenError> {
         host: Arc::new(host),
         backend: Backend::Native,
         namespace: NamespaceId::ONLY,
-        handles: None,
-        tracing: None,
-        events: None,
-        missing: Vec::new(),
+        handles: Some(lister),
+        limits: None,
+        start_tracing: Some(Box::new(tracing::start)),
+        events,
+        missing,
     })
 }

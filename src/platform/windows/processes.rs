@@ -3,12 +3,15 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::accounts::Accounts;
+use compact_str::CompactString;
+
+use super::background::Lookup;
 use super::ffi::CallError;
 use super::ffi::process::OpenedProcess;
 use super::ffi::system;
 use super::ffi::token::Sid;
-use crate::model::{Degradation, Owner, Pid, Process, StartTime};
+use super::services::{Running, Services};
+use crate::model::{Degradation, Integrity, Owner, Pid, Process, StartTime, WindowsProcess};
 use crate::platform::windows_format::process_list::Entry;
 use crate::platform::windows_format::timestamp;
 use crate::platform::{Processes, Reading};
@@ -43,6 +46,8 @@ struct Detail {
     path: Option<String>,
     command_line: Option<String>,
     user: Option<Sid>,
+    integrity: Option<Integrity>,
+    critical: Option<bool>,
     refused: bool,
 }
 
@@ -52,10 +57,13 @@ impl Detail {
             Ok(process) => process,
             Err(error) => return Self { refused: error.is_refusal(), ..Self::default() },
         };
+        let token = process.token().ok();
         Self {
             path: process.path().ok(),
             command_line: process.command_line().ok(),
-            user: process.token().and_then(|token| token.user()).ok(),
+            user: token.as_ref().and_then(|token| token.user().ok()),
+            integrity: token.as_ref().and_then(|token| token.integrity().ok()),
+            critical: process.critical().ok(),
             refused: false,
         }
     }
@@ -66,27 +74,36 @@ pub struct Details {
     alive: Arc<Alive>,
     elevated: bool,
     known: HashMap<Owner, Detail>,
-    accounts: Accounts,
+    accounts: Lookup<Sid, CompactString>,
+    services: Services,
 }
 
 impl Details {
     pub fn new(alive: Arc<Alive>, elevated: bool) -> Self {
-        Self { alive, elevated, known: HashMap::new(), accounts: Accounts::new() }
+        // A domain controller may have to be asked; until it answers, the SID stands for the account.
+        let accounts = Lookup::new("accounts", |sid: &Sid| sid.account().map(Into::into));
+        Self { alive, elevated, known: HashMap::new(), accounts, services: Services::new() }
     }
 
-    fn describe(&mut self, entry: &Entry, created: &HashMap<u32, u64>) -> Process {
+    fn describe(&mut self, entry: &Entry, created: &HashMap<u32, u64>, running: &Running) -> Process {
         let owner = owner(entry);
         let detail = self.known.entry(owner).or_insert_with(|| Detail::ask(owner));
+        let started = timestamp(entry.created);
         Process {
             owner,
             name: entry.name.as_str().into(),
             path: detail.path.clone(),
             command_line: detail.command_line.clone(),
-            user: detail.user.as_ref().and_then(|sid| self.accounts.name(sid)),
-            started: timestamp(entry.created),
+            user: detail.user.as_ref().and_then(|sid| account(&mut self.accounts, sid)),
+            started,
             parent: parent(entry, created),
             handles: entry.handles.map(u64::from),
-            service: None,
+            service: running.of(entry.pid, started),
+            windows: Some(WindowsProcess {
+                session: entry.session,
+                integrity: detail.integrity,
+                critical: detail.critical,
+            }),
         }
     }
 
@@ -100,6 +117,11 @@ impl Details {
             } else {
                 Degradation::new(what, "access denied").fixed_by("run porttop as administrator")
             });
+        }
+        if self.known.values().any(|detail| detail.path.is_some())
+            && self.known.values().all(|detail| detail.command_line.is_none())
+        {
+            degradations.push(Degradation::new("command lines", "this Windows tells none"));
         }
         if !listed.is_empty() && listed.values().all(|process| process.handles.is_none()) {
             degradations.push(Degradation::new("handles", "this Windows counts 0 for every process"));
@@ -118,16 +140,23 @@ impl Processes for Details {
             }
         };
         let created: HashMap<u32, u64> = entries.iter().map(|entry| (entry.pid, entry.created)).collect();
+        let (running, no_services) = self.services.running();
         // Process 0 is the idle time of the processors and no process.
         let value: HashMap<_, _> = entries
             .iter()
             .filter(|entry| entry.pid != 0)
-            .map(|entry| (owner(entry), Arc::new(self.describe(entry, &created))))
+            .map(|entry| (owner(entry), Arc::new(self.describe(entry, &created, &running))))
             .collect();
         self.known.retain(|owner, _| value.contains_key(owner));
-        let degradations = self.degradations(&value);
+        let mut degradations = self.degradations(&value);
+        degradations.extend(no_services);
         Reading { value, degradations }
     }
+}
+
+/// The name of an account, as far as it is known by now.
+fn account(accounts: &mut Lookup<Sid, CompactString>, sid: &Sid) -> Option<CompactString> {
+    accounts.get(sid).or_else(|| sid.text().map(Into::into))
 }
 
 /// The parent, unless its number belongs by now to a process that is younger than its child.

@@ -4,11 +4,11 @@ use std::io::Read;
 use std::os::windows::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{SyncSender, channel, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::background::Latest;
 use super::ffi::process::wait;
 use super::ffi::system::system_directory;
 use crate::model::{Degradation, DynamicRange, NamespaceId, PortSpace, SpaceId};
@@ -24,76 +24,80 @@ const LONGEST: u64 = 1 << 20;
 
 type Ranges = Reading<Vec<PortSpace>>;
 
-/// [`PortRanges`] of Windows. A thread runs `netsh`, [`PortRanges::read`] returns what it found last.
-pub struct Netsh {
-    latest: Arc<Mutex<Ranges>>,
-    wishes: SyncSender<()>,
-    asked: Option<Instant>,
-}
+/// [`PortRanges`] of Windows.
+pub struct Netsh(Result<Latest<Ranges>, Ranges>);
 
 impl Netsh {
     pub fn new() -> Self {
-        let unknown = SpaceId::all_of(NamespaceId::ONLY).map(|id| PortSpace { id, dynamic: None });
-        let waiting = Degradation::new("dynamic port ranges", "netsh has not answered yet");
-        let latest = Arc::new(Mutex::new(Reading { value: unknown.into(), degradations: vec![waiting] }));
-        let (wishes, orders) = sync_channel(1);
-        let found = Arc::clone(&latest);
-        let worker = thread::Builder::new().name("netsh".into()).spawn(move || {
-            for () in orders {
-                let ranges = ask_all();
-                *found.lock().unwrap_or_else(PoisonError::into_inner) = ranges;
-            }
-        });
-        if let Err(error) = worker {
-            let dead = Degradation::new("dynamic port ranges", format!("no thread to run netsh: {error}"));
-            latest.lock().unwrap_or_else(PoisonError::into_inner).degradations = vec![dead];
-        }
-        let mut netsh = Self { latest, wishes, asked: None };
-        netsh.refresh();
-        netsh
-    }
-
-    fn refresh(&mut self) {
-        if self.asked.is_none_or(|asked| asked.elapsed() >= FRESH) && self.wishes.try_send(()).is_ok() {
-            self.asked = Some(Instant::now());
-        }
+        let waiting = unknown("netsh has not answered yet");
+        Self(
+            Latest::new("netsh", FRESH, waiting, ask_all)
+                .map_err(|error| unknown(&format!("no thread to run netsh: {error}"))),
+        )
     }
 }
 
 impl PortRanges for Netsh {
     fn read(&mut self) -> Ranges {
-        self.refresh();
-        self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        match &mut self.0 {
+            Ok(latest) => latest.get(),
+            Err(unknown) => unknown.clone(),
+        }
+    }
+
+    fn settle(&mut self, limit: Duration) {
+        if let Ok(latest) = &self.0 {
+            latest.settle(limit);
+        }
     }
 }
 
-fn ask_all() -> Ranges {
-    let mut degradations = Vec::new();
-    let value = SpaceId::all_of(NamespaceId::ONLY)
-        .map(|id| PortSpace { id, dynamic: ask(id, &mut degradations) })
-        .into();
-    Reading { value, degradations }
+fn unknown(reason: &str) -> Ranges {
+    let value = SpaceId::all_of(NamespaceId::ONLY).map(|id| PortSpace { id, dynamic: None });
+    Reading { value: value.into(), degradations: vec![Degradation::new("dynamic port ranges", reason)] }
 }
 
-fn ask(id: SpaceId, degradations: &mut Vec<Degradation>) -> Option<DynamicRange> {
+/// Asks for all four at once: one `netsh` takes its time to start.
+fn ask_all() -> Ranges {
+    let answers = SpaceId::all_of(NamespaceId::ONLY).map(|id| {
+        let (answer, answered) = channel();
+        let asking = thread::Builder::new().name("netsh".into()).spawn(move || answer.send(ask(id)));
+        (id, asking, answered)
+    });
+    let mut all = Reading::whole(Vec::new());
+    for (id, asking, answered) in answers {
+        let answer = asking
+            .map_err(|error| error.to_string())
+            .and_then(|_| answered.recv().map_err(|_| "the thread that asked has ended".to_owned()));
+        let Reading { value, degradations } = answer.unwrap_or_else(|reason| unread(id, reason));
+        all.value.push(PortSpace { id, dynamic: value });
+        all.degradations.extend(degradations);
+    }
+    all
+}
+
+fn unread(id: SpaceId, reason: String) -> Reading<Option<DynamicRange>> {
+    let degradations = vec![Degradation::new(format!("dynamic port range of {id}"), reason)];
+    Reading { value: None, degradations }
+}
+
+fn ask(id: SpaceId) -> Reading<Option<DynamicRange>> {
     let (family, protocol) = (id.family.key(), id.protocol.key());
     let shown = run(&["int", family, "show", "dynamicport", protocol]);
-    let range = shown.and_then(|output| dynamic_range(&output).map_err(|error| error.to_string()));
-    let range = match range {
+    let range = match shown.and_then(|output| dynamic_range(&output).map_err(|error| error.to_string())) {
         Ok(range) => range,
-        Err(reason) => {
-            degradations.push(Degradation::new(format!("dynamic port range of {id}"), reason));
-            return None;
-        }
+        Err(reason) => return unread(id, reason),
     };
     let shown = run(&["int", family, "show", "excludedportrange", &format!("protocol={protocol}")]);
     let excluded = shown.and_then(|output| excluded_ranges(&output).map_err(|error| error.to_string()));
-    let excluded = excluded.unwrap_or_else(|reason| {
-        let what = format!("excluded ports of {id} (its capacity may be smaller than shown)");
-        degradations.push(Degradation::new(what, reason));
-        Vec::new()
-    });
-    Some(DynamicRange { range, reserved: excluded.into_iter().collect() })
+    let (excluded, degradations) = match excluded {
+        Ok(excluded) => (excluded, Vec::new()),
+        Err(reason) => {
+            let what = format!("excluded ports of {id} (its capacity may be smaller than shown)");
+            (Vec::new(), vec![Degradation::new(what, reason)])
+        }
+    };
+    Reading { value: Some(DynamicRange { range, reserved: excluded.into_iter().collect() }), degradations }
 }
 
 /// Runs `netsh` from the system directory, without a shell and without a window, and returns what it

@@ -5,18 +5,21 @@ use std::sync::Arc;
 
 use super::ffi::{CallError, tables};
 use super::processes::{Alive, owner};
+use super::services::{Tags, tags};
 use crate::model::{Attribution, Degradation, Family, Holders, NamespaceId, Owner, Protocol, Socket};
-use crate::platform::windows_format::rows::{Row, Rows, Table, add_bound, decode};
+use crate::platform::windows_format::layout::Table;
+use crate::platform::windows_format::rows::{Row, Rows, add_bound, decode};
 use crate::platform::{Reading, Sockets};
 
 /// [`Sockets`] of Windows.
 pub struct Tables {
     alive: Arc<Alive>,
+    tags: Tags,
 }
 
 impl Tables {
     pub fn new(alive: Arc<Alive>) -> Self {
-        Self { alive }
+        Self { alive, tags: tags() }
     }
 
     /// Who is behind which number. It is asked for after the tables, so that whoever is in them and
@@ -45,7 +48,7 @@ impl Sockets for Tables {
             degradations.push(Degradation::new("BOUND sockets", reason));
         }
         let owners = self.owners(&mut degradations);
-        let value = tcp.into_iter().chain(udp).map(|row| socket(&row, &owners)).collect();
+        let value = tcp.into_iter().chain(udp).map(|row| socket(&row, &owners, &mut self.tags)).collect();
         Reading { value, degradations }
     }
 
@@ -103,13 +106,14 @@ fn bound(degradations: &mut Vec<Degradation>) -> Vec<Row> {
     rows
 }
 
-fn socket(row: &Row, owners: &HashMap<u32, Owner>) -> Socket {
+fn socket(row: &Row, owners: &HashMap<u32, Owner>, tags: &mut Tags) -> Socket {
     let owner = row.pid.and_then(|pid| owners.get(&pid).copied());
     Socket {
         remote: row.remote,
         holders: owner.map_or(Holders::Nobody, Holders::One),
         attribution: owner.map_or(Attribution::Unknown, |_| Attribution::Exact),
         created: row.created,
+        service: owner.zip(row.tag).and_then(|key| tags.get(&key)),
         ..Socket::new(NamespaceId::ONLY, row.protocol, row.state, row.local)
     }
 }

@@ -4,9 +4,16 @@
 //! `unsafe` may live here; a wrong count, offset or length is an error and never a read past the bytes.
 
 mod bytes;
+pub mod event_log;
+pub mod handle_list;
+pub mod layout;
 pub mod netsh;
 pub mod process_list;
 pub mod rows;
+pub mod services;
+mod sockaddr;
+pub mod token;
+pub mod trace;
 pub mod version;
 
 use bytes::Bytes;
@@ -63,6 +70,19 @@ pub fn unicode_string(bytes: &[u8], at: usize, base: u64) -> Result<String, Deco
     let pointer = Bytes(bytes).u64(at.checked_add(8).ok_or(outside)?)?;
     let start = usize::try_from(pointer.checked_sub(base).ok_or(outside)?).map_err(|_| outside)?;
     Bytes(bytes).utf16(start, length).map_err(|_| outside)
+}
+
+/// The text that a pointer leads to, up to its 0, in the same bytes; `base` is the address at which they
+/// were written.
+///
+/// # Errors
+/// When the text does not start and end inside the bytes.
+pub fn text_behind(bytes: &[u8], base: u64, pointer: u64) -> Result<String, DecodeError> {
+    let start = pointer.checked_sub(base).and_then(|start| usize::try_from(start).ok());
+    let outside = DecodeError::Reference { at: start.unwrap_or(usize::MAX) };
+    let (start, rest) = start.and_then(|start| Some((start, bytes.get(start..)?))).ok_or(outside)?;
+    let end = rest.as_chunks::<2>().0.iter().position(|unit| *unit == [0, 0]).ok_or(outside)?;
+    Bytes(bytes).utf16(start, end * 2)
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ impl KillPlan {
         let children: Vec<_> = snapshot
             .processes
             .values()
-            .filter(|process| !doomed.contains(&process.owner))
+            .filter(|process| !doomed.contains(&process.owner) && !snapshot.ended.contains(&process.owner))
             .filter(|process| {
                 targets.iter().any(|target| {
                     process.parent == Some(target.owner.pid) && process.owner.started >= target.owner.started
@@ -194,10 +194,13 @@ fn refusal(scene: Scene<'_>, owner: Owner) -> Option<Refusal> {
     if pid == scene.own_pid {
         return Some(Refusal::Ourselves(pid));
     }
-    let Some(process) = scene.snapshot.processes.get(&owner) else {
+    let alive = Some(scene.snapshot).filter(|snapshot| !snapshot.ended.contains(&owner));
+    let Some(process) = alive.and_then(|snapshot| snapshot.processes.get(&owner)) else {
         return Some(Refusal::CannotBe { what: scene.name(owner), why: ControlError::Gone });
     };
-    if windows && CRITICAL_ON_WINDOWS.contains(&process.name.to_lowercase().as_str()) {
+    let said = process.windows.and_then(|windows| windows.critical) == Some(true);
+    let known = windows && CRITICAL_ON_WINDOWS.contains(&process.name.to_lowercase().as_str());
+    if said || known {
         return Some(Refusal::Critical { pid, name: safe(&process.name).into_owned() });
     }
     let why = scene.forbidden.get(&owner)?.clone();

@@ -135,6 +135,10 @@ fn who_is_gone_already_or_not_chosen_is_refused() {
     let snapshot = inhabited(System::Linux, busy());
     assert!(KillPlan::new(scene(&snapshot), &[owner(77)], Signal::Term).confirm().is_err());
     assert!(KillPlan::new(scene(&snapshot), &[], Signal::Term).confirm().is_err());
+    let mut later = snapshot.clone();
+    later.ended.insert(owner(4312));
+    let refusal = KillPlan::new(scene(&later), &[owner(4312)], Signal::Term).confirm().unwrap_err();
+    assert!(matches!(refusal, Refusal::CannotBe { why: ControlError::Gone, .. }));
 }
 
 #[test]

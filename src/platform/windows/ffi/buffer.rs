@@ -1,18 +1,31 @@
 use std::ffi::c_void;
 
+use windows_sys::Win32::Foundation::{
+    ERROR_NOT_ENOUGH_MEMORY, NTSTATUS, STATUS_BUFFER_OVERFLOW, STATUS_BUFFER_TOO_SMALL,
+    STATUS_INFO_LENGTH_MISMATCH,
+};
+
 use super::CallError;
 
 /// Zeroed memory for Windows to write into, aligned for every structure it writes.
 pub struct Buffer(Vec<u64>);
 
-/// More than any answer should need: a million sockets.
-const LARGEST: usize = 256 << 20;
+/// More than any answer should need: 400,000 sockets, or 1.6 million handles.
+const LARGEST: usize = 64 << 20;
 const ATTEMPTS: u32 = 10;
 
 impl Buffer {
     /// Room for at least `length` bytes.
     pub fn new(length: usize) -> Self {
         Self(vec![0; length.div_ceil(8)])
+    }
+
+    /// The same, when there is so much memory: the machine may be short of it.
+    fn try_new(length: usize) -> Option<Self> {
+        let mut words = Vec::new();
+        words.try_reserve_exact(length.div_ceil(8)).ok()?;
+        words.resize(length.div_ceil(8), 0);
+        Some(Self(words))
     }
 
     /// Its bytes.
@@ -40,7 +53,7 @@ impl Buffer {
 
 /// What a call said about the room it was given.
 pub enum Room {
-    /// It was enough; so many bytes were written, where that is known.
+    /// It was enough.
     Enough,
     /// It wants at least so many bytes.
     Wants(u32),
@@ -55,11 +68,30 @@ pub fn grow(
 ) -> Result<Buffer, CallError> {
     let mut length = start;
     for _ in 0..ATTEMPTS {
-        let mut buffer = Buffer::new(length.min(LARGEST));
+        let mut buffer = Buffer::try_new(length.min(LARGEST))
+            .ok_or_else(|| CallError::code(call, ERROR_NOT_ENOUGH_MEMORY))?;
         match ask(&mut buffer)? {
             Room::Enough => return Ok(buffer),
             Room::Wants(wanted) => length = (wanted as usize).max(length) * 5 / 4 + 4096,
         }
     }
     Err(CallError::Unsettled { call, attempts: ATTEMPTS })
+}
+
+/// The same for a call that returns an NTSTATUS and says how much room it needs.
+pub fn grow_status(
+    call: &'static str,
+    start: usize,
+    mut ask: impl FnMut(&mut Buffer, &mut u32) -> NTSTATUS,
+) -> Result<Buffer, CallError> {
+    grow(call, start, |buffer| {
+        let mut needed = 0;
+        match ask(buffer, &mut needed) {
+            0.. => Ok(Room::Enough),
+            STATUS_INFO_LENGTH_MISMATCH | STATUS_BUFFER_OVERFLOW | STATUS_BUFFER_TOO_SMALL => {
+                Ok(Room::Wants(needed))
+            }
+            other => Err(CallError::Status { call, status: other.cast_unsigned() }),
+        }
+    })
 }

@@ -7,12 +7,16 @@
 
 pub mod buffer;
 pub mod control;
+pub mod event_log;
+pub mod handles;
 pub mod library;
 pub mod process;
+pub mod services;
 pub mod system;
 pub mod tables;
 pub mod text;
 pub mod token;
+pub mod trace;
 
 use std::io;
 
@@ -74,7 +78,16 @@ impl CallError {
 
     /// The error of a function that leaves it in the thread.
     pub fn last(call: &'static str) -> Self {
-        Self::Os { call, source: io::Error::last_os_error() }
+        let source = match io::Error::last_os_error() {
+            error if error.raw_os_error() == Some(0) => io::Error::other("failed without a reason"),
+            error => error,
+        };
+        Self::Os { call, source }
+    }
+
+    /// Whether Win32 said this.
+    pub fn is(&self, code: u32) -> bool {
+        matches!(self, Self::Os { source, .. } if source.raw_os_error() == Some(code.cast_signed()))
     }
 
     /// Whether it was refused for want of a right.

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 
 use windows_sys::Wdk::System::SystemInformation::{NtQuerySystemInformation, SystemProcessInformation};
 use windows_sys::Wdk::System::SystemServices::RtlGetVersion;
-use windows_sys::Win32::Foundation::{STATUS_INFO_LENGTH_MISMATCH, UNICODE_STRING};
+use windows_sys::Win32::Foundation::UNICODE_STRING;
 use windows_sys::Win32::System::SystemInformation::{
     ComputerNamePhysicalDnsHostname, GetComputerNameExW, GetSystemDirectoryW, OSVERSIONINFOEXW,
 };
 use windows_sys::Win32::System::WindowsProgramming::SYSTEM_PROCESS_INFORMATION;
 
 use super::CallError;
-use super::buffer::{Room, grow};
+use super::buffer::grow_status;
 use super::text::until_nul;
 use crate::platform::windows_format::process_list::{self, Entry, offset};
 use crate::platform::windows_format::version::Version;
@@ -34,22 +34,16 @@ const _: () = {
 /// When Windows refuses, or the list makes no sense.
 pub fn processes() -> Result<Vec<Entry>, CallError> {
     let call = "NtQuerySystemInformation(SystemProcessInformation)";
-    let buffer = grow(call, 512 << 10, |buffer| {
-        let mut needed = 0;
+    let buffer = grow_status(call, 512 << 10, |buffer, needed| {
         // SAFETY: the pointer is to `size` writable bytes, aligned to 8; Windows writes no more than that
-        // and keeps no pointer. `needed` is a place for one u32.
-        let status = unsafe {
+        // and keeps no pointer.
+        unsafe {
             NtQuerySystemInformation(
                 SystemProcessInformation,
                 buffer.pointer(),
                 buffer.size(),
-                &raw mut needed,
+                &raw mut *needed,
             )
-        };
-        match status {
-            0.. => Ok(Room::Enough),
-            STATUS_INFO_LENGTH_MISMATCH => Ok(Room::Wants(needed)),
-            other => Err(CallError::Status { call, status: other.cast_unsigned() }),
         }
     })?;
     process_list::decode(buffer.bytes(), buffer.address())

@@ -3,7 +3,7 @@
 use std::ffi::{CStr, c_void};
 use std::mem::{offset_of, size_of};
 
-use windows_sys::Win32::Foundation::{ERROR_INSUFFICIENT_BUFFER, HANDLE, NO_ERROR};
+use windows_sys::Win32::Foundation::{ERROR_INSUFFICIENT_BUFFER, ERROR_INVALID_DATA, HANDLE, NO_ERROR};
 use windows_sys::Win32::NetworkManagement::IpHelper::{
     GetExtendedTcpTable, GetExtendedUdpTable, MIB_TCP6ROW_OWNER_MODULE, MIB_TCP6ROW2,
     MIB_TCP6TABLE_OWNER_MODULE, MIB_TCP6TABLE2, MIB_TCPROW_OWNER_MODULE, MIB_TCPROW2,
@@ -16,7 +16,7 @@ use windows_sys::Win32::System::Memory::{GetProcessHeap, HeapFree, HeapSize};
 use super::buffer::{Buffer, Room, grow};
 use super::{CallError, library};
 use crate::model::{Family, Protocol};
-use crate::platform::windows_format::rows::{Layout, Table};
+use crate::platform::windows_format::layout::{Layout, Table};
 
 /// Asks for one table of sockets with their owners.
 ///
@@ -74,24 +74,25 @@ pub fn bound(family: Family) -> Result<Vec<u8>, CallError> {
     let heap = unsafe { GetProcessHeap() };
     // SAFETY: `table` is a place for one pointer; what is put there is a block of the heap passed in.
     let code = unsafe { function(&raw mut table, heap, 0) };
-    let bytes = if table.is_null() { Vec::new() } else { take_block(heap, table) };
-    match code {
-        NO_ERROR if bytes.is_empty() => Ok(vec![0; 4]),
-        NO_ERROR => Ok(bytes),
-        other => Err(CallError::code(call, other)),
+    let bytes = if table.is_null() { Some(EMPTY.to_vec()) } else { take_block(heap, table) };
+    match (code, bytes) {
+        (NO_ERROR, Some(bytes)) => Ok(bytes),
+        (NO_ERROR, None) => Err(CallError::code("HeapSize", ERROR_INVALID_DATA)),
+        (other, _) => Err(CallError::code(call, other)),
     }
 }
 
-/// Copies a block of the heap and frees it. A block whose size is not known has no bytes.
-fn take_block(heap: HANDLE, block: *mut c_void) -> Vec<u8> {
+/// A table that says it has no rows.
+const EMPTY: [u8; 4] = [0; 4];
+
+/// Copies a block of the heap and frees it; nothing when the heap does not know how large it is.
+fn take_block(heap: HANDLE, block: *mut c_void) -> Option<Vec<u8>> {
     // SAFETY: the block was allocated from this heap and not freed yet.
     let size = unsafe { HeapSize(heap, 0, block) };
-    let bytes = if size == usize::MAX {
-        Vec::new()
-    } else {
+    let bytes = (size != usize::MAX).then(|| {
         // SAFETY: the heap says that `size` bytes belong to this block, and nobody else knows of it.
         unsafe { std::slice::from_raw_parts(block.cast::<u8>(), size) }.to_vec()
-    };
+    });
     // SAFETY: as above; the block is not used after this. A failure would leak it and nothing else.
     unsafe { HeapFree(heap, 0, block) };
     bytes

@@ -3,21 +3,28 @@
 use std::mem::{offset_of, size_of};
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 
-use windows_sys::Win32::Foundation::{ERROR_INSUFFICIENT_BUFFER, HANDLE, LocalFree};
+use windows_sys::Win32::Foundation::{
+    ERROR_INSUFFICIENT_BUFFER, ERROR_NOT_ALL_ASSIGNED, HANDLE, LUID, LocalFree,
+};
 use windows_sys::Win32::Security::Authorization::ConvertSidToStringSidW;
 use windows_sys::Win32::Security::{
-    GetTokenInformation, LookupAccountSidW, SID_AND_ATTRIBUTES, TOKEN_ELEVATION, TOKEN_INFORMATION_CLASS,
-    TOKEN_QUERY, TOKEN_USER, TokenElevation, TokenUser,
+    AdjustTokenPrivileges, GetTokenInformation, LUID_AND_ATTRIBUTES, LookupAccountSidW,
+    LookupPrivilegeValueW, SE_DEBUG_NAME, SE_PRIVILEGE_ENABLED, SID_AND_ATTRIBUTES, TOKEN_ACCESS_MASK,
+    TOKEN_ADJUST_PRIVILEGES, TOKEN_ELEVATION, TOKEN_INFORMATION_CLASS, TOKEN_MANDATORY_LABEL,
+    TOKEN_PRIVILEGES, TOKEN_QUERY, TOKEN_USER, TokenElevation, TokenIntegrityLevel, TokenUser,
 };
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
 
 use super::CallError;
 use super::buffer::{Buffer, Room, grow};
-use super::text::until_nul;
+use super::text::{owned_at, until_nul};
+use crate::model::Integrity;
+use crate::platform::windows_format::token::integrity;
 
 const _: () = {
     assert!(offset_of!(TOKEN_ELEVATION, TokenIsElevated) == 0 && size_of::<TOKEN_ELEVATION>() == 4);
     assert!(offset_of!(TOKEN_USER, User) == 0 && offset_of!(SID_AND_ATTRIBUTES, Sid) == 0);
+    assert!(offset_of!(TOKEN_MANDATORY_LABEL, Label) == 0);
 };
 
 /// An access token.
@@ -34,7 +41,7 @@ impl Token {
     /// When Windows refuses.
     pub fn of_self() -> Result<Self, CallError> {
         // SAFETY: takes no arguments; what it returns stands for this process and need not be closed.
-        Self::open(unsafe { GetCurrentProcess() })
+        Self::open(unsafe { GetCurrentProcess() }, TOKEN_QUERY)
     }
 
     /// The token of a process opened with `PROCESS_QUERY_LIMITED_INFORMATION`.
@@ -42,13 +49,13 @@ impl Token {
     /// # Errors
     /// When Windows refuses.
     pub fn of(process: &OwnedHandle) -> Result<Self, CallError> {
-        Self::open(process.as_raw_handle())
+        Self::open(process.as_raw_handle(), TOKEN_QUERY)
     }
 
-    fn open(process: HANDLE) -> Result<Self, CallError> {
+    fn open(process: HANDLE, rights: TOKEN_ACCESS_MASK) -> Result<Self, CallError> {
         let mut token = std::ptr::null_mut();
         // SAFETY: the process handle is open; `token` is a place for one handle.
-        if unsafe { OpenProcessToken(process, TOKEN_QUERY, &raw mut token) } == 0 {
+        if unsafe { OpenProcessToken(process, rights, &raw mut token) } == 0 {
             return Err(CallError::last("OpenProcessToken"));
         }
         // SAFETY: the call succeeded, so this is an open handle that is ours to close.
@@ -72,14 +79,8 @@ impl Token {
             if done != 0 {
                 return Ok(Room::Enough);
             }
-            match CallError::last(call) {
-                CallError::Os { source, .. }
-                    if source.raw_os_error() == Some(ERROR_INSUFFICIENT_BUFFER.cast_signed()) =>
-                {
-                    Ok(Room::Wants(needed))
-                }
-                other => Err(other),
-            }
+            let error = CallError::last(call);
+            if error.is(ERROR_INSUFFICIENT_BUFFER) { Ok(Room::Wants(needed)) } else { Err(error) }
         })
     }
 
@@ -98,10 +99,58 @@ impl Token {
     /// # Errors
     /// When Windows refuses.
     pub fn user(&self) -> Result<Sid, CallError> {
-        let buffer = self.query(TokenUser)?;
-        let address = buffer.bytes().first_chunk::<8>().map_or(0, |word| u64::from_ne_bytes(*word));
-        Sid::within(&buffer, address).ok_or(CallError::Absent { call: "TokenUser", library: "the token" })
+        self.sid(TokenUser)
     }
+
+    /// How far it is trusted.
+    ///
+    /// # Errors
+    /// When Windows refuses.
+    pub fn integrity(&self) -> Result<Integrity, CallError> {
+        // The level is the last sub-authority of the label; a SID without any is the untrusted one.
+        self.sid(TokenIntegrityLevel)
+            .map(|label| integrity(label.0.get(2..).and_then(<[_]>::last).copied().unwrap_or(0)))
+    }
+
+    /// The SID of a class whose structure begins with the pointer to it.
+    fn sid(&self, class: TOKEN_INFORMATION_CLASS) -> Result<Sid, CallError> {
+        let buffer = self.query(class)?;
+        let address = buffer.bytes().first_chunk::<8>().map_or(0, |word| u64::from_ne_bytes(*word));
+        Sid::within(&buffer, address).ok_or(CallError::Absent { call: "a SID", library: "the token" })
+    }
+}
+
+/// Enables the right to open processes of other users, for this process. It must hold it: only an
+/// elevated one does.
+///
+/// # Errors
+/// When Windows refuses, or the right is not held.
+pub fn enable_debug_privilege() -> Result<(), CallError> {
+    let mut id = LUID::default();
+    // SAFETY: null means this machine; the name ends in 0; `id` is a place for one LUID.
+    if unsafe { LookupPrivilegeValueW(std::ptr::null(), SE_DEBUG_NAME, &raw mut id) } == 0 {
+        return Err(CallError::last("LookupPrivilegeValueW"));
+    }
+    // SAFETY: takes no arguments; what it returns stands for this process and need not be closed.
+    let token = Token::open(unsafe { GetCurrentProcess() }, TOKEN_QUERY | TOKEN_ADJUST_PRIVILEGES)?;
+    let wanted = TOKEN_PRIVILEGES {
+        PrivilegeCount: 1,
+        Privileges: [LUID_AND_ATTRIBUTES { Luid: id, Attributes: SE_PRIVILEGE_ENABLED }],
+    };
+    // SAFETY: the token is open; `wanted` has as many privileges as it says; the old ones are not asked for.
+    let done = unsafe {
+        AdjustTokenPrivileges(
+            token.0.as_raw_handle(),
+            0,
+            &raw const wanted,
+            0,
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+        )
+    };
+    // Success with an error left in the thread means that the right is not held.
+    let error = CallError::last("AdjustTokenPrivileges");
+    if done == 0 || error.is(ERROR_NOT_ALL_ASSIGNED) { Err(error) } else { Ok(()) }
 }
 
 impl Sid {
@@ -125,8 +174,7 @@ impl Sid {
         }
         // SAFETY: the call succeeded, so this is a string that ends in 0 and is ours to free.
         unsafe {
-            let length = (0..256).take_while(|at| *text.add(*at) != 0).count();
-            let owned = String::from_utf16_lossy(std::slice::from_raw_parts(text, length));
+            let owned = owned_at(text);
             LocalFree(text.cast());
             Some(owned)
         }

@@ -1,0 +1,148 @@
+//! Ports that were asked for and not given: the proof of exhaustion.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use compact_str::CompactString;
+use foldhash::fast::RandomState;
+
+use crate::model::{Owner, PortOperation, Snapshot};
+
+/// How long back failures count as happening now.
+const WINDOW: Duration = Duration::from_secs(10);
+
+/// The failures of the last 10 s, as a trace saw them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failures {
+    /// How many.
+    pub recent: u64,
+    /// The same per second.
+    pub per_second: f64,
+    /// How many since the trace began.
+    pub total: u64,
+    /// Who failed, most first.
+    pub processes: Vec<Failing>,
+}
+
+/// A process that was given no port in the last 10 s.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failing {
+    /// Which.
+    pub owner: Owner,
+    /// Its name, as it came from outside.
+    pub name: CompactString,
+    /// How often per second.
+    pub per_second: f64,
+    /// How many of them in `connect()`.
+    pub connect: u64,
+    /// How many of them in `bind()` to port 0.
+    pub bind: u64,
+}
+
+/// What one snapshot's trace saw.
+#[derive(Debug)]
+struct Batch {
+    at: Duration,
+    covers: Duration,
+    counts: HashMap<Owner, (CompactString, u64, u64), RandomState>,
+}
+
+/// The failures of the last snapshots.
+#[derive(Debug, Default)]
+pub(super) struct FailureWindow {
+    batches: VecDeque<Batch>,
+    at: Option<Duration>,
+    traced: bool,
+    total: u64,
+}
+
+impl FailureWindow {
+    /// Takes in what the trace of a complete snapshot saw.
+    pub fn observe(&mut self, snapshot: &Snapshot) {
+        let now = snapshot.taken.elapsed;
+        let covers = now.saturating_sub(self.at.replace(now).unwrap_or(Duration::ZERO));
+        self.traced = snapshot.trace.is_some();
+        let mut counts: HashMap<Owner, (CompactString, u64, u64), RandomState> = HashMap::default();
+        for failure in snapshot.trace.iter().flat_map(|trace| &trace.failures) {
+            let (_, connect, bind) =
+                counts.entry(failure.owner).or_insert_with(|| (failure.name.clone(), 0, 0));
+            match failure.operation {
+                PortOperation::Connect => *connect += 1,
+                PortOperation::Bind => *bind += 1,
+            }
+            self.total += 1;
+        }
+        self.batches.push_back(Batch { at: now, covers, counts });
+        while self.batches.front().is_some_and(|batch| batch.at + WINDOW <= now) {
+            self.batches.pop_front();
+        }
+    }
+
+    /// How often a process failed in the newest snapshot.
+    pub fn newest(&self) -> impl Iterator<Item = (Owner, u32)> {
+        self.batches
+            .back()
+            .into_iter()
+            .flat_map(|batch| &batch.counts)
+            .map(|(owner, (_, connect, bind))| (*owner, u32::try_from(connect + bind).unwrap_or(u32::MAX)))
+    }
+
+    /// The failures of the last 10 s; none when nothing traces.
+    pub fn summary(&self) -> Option<Failures> {
+        if !self.traced {
+            return None;
+        }
+        let covered: Duration = self.batches.iter().map(|batch| batch.covers).sum();
+        let seconds = covered.as_secs_f64().max(1.0);
+        let mut processes: HashMap<Owner, Failing, RandomState> = HashMap::default();
+        for (owner, (name, connect, bind)) in self.batches.iter().flat_map(|batch| &batch.counts) {
+            let failing = processes.entry(*owner).or_insert_with(|| Failing {
+                owner: *owner,
+                name: name.clone(),
+                per_second: 0.0,
+                connect: 0,
+                bind: 0,
+            });
+            failing.connect += connect;
+            failing.bind += bind;
+            failing.per_second = (failing.connect + failing.bind) as f64 / seconds;
+        }
+        let mut processes: Vec<_> = processes.into_values().collect();
+        processes.sort_unstable_by_key(|one| (std::cmp::Reverse(one.connect + one.bind), one.owner));
+        let recent = processes.iter().map(|one| one.connect + one.bind).sum();
+        Some(Failures { recent, per_second: recent as f64 / seconds, total: self.total, processes })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::tests_support::{at, failed, owner, snapshot};
+    use crate::model::Trace;
+
+    #[test]
+    fn failures_of_ten_seconds_are_now_and_all_are_counted() {
+        let mut window = FailureWindow::default();
+        window.observe(&at(0, snapshot(vec![])));
+        assert_eq!(window.summary(), None, "nothing traces");
+        for second in 1..=12 {
+            let mut machine = at(second, snapshot(vec![]));
+            let failures = (0..5).map(|_| failed(owner(1), PortOperation::Connect));
+            let failures = failures.chain([failed(owner(2), PortOperation::Bind)]).collect();
+            machine.trace = Some(Trace { failures, ..Trace::default() });
+            window.observe(&machine);
+        }
+        let failures = window.summary().unwrap();
+        assert_eq!((failures.recent, failures.total), (60, 72));
+        assert!((failures.per_second - 6.0).abs() < 1e-9);
+        let first = &failures.processes[0];
+        assert_eq!((first.owner, first.connect, first.bind), (owner(1), 50, 0));
+        assert!((first.per_second - 5.0).abs() < 1e-9);
+        assert_eq!(window.newest().map(|(_, count)| count).sum::<u32>(), 6);
+
+        let mut quiet = at(30, snapshot(vec![]));
+        quiet.trace = Some(Trace::default());
+        window.observe(&quiet);
+        assert_eq!(window.summary().map(|now| (now.recent, now.total)), Some((0, 72)));
+    }
+}

@@ -1,0 +1,47 @@
+//! A program does not close connections that its peers have closed.
+
+use super::facts::{Facts, growth, of_process, who};
+use super::{Finding, Link, Severity, Step, View};
+use crate::analysis::Row;
+use crate::model::State;
+use crate::text::{rate, safe, span, thousands};
+
+pub(super) fn find(facts: &Facts) -> Vec<Finding> {
+    facts.rows.iter().filter_map(|row| finding(row, facts)).collect()
+}
+
+fn finding(row: &Row, facts: &Facts) -> Option<Finding> {
+    let (owner, waiting) = (*row.owners.first()?, row.counts.of(State::CloseWait));
+    if waiting < facts.thresholds.close_wait {
+        return None;
+    }
+    let series = facts.series(owner, |sample| sample.counts.of(State::CloseWait));
+    let grows = growth(&series, facts.thresholds.leak_span);
+    if grows.is_none() && waiting < facts.thresholds.many_close_waits {
+        return None;
+    }
+    let change = grows.as_ref().map_or_else(String::new, |growth| {
+        format!(", {} for {}", rate(growth.per_second), span(growth.span))
+    });
+    let mut evidence = vec![format!(
+        "{} CLOSE_WAIT of {} sockets",
+        thousands(waiting.into()),
+        thousands(row.counts.sockets().into())
+    )];
+    evidence.extend(row.handles.map(|handles| format!("{} handles open", thousands(handles))));
+    Some(Finding {
+        id: "close_wait_leak",
+        severity: if grows.is_some() { Severity::Warn } else { Severity::Note },
+        title: format!("{} does not close: {} CLOSE_WAIT{change}", who(row), thousands(waiting.into())),
+        evidence,
+        why: "The peers have closed these connections and the program has not. That is no port exhaustion \
+              by itself; each holds a handle, and a port when it led outward.",
+        next: vec![
+            Step::Do(format!("have {} fixed: it must close when its peer has", safe(&row.name))),
+            Step::press("x", "end or restart it, when handles or ports run short"),
+            Step::press("e", "write the report for its vendor"),
+        ],
+        link: Link::filtered(View::Sockets, format!("{} state:close_wait", of_process(row))),
+        owner: Some(owner),
+    })
+}

@@ -1,0 +1,295 @@
+//! What the rules reason about, and the questions that several of them ask.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::Thresholds;
+use crate::analysis::failures::Failures;
+use crate::analysis::forecast::{Forecast, HORIZON, forecast};
+use crate::analysis::{Destination, Row, RowKey, SpaceUsage};
+use crate::history::{Flow, History, Sample, Tick};
+use crate::model::{DestinationId, Owner, PortEvent, PortSet, Progress, Snapshot, SpaceId, State, System};
+use crate::text::{percent, rate, safe, span, thousands};
+
+/// Everything that is known when findings are looked for.
+pub(in crate::analysis) struct Facts<'a> {
+    pub snapshot: &'a Snapshot,
+    pub spaces: &'a [SpaceUsage],
+    /// One row a process.
+    pub rows: &'a [Row],
+    pub row_of: &'a [u32],
+    pub destinations: &'a [Destination],
+    pub destination_of: &'a [Option<u32>],
+    pub history: &'a History,
+    pub failures: Option<&'a Failures>,
+    /// The event log of the last 24 hours.
+    pub events: &'a [PortEvent],
+    /// How long a TIME_WAIT lasts here, where that is known.
+    pub time_wait: Option<Duration>,
+    pub thresholds: &'a Thresholds,
+}
+
+/// What `bind()` to port 0 takes from: on Linux the ports of one local address, elsewhere the pool.
+pub(in crate::analysis) struct Pool<'a> {
+    pub space: &'a SpaceUsage,
+    /// The fullest local address, where each has its own ports.
+    pub address: Option<IpAddr>,
+    pub ports: u32,
+    pub capacity: u32,
+    pub share: f64,
+}
+
+/// What `connect()` takes from: the ports toward one destination.
+pub(in crate::analysis) struct Toward<'a> {
+    pub place: usize,
+    pub destination: &'a Destination,
+    /// Ports that a new connection can't have.
+    pub taken: u32,
+    /// Ports in TIME_WAIT that it could have all the same.
+    pub reusable: u32,
+    pub capacity: u32,
+    pub share: f64,
+}
+
+impl<'a> Facts<'a> {
+    pub fn is_linux(&self) -> bool {
+        self.snapshot.host.system == System::Linux
+    }
+
+    /// The pools that are at least filled to `from`, fullest first.
+    pub fn pools(&self, from: f64) -> Vec<Pool<'a>> {
+        let mut pools: Vec<_> = self
+            .spaces
+            .iter()
+            // No local address holds more than the whole space.
+            .filter(|space| space.share().is_some_and(|share| share >= from))
+            .filter_map(|space| {
+                let (in_use, capacity) = (space.in_use?, space.capacity?);
+                let fullest = self.is_linux().then(|| self.fullest_address(space.id)).flatten();
+                let fullest = fullest.filter(|(_, ports)| *ports < in_use);
+                let (address, ports) =
+                    fullest.map_or((None, in_use), |(address, ports)| (Some(address), ports));
+                let share = if capacity == 0 { 1.0 } else { f64::from(ports) / f64::from(capacity) };
+                Some(Pool { space, address, ports, capacity, share })
+            })
+            .filter(|pool| pool.share >= from)
+            .collect();
+        pools.sort_by(|a, b| b.share.total_cmp(&a.share));
+        pools
+    }
+
+    /// The local address of a port space with the most ports in the range; a port that is bound on any
+    /// address counts for each.
+    fn fullest_address(&self, id: SpaceId) -> Option<(IpAddr, u32)> {
+        let range = self.snapshot.spaces.iter().find(|space| space.id == id)?.dynamic.as_ref()?.range;
+        let inside = self
+            .snapshot
+            .sockets
+            .iter()
+            .filter(|socket| socket.space() == id && range.contains(socket.local_port()));
+        let mut everywhere = PortSet::new();
+        let mut held = Vec::new();
+        for socket in inside {
+            if socket.local.ip().is_unspecified() {
+                everywhere.insert(socket.local_port());
+            } else {
+                held.push((socket.local.ip(), socket.local_port()));
+            }
+        }
+        held.sort_unstable();
+        held.dedup();
+        held.retain(|(_, port)| !everywhere.contains(*port));
+        let own = held.chunk_by(|a, b| a.0 == b.0).max_by_key(|ports| ports.len())?;
+        Some((own[0].0, everywhere.len() + u32::try_from(own.len()).unwrap_or(u32::MAX)))
+    }
+
+    /// The destinations filled to at least `from`, fullest first. Where the system gives out ports in
+    /// TIME_WAIT again, these do not count as taken.
+    pub fn toward(&self, from: f64) -> Vec<Toward<'a>> {
+        let mut toward: Vec<_> = self
+            .destinations
+            .iter()
+            .enumerate()
+            .filter(|(_, destination)| destination.fill.is_some_and(|fill| fill >= from))
+            .filter_map(|(place, destination)| {
+                let (ports, capacity) = (destination.counts.ports?, self.capacity(destination.space())?);
+                let reusable =
+                    if self.reuses(destination) { destination.counts.of(State::TimeWait) } else { 0 };
+                let taken = ports.saturating_sub(reusable);
+                let share = if capacity == 0 { 1.0 } else { f64::from(taken) / f64::from(capacity) };
+                Some(Toward { place, destination, taken, reusable, capacity, share })
+            })
+            .collect();
+        toward.sort_by(|a, b| b.share.total_cmp(&a.share));
+        toward
+    }
+
+    /// Whether a new connection may take a port toward a destination whose last is in TIME_WAIT.
+    pub fn reuses(&self, destination: &Destination) -> bool {
+        self.snapshot.limits.time_wait_reuse.is_some_and(|reuse| reuse.allows(destination.remote.ip()))
+    }
+
+    pub fn capacity(&self, id: SpaceId) -> Option<u32> {
+        self.spaces.iter().find(|space| space.id == id)?.capacity
+    }
+
+    /// Whether ports are short: where the system runs out first, it is at least at the warning.
+    pub fn is_short(&self) -> bool {
+        let short = |share: f64| share >= self.thresholds.warn;
+        self.pools(self.thresholds.warn).first().is_some_and(|pool| short(pool.share))
+            || self.is_linux()
+                && self.toward(self.thresholds.warn).first().is_some_and(|toward| short(toward.share))
+    }
+
+    /// Whether ports were short at any moment of the last `span`.
+    pub fn was_short(&self, span: Duration) -> bool {
+        let short = |ports: u32, id: SpaceId| {
+            self.capacity(id)
+                .is_some_and(|capacity| f64::from(ports) >= self.thresholds.warn * f64::from(capacity))
+        };
+        self.history.within(span).any(|tick| {
+            tick.in_use.iter().any(|(id, ports)| short(*ports, *id))
+                || tick.destinations.iter().any(|(id, flow)| short(flow.ports, id.space()))
+        })
+    }
+
+    /// What the samples of a process say over the last two minutes.
+    pub fn series<T>(&self, owner: Owner, value: impl Fn(&Sample) -> T) -> Vec<(Duration, T)> {
+        self.history.series(HORIZON, |tick| tick.owners.get(&Some(owner)).map(&value))
+    }
+
+    /// When the ports toward a destination will be gone.
+    pub fn forecast_toward(&self, id: DestinationId, capacity: u32) -> Forecast {
+        let series = self.history.series(HORIZON, |tick| Some(flow(tick, id)?.ports));
+        forecast(&series, capacity)
+    }
+
+    /// How long the samples reach back.
+    pub fn observed(&self) -> Duration {
+        let first = self.history.ticks().next().map(|tick| tick.taken.elapsed);
+        let last = self.history.last().map(|tick| tick.taken.elapsed);
+        last.zip(first).map_or(Duration::ZERO, |(last, first)| last.saturating_sub(first))
+    }
+
+    /// The rows with sockets toward a destination and how many, most first.
+    pub fn holders_toward(&self, place: usize) -> Vec<(&'a Row, u32)> {
+        let mut counts = vec![0u32; self.rows.len()];
+        for (row, destination) in self.row_of.iter().zip(self.destination_of) {
+            if destination.is_some_and(|at| at as usize == place) {
+                counts[*row as usize] += 1;
+            }
+        }
+        let mut holders: Vec<_> = self.rows.iter().zip(counts).filter(|(_, count)| *count > 0).collect();
+        holders.sort_by_key(|(row, count)| (std::cmp::Reverse(*count), row.pid()));
+        holders
+    }
+
+    /// The row that holds the most ports; none while owners are still being read.
+    pub fn largest(&self) -> Option<&'a Row> {
+        let attributed = self.snapshot.progress > Progress::Sockets;
+        let rows = self
+            .rows
+            .iter()
+            .filter(|_| attributed)
+            .filter(|row| row.counts.ports.is_some_and(|ports| ports > 0));
+        rows.max_by_key(|row| (row.counts.ports, row.counts.sockets()))
+    }
+}
+
+/// What a moment says of a destination.
+pub(super) fn flow(tick: &Tick, id: DestinationId) -> Option<&Flow> {
+    tick.destinations.iter().find(|(other, _)| *other == id).map(|(_, flow)| flow)
+}
+
+/// `orders.exe (4312)`
+pub(super) fn who(row: &Row) -> String {
+    match row.key {
+        RowKey::Process(owner) if row.process.is_none() => format!("pid {}", owner.pid),
+        RowKey::Process(owner) => format!("{} ({})", safe(&row.name), owner.pid),
+        _ => safe(&row.name).into_owned(),
+    }
+}
+
+/// `TCP IPv4 97 % used, 15,902 of 16,384, +221/s; full in 41 s: orders.exe (4312) holds 12,840`
+pub(super) fn pool_sentence(pool: &Pool, facts: &Facts) -> String {
+    let holder = facts
+        .largest()
+        .map_or_else(String::new, |row| format!(": {}", holds(row, row.counts.ports.unwrap_or(0))));
+    let place = pool.address.map_or_else(String::new, |address| format!(" of {address}"));
+    let change = pool.space.per_second.filter(|change| change.abs() >= 0.5);
+    let change = change.map_or_else(String::new, |change| format!(", {}", rate(change)));
+    let used = used(pool.share, pool.ports, pool.capacity);
+    format!("{}{place} {used}{change}{}{holder}", pool.space.id, full_in(pool.space.forecast))
+}
+
+/// `15,902 of 16,384`
+pub(super) fn of(part: impl Into<u64>, whole: impl Into<u64>) -> String {
+    format!("{} of {}", thousands(part.into()), thousands(whole.into()))
+}
+
+/// `97 % used, 15,902 of 16,384`
+pub(super) fn used(share: f64, part: u32, whole: u32) -> String {
+    format!("{} % used, {}", percent(share), of(part, whole))
+}
+
+/// `; full in 41 s`, or nothing when nothing says that it will be full.
+pub(super) fn full_in(forecast: Forecast) -> String {
+    match forecast {
+        Forecast::FullIn { expected, .. } => format!("; full in {}", span(expected)),
+        _ => String::new(),
+    }
+}
+
+/// The forecast as a line of evidence.
+pub(super) fn forecast_line(forecast: Forecast) -> String {
+    match forecast {
+        Forecast::NotEnoughData => "forecast: not enough data yet".to_owned(),
+        Forecast::NotFilling => "forecast: not filling".to_owned(),
+        Forecast::Full => "no port is left".to_owned(),
+        Forecast::FullIn { low, expected, high } => {
+            let high = high.map_or_else(|| "never".to_owned(), span);
+            format!("forecast: full in {} ({} to {high})", span(expected), span(low))
+        }
+    }
+}
+
+/// `orders.exe (4312) holds 12,840, 11,902 BOUND`
+pub(super) fn holds(row: &Row, ports: u32) -> String {
+    let states = [State::Bound, State::TimeWait, State::CloseWait, State::Established];
+    let most = states.map(|state| (row.counts.of(state), state)).into_iter().max_by_key(|(count, _)| *count);
+    let mostly = most.filter(|(count, _)| count * 2 > ports).map_or_else(String::new, |(count, state)| {
+        format!(", {} {}", thousands(count.into()), state.title())
+    });
+    format!("{} holds {}{mostly}", who(row), thousands(ports.into()))
+}
+
+/// The filter that shows one process.
+pub(super) fn of_process(row: &Row) -> String {
+    row.pid().map_or_else(String::new, |pid| format!("pid:{pid}"))
+}
+
+/// How a count has developed: for how long it has grown and how fast.
+pub(super) struct Growth {
+    pub span: Duration,
+    pub per_second: f64,
+    /// How much of the growth was given back in between.
+    pub released: u32,
+}
+
+/// The growth of a series that has grown for `at_least` so long, hardly ever falling.
+pub(super) fn growth(series: &[(Duration, u32)], at_least: Duration) -> Option<Growth> {
+    let last = *series.last()?;
+    // The leak begins at the lowest level seen.
+    let lowest = series.iter().map(|(_, level)| *level).min()?;
+    let begin = series.iter().rposition(|(_, level)| *level == lowest)?;
+    let series = &series[begin..];
+    let (start, low) = series[0];
+    let span = last.0.saturating_sub(start);
+    if span < at_least || series.len() < 4 {
+        return None;
+    }
+    let released = series.windows(2).map(|pair| pair[0].1.saturating_sub(pair[1].1)).sum();
+    let gained = last.1.saturating_sub(low);
+    let per_second = crate::analysis::forecast::slope(series)?;
+    (per_second > 0.0 && released * 10 <= gained).then_some(Growth { span, per_second, released })
+}

@@ -1,0 +1,52 @@
+//! Ports are refused though there are free ones: it is not the range.
+
+use std::time::Duration;
+
+use super::facts::{Facts, of};
+use super::{Finding, Link, Severity, Step, View, failures};
+use crate::text::{per_second, safe, thousands};
+
+pub(super) fn find(facts: &Facts) -> Vec<Finding> {
+    let Some(failures) = facts.failures else { return Vec::new() };
+    if failures.recent < facts.thresholds.stray_failures
+        || facts.is_short()
+        || facts.was_short(Duration::from_secs(10))
+    {
+        return Vec::new();
+    }
+    // Without the range nobody knows whether there is room.
+    let fullest = facts.spaces.iter().filter_map(|space| Some((space, space.share()?)));
+    let Some((space, _)) = fullest.max_by(|(_, a), (_, b)| a.total_cmp(b)) else { return Vec::new() };
+    let Some(first) = failures.processes.first() else { return Vec::new() };
+    let room = of(space.free().unwrap_or(0), space.capacity.unwrap_or(0));
+    let mut evidence: Vec<_> = failures.processes.iter().take(5).map(failures::line).collect();
+    evidence.push(format!("the fullest range, {}, has {room} ports free", space.id));
+    if let Some(toward) = facts.toward(0.0).first() {
+        evidence.push(format!(
+            "the fullest destination, {}, takes {}",
+            toward.destination.remote,
+            of(toward.taken, toward.capacity)
+        ));
+    }
+    vec![Finding {
+        id: "ports_refused_with_room",
+        severity: Severity::Warn,
+        title: format!(
+            "{} failures a second with {} ports free: {} ({}) fails most",
+            per_second(failures.per_second),
+            thousands(space.free().unwrap_or(0).into()),
+            safe(&first.name),
+            first.owner.pid,
+        ),
+        evidence,
+        why: "The range is not exhausted. The same errors come from one local address whose ports are all \
+              taken, from a bind to an address or range of the program's own, or from an address that this \
+              machine does not have.",
+        next: vec![
+            Step::press("2", "look at the destinations and local addresses instead of the range"),
+            Step::Do(format!("look into what {} binds and connects to", safe(&first.name))),
+        ],
+        link: Link::filtered(View::Destinations, format!("pid:{}", first.owner.pid)),
+        owner: Some(first.owner),
+    }]
+}

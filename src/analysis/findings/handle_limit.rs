@@ -1,0 +1,53 @@
+//! A process, or the whole system, is about to have no descriptor left.
+
+use super::facts::{Facts, of_process, who};
+use super::{Finding, Link, Severity, Step, View};
+use crate::analysis::Row;
+use crate::model::Level;
+use crate::text::{percent, safe, thousands};
+
+pub(super) fn find(facts: &Facts) -> Vec<Finding> {
+    let of_rows = facts.rows.iter().filter_map(|row| of_process_limit(row, facts));
+    of_rows.chain(of_system(facts)).collect()
+}
+
+fn of_process_limit(row: &Row, facts: &Facts) -> Option<Finding> {
+    let owner = *row.owners.first()?;
+    let level = Level { used: row.handles?, most: *facts.snapshot.limits.handles.get(&owner)? };
+    finding(&who(row), level, facts).map(|finding| Finding {
+        next: vec![
+            Step::run(
+                format!("prlimit --pid {} --nofile=65536", owner.pid),
+                "raises its limit while it runs",
+            ),
+            Step::Do(format!("have {} fixed when most of them are sockets it does not use", safe(&row.name))),
+        ],
+        link: Link::filtered(View::Processes, of_process(row)),
+        owner: Some(owner),
+        ..finding
+    })
+}
+
+fn of_system(facts: &Facts) -> Option<Finding> {
+    finding("the system", facts.snapshot.limits.open_files?, facts)
+}
+
+fn finding(subject: &str, level: Level, facts: &Facts) -> Option<Finding> {
+    let severity = facts.thresholds.judge(level.share());
+    (severity > Severity::Ok).then(|| Finding {
+        id: "handle_limit",
+        severity,
+        title: format!(
+            "{subject} has {} of {} open files, {} %",
+            thousands(level.used),
+            thousands(level.most),
+            percent(level.share())
+        ),
+        evidence: vec![format!("{} more can be opened", thousands(level.most.saturating_sub(level.used)))],
+        why: "At the limit socket() and accept() fail with \"too many open files\". That is not exhaustion of \
+              ports, and a wider range does not help.",
+        next: vec![Step::run("sysctl fs.file-max", "shows the limit of the system")],
+        link: Link::to(View::Processes),
+        owner: None,
+    })
+}

@@ -1,0 +1,276 @@
+//! What is wrong, how one can tell, and what to do: one rule a file, each a pure function from the
+//! facts to findings.
+//!
+//! A rule that has no numbers has no finding, and all is quiet when all is well. What the numbers do
+//! not prove, a finding does not claim: many TIME_WAIT sockets are no exhaustion, refused ports are.
+
+mod bound_leak;
+mod buckets;
+mod churn;
+mod close_wait;
+mod conntrack;
+mod destination;
+mod facts;
+mod failures;
+mod failures_with_room;
+mod handle_limit;
+mod handles;
+mod parity;
+mod pool;
+mod range;
+#[cfg(test)]
+mod tests;
+mod time_wait_with_room;
+mod unknown;
+
+use std::time::Duration;
+
+pub(super) use facts::Facts;
+
+use crate::model::Owner;
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Nothing to do.
+    Ok,
+    /// Good to know; nothing to do.
+    Note,
+    /// It can't be said: the numbers are missing.
+    Unknown,
+    /// It will be bad.
+    Warn,
+    /// It is bad.
+    Critical,
+}
+
+impl Severity {
+    /// Its name on the screen.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Ok => "OK",
+            Self::Note => "NOTE",
+            Self::Unknown => "UNKNOWN",
+            Self::Warn => "WARN",
+            Self::Critical => "CRITICAL",
+        }
+    }
+
+    /// Its name in exports.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Note => "note",
+            Self::Unknown => "unknown",
+            Self::Warn => "warn",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// From where on it is bad.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Thresholds {
+    /// Share of any capacity from which it is [`Severity::Warn`].
+    pub warn: f64,
+    /// Share of any capacity from which it is [`Severity::Critical`].
+    pub critical: f64,
+    /// Share at which a churn settles from which it is worth a note.
+    pub churn: f64,
+    /// BOUND ports of a process below which nobody speaks of a leak.
+    pub bound: u32,
+    /// CLOSE_WAIT sockets of a process below which nobody speaks of a leak.
+    pub close_wait: u32,
+    /// CLOSE_WAIT sockets of a process that are worth a note though they do not grow.
+    pub many_close_waits: u32,
+    /// TIME_WAIT sockets of a port space that are worth a note though there is room.
+    pub many_time_waits: u32,
+    /// Handles of a process from which it is suspicious when ports are short; the guide says 3,000.
+    pub handles: u64,
+    /// Handles of a process that are worth a note at any time; the guide says 10,000.
+    pub many_handles: u64,
+    /// How long something must have grown to be called a leak.
+    pub leak_span: Duration,
+    /// Failures in 10 s from which they are worth a warning though there is room.
+    pub stray_failures: u64,
+    /// How long an entry of the event log counts as happening now.
+    pub event_age: Duration,
+    /// Share of the range that is reserved or excluded from which it is worth a note.
+    pub excluded: f64,
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self {
+            warn: 0.80,
+            critical: 0.95,
+            churn: 0.50,
+            bound: 100,
+            close_wait: 100,
+            many_close_waits: 500,
+            many_time_waits: 1000,
+            handles: 3000,
+            many_handles: 10_000,
+            leak_span: Duration::from_secs(15),
+            stray_failures: 3,
+            event_age: Duration::from_mins(5),
+            excluded: 0.10,
+        }
+    }
+}
+
+impl Thresholds {
+    fn judge(&self, share: f64) -> Severity {
+        if share >= self.critical {
+            Severity::Critical
+        } else if share >= self.warn {
+            Severity::Warn
+        } else {
+            Severity::Ok
+        }
+    }
+}
+
+/// One conclusion with its evidence. Every text in it is safe to print.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    /// The rule it comes from; it stays the same from version to version.
+    pub id: &'static str,
+    /// How bad.
+    pub severity: Severity,
+    /// One sentence with the numbers.
+    pub title: String,
+    /// What shows it, one line a fact.
+    pub evidence: Vec<String>,
+    /// What it means, and what it does not.
+    pub why: &'static str,
+    /// What to do, the first thing first.
+    pub next: Vec<Step>,
+    /// Where to see it.
+    pub link: Link,
+    /// The process it is about, when it is about one.
+    pub owner: Option<Owner>,
+}
+
+/// Something to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A key of the screen.
+    Press {
+        /// The key.
+        key: &'static str,
+        /// What it is good for here.
+        what: String,
+    },
+    /// A command for a shell.
+    Run {
+        /// The command, exactly.
+        command: String,
+        /// What it is good for here.
+        what: String,
+    },
+    /// Something porttop has no part in.
+    Do(String),
+}
+
+impl Step {
+    fn press(key: &'static str, what: impl Into<String>) -> Self {
+        Self::Press { key, what: what.into() }
+    }
+
+    fn run(command: impl Into<String>, what: impl Into<String>) -> Self {
+        Self::Run { command: command.into(), what: what.into() }
+    }
+}
+
+/// A view of the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "they are the views of the number keys")]
+pub enum View {
+    Processes,
+    Destinations,
+    Sockets,
+    Ranges,
+    Findings,
+    Events,
+}
+
+impl View {
+    /// The key that opens it.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Processes => "1",
+            Self::Destinations => "2",
+            Self::Sockets => "3",
+            Self::Ranges => "4",
+            Self::Findings => "5",
+            Self::Events => "6",
+        }
+    }
+
+    /// Its name in exports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Processes => "processes",
+            Self::Destinations => "destinations",
+            Self::Sockets => "sockets",
+            Self::Ranges => "ranges",
+            Self::Findings => "findings",
+            Self::Events => "events",
+        }
+    }
+}
+
+/// Where a finding can be seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// In which view.
+    pub view: View,
+    /// With which filter, in the language of [`crate::analysis::Filter`]; empty for none.
+    pub filter: String,
+}
+
+impl Link {
+    fn to(view: View) -> Self {
+        Self { view, filter: String::new() }
+    }
+
+    fn filtered(view: View, filter: impl Into<String>) -> Self {
+        Self { view, filter: filter.into() }
+    }
+}
+
+/// Every rule; of equally severe findings that of the earlier rule comes first.
+const RULES: [fn(&Facts) -> Vec<Finding>; 15] = [
+    failures::find,
+    destination::find,
+    pool::find,
+    unknown::find,
+    bound_leak::find,
+    churn::find,
+    conntrack::find,
+    buckets::find,
+    handle_limit::find,
+    failures_with_room::find,
+    close_wait::find,
+    handles::find,
+    parity::find,
+    time_wait_with_room::find,
+    range::find,
+];
+
+/// What the facts show, the worst first.
+pub(super) fn find(facts: &Facts) -> Vec<Finding> {
+    let mut findings: Vec<_> = RULES.iter().flat_map(|rule| rule(facts)).collect();
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    findings
+}
+
+/// How much is in use when all is well: the fullest pool.
+pub(super) fn all_is_well(facts: &Facts) -> String {
+    facts.pools(0.0).first().map_or_else(String::new, |pool| facts::pool_sentence(pool, facts))
+}

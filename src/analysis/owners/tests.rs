@@ -1,0 +1,326 @@
+//! Who held a connection, held against small machines and a simulated one.
+
+use std::collections::{HashMap, VecDeque};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::analysis::tests_support::{at, closed, owner, process, snapshot, tcp, traced};
+use crate::model::{TimeWaitReuse, Trace};
+
+const HERE: &str = "10.0.0.1:10000";
+const THERE: &str = "10.0.0.2:80";
+const WAIT: Option<Duration> = Some(Duration::from_mins(1));
+
+fn open(owner: Owner) -> Socket {
+    tcp(State::Established, HERE, Some(THERE), Some(owner))
+}
+
+fn closing(state: State) -> Socket {
+    tcp(state, HERE, Some(THERE), None)
+}
+
+fn waiting(left: u64) -> Socket {
+    Socket { expires: Some(Duration::from_secs(left)), ..closing(State::TimeWait) }
+}
+
+fn complete(ledger: &mut Ledger, machine: Snapshot) -> Snapshot {
+    let mut machine = machine;
+    ledger.complete(&mut machine, WAIT);
+    machine
+}
+
+/// Shows a ledger one socket a second and says whom it names for the last one.
+fn last_of(sockets: Vec<Socket>) -> (Option<Owner>, Attribution) {
+    let mut ledger = Ledger::default();
+    let mut found = (None, Attribution::Unknown);
+    for (second, socket) in sockets.into_iter().enumerate() {
+        let machine = complete(&mut ledger, at(second as u64, snapshot(vec![socket])));
+        found = (machine.sockets[0].holders.counted(), machine.sockets[0].attribution);
+    }
+    found
+}
+
+#[test]
+fn a_connection_seen_open_keeps_its_owner_when_it_closes() {
+    let (a, observed) = (owner(1), (Some(owner(1)), Attribution::Observed));
+    assert_eq!(last_of(vec![open(a), waiting(60)]), observed);
+    assert_eq!(last_of(vec![open(a), closing(State::FinWait2), waiting(60), waiting(59)]), observed);
+    assert_eq!(last_of(vec![open(a), closing(State::LastAck)]), observed);
+    assert_eq!(last_of(vec![waiting(60)]), (None, Attribution::Unknown));
+    assert_eq!(last_of(vec![open(a)]), (Some(a), Attribution::Exact), "what the system says stays");
+}
+
+#[test]
+fn a_new_connection_on_the_same_tuple_inherits_nothing() {
+    let (a, b, unknown) = (owner(1), owner(2), (None, Attribution::Unknown));
+    assert_eq!(last_of(vec![open(a), waiting(60), waiting(60)]), unknown, "it was reused unseen");
+    assert_eq!(last_of(vec![open(a), waiting(60), open(b), waiting(60)]), (Some(b), Attribution::Observed));
+    let closed_by_peer = Socket { state: State::CloseWait, ..open(a) };
+    assert_eq!(last_of(vec![closed_by_peer, waiting(60)]), unknown, "who closes last does not wait");
+    let (mut before, mut after) = (waiting(60), waiting(60));
+    (before.cookie, after.cookie) = (Some(1), Some(2));
+    assert_eq!(last_of(vec![open(a), before, after]), unknown);
+}
+
+#[test]
+fn a_slow_refresh_names_nobody_where_another_connection_could_have_hidden() {
+    for (reuse, expected) in [(TimeWaitReuse::Off, Some(owner(1))), (TimeWaitReuse::Everywhere, None)] {
+        let mut ledger = Ledger::default();
+        let (mut first, mut later) =
+            (at(0, snapshot(vec![open(owner(1))])), at(10, snapshot(vec![waiting(59)])));
+        first.limits.time_wait_reuse = Some(reuse);
+        later.limits.time_wait_reuse = Some(reuse);
+        complete(&mut ledger, first);
+        assert_eq!(complete(&mut ledger, later).sockets[0].holders.counted(), expected, "{reuse:?}");
+    }
+}
+
+#[test]
+fn a_traced_close_is_exact_whether_it_comes_with_the_time_wait_or_before_or_nothing_was_seen() {
+    let exact = |machine: &Snapshot| {
+        (machine.sockets[0].holders.counted(), machine.sockets[0].attribution)
+            == (Some(owner(7)), Attribution::Exact)
+    };
+    let close = |second| vec![closed(HERE, THERE, owner(7), second)];
+    let with = traced(at(5, snapshot(vec![waiting(59)])), close(4));
+    assert!(exact(&complete(&mut Ledger::default(), with.clone())));
+
+    let mut ledger = Ledger::default();
+    complete(&mut ledger, traced(at(4, snapshot(vec![])), close(4)));
+    assert!(exact(&complete(&mut ledger, at(5, snapshot(vec![waiting(59)])))), "it came before");
+
+    let mut ledger = Ledger::default();
+    complete(&mut ledger, at(4, snapshot(vec![open(owner(1))])));
+    assert!(exact(&complete(&mut ledger, with)), "it beats what was observed");
+    assert!(exact(&complete(&mut ledger, at(6, snapshot(vec![waiting(58)])))), "and stays");
+}
+
+#[test]
+fn a_traced_close_is_not_that_of_another_connection_on_the_tuple() {
+    let close = |second| vec![closed(HERE, THERE, owner(7), second)];
+    let named = |ledger: &mut Ledger, machine| complete(ledger, machine).sockets[0].holders.counted();
+
+    let mut ledger = Ledger::default();
+    let later = traced(at(30, snapshot(vec![waiting(40)])), close(30));
+    assert_eq!(named(&mut ledger, later), None, "this TIME_WAIT began before the close");
+    assert_eq!(named(&mut ledger, at(31, snapshot(vec![waiting(59)]))), Some(owner(7)), "it was that one's");
+
+    let mut ledger = Ledger::default();
+    complete(&mut ledger, traced(at(1, snapshot(vec![open(owner(7))])), vec![]));
+    complete(&mut ledger, traced(at(2, snapshot(vec![])), close(2)));
+    complete(&mut ledger, at(3, snapshot(vec![open(owner(8))])));
+    assert_eq!(named(&mut ledger, at(4, snapshot(vec![waiting(60)]))), Some(owner(8)));
+}
+
+#[test]
+fn a_process_that_has_ended_keeps_its_name_while_it_holds_ports() {
+    let mut ledger = Ledger::default();
+    let with = |mut machine: Snapshot, pids: &[u32]| {
+        machine.processes.extend(pids.iter().map(|pid| process(owner(*pid), "reports.exe", "svc")));
+        machine
+    };
+    complete(&mut ledger, with(at(0, snapshot(vec![open(owner(1))])), &[1, 2]));
+    for second in 1..4 {
+        let machine = complete(&mut ledger, with(at(second, snapshot(vec![waiting(61 - second)])), &[2]));
+        assert_eq!(machine.processes[&owner(1)].name, "reports.exe");
+        assert_eq!(machine.processes[&owner(1)].user.as_deref(), Some("svc"));
+        assert!(machine.ended.contains(&owner(1)) && !machine.ended.contains(&owner(2)));
+    }
+    let machine = complete(&mut ledger, with(at(70, snapshot(vec![])), &[2]));
+    assert!(!machine.processes.contains_key(&owner(1)) && machine.ended.is_empty());
+
+    let short_lived = traced(at(71, snapshot(vec![waiting(60)])), vec![closed(HERE, THERE, owner(9), 71)]);
+    let machine = complete(&mut ledger, with(short_lived, &[2]));
+    assert_eq!(machine.processes[&owner(9)].name, "closer", "the trace knew its name");
+}
+
+fn served(listeners: &[(&str, u32)]) -> (Option<Owner>, Attribution) {
+    let listeners = listeners.iter().map(|(local, pid)| tcp(State::Listen, local, None, Some(owner(*pid))));
+    let machine = snapshot([waiting(60)].into_iter().chain(listeners).collect());
+    let machine = complete(&mut Ledger::default(), machine);
+    (machine.sockets[0].holders.counted(), machine.sockets[0].attribution)
+}
+
+#[test]
+fn a_listeners_port_is_the_listeners() {
+    let (listener, unknown) = ((Some(owner(5)), Attribution::Listener), (None, Attribution::Unknown));
+    assert_eq!(served(&[("0.0.0.0:10000", 5)]), listener);
+    assert_eq!(served(&[("[::]:10000", 5)]), listener);
+    assert_eq!(served(&[("0.0.0.0:10000", 6), (HERE, 5)]), listener, "the very address comes first");
+    assert_eq!(served(&[("127.0.0.1:10000", 5)]), unknown);
+    assert_eq!(served(&[("0.0.0.0:10001", 5)]), unknown);
+    assert_eq!(served(&[("0.0.0.0:10000", 5), ("0.0.0.0:10000", 6)]), unknown, "two listen there");
+}
+
+/// Toward one destination: `known` TIME_WAIT sockets of process 1, `unknown` ones of nobody, and one open
+/// connection of process 2 if `other`. Says how many of the unknown are named.
+fn inferred(known: u16, unknown: u16, other: bool) -> usize {
+    let mut ledger = Ledger::default();
+    let toward = |port: u16, state, owner| tcp(state, &format!("10.0.0.1:{port}"), Some(THERE), owner);
+    let alive = (0..known).map(|port| toward(10_000 + port, State::Established, Some(owner(1)))).collect();
+    complete(&mut ledger, at(0, snapshot(alive)));
+    let ends = (0..known + unknown).map(|port| toward(10_000 + port, State::TimeWait, None));
+    let other = other.then(|| toward(20_000, State::Established, Some(owner(2))));
+    let machine = complete(&mut ledger, at(1, snapshot(ends.chain(other).collect())));
+    let named = machine.sockets.iter().filter(|socket| socket.attribution == Attribution::Inferred);
+    named.inspect(|socket| assert_eq!(socket.holders.counted(), Some(owner(1)))).count()
+}
+
+#[test]
+fn a_destination_belongs_to_a_process_only_when_most_is_known_and_nobody_else_was_there() {
+    assert_eq!(inferred(20, 5, false), 5);
+    assert_eq!(inferred(20, 20, false), 20);
+    assert_eq!(inferred(20, 21, false), 0, "most are not known");
+    assert_eq!(inferred(19, 5, false), 0, "too few are known");
+    assert_eq!(inferred(20, 5, true), 0, "another process connects there");
+}
+
+#[test]
+fn what_is_too_much_is_forgotten_oldest_first_and_said() {
+    let mut ledger = Ledger::bounded(10);
+    let open = |ports: std::ops::Range<u16>| {
+        ports.map(|port| tcp(State::Established, &format!("10.0.0.1:{port}"), Some(THERE), Some(owner(1))))
+    };
+    complete(&mut ledger, at(0, snapshot(open(10_000..10_006).collect())));
+    let machine = complete(&mut ledger, at(1, snapshot(open(10_000..10_014).collect())));
+    assert_eq!(ledger.entries.len(), 10);
+    assert!(ledger.entries.values().filter(|entry| entry.since.is_zero()).count() == 2);
+    assert_eq!(machine.degradations.len(), 1);
+    assert!(machine.degradations[0].what.contains('4'), "{:?}", machine.degradations);
+}
+
+#[test]
+fn lost_trace_records_are_said() {
+    let mut machine = snapshot(vec![]);
+    machine.trace = Some(Trace { lost: 12, ..Trace::default() });
+    assert!(complete(&mut Ledger::default(), machine).degradations[0].what.contains("12"));
+}
+
+#[test]
+fn the_length_of_a_time_wait_is_measured_where_nothing_tells_it() {
+    let mut ledger = Ledger::default();
+    let mut live: VecDeque<(u64, u16)> = VecDeque::new();
+    for second in 0..60u64 {
+        let port = 10_000 + u16::try_from(second).unwrap();
+        live.push_back((second, port));
+        live.retain(|(born, _)| second - born <= 30);
+        let sockets = live.iter().map(|(born, port)| {
+            let open = *born == second;
+            let state = if open { State::Established } else { State::TimeWait };
+            tcp(state, &format!("10.0.0.1:{port}"), Some(THERE), open.then_some(owner(1)))
+        });
+        let mut machine = at(second, snapshot(sockets.collect()));
+        ledger.complete(&mut machine, None);
+    }
+    assert_eq!(ledger.measured_time_wait(), Some(Duration::from_secs(30)));
+}
+
+/// A machine whose few ports are used again and again by several processes.
+#[derive(Default)]
+struct Machine {
+    /// By port: the owner, and since when it waits.
+    connections: HashMap<u16, (Owner, Option<Duration>)>,
+    closes: Vec<crate::model::TracedConnection>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    Open,
+    CloseHere,
+    CloseThere,
+}
+
+impl Machine {
+    fn act(&mut self, act: Act, port: u16, pid: u32, now: Duration) {
+        let connection = self.connections.get(&port).copied();
+        match (act, connection) {
+            (Act::Open, None) => {
+                self.connections.insert(port, (owner(pid), None));
+            }
+            (Act::Open, Some((_, Some(since)))) if now.saturating_sub(since) >= Duration::from_secs(1) => {
+                self.connections.insert(port, (owner(pid), None));
+            }
+            (Act::CloseHere, Some((owner, None))) => {
+                self.connections.insert(port, (owner, Some(now)));
+                let mut close = closed(&format!("10.0.0.1:{port}"), THERE, owner, 0);
+                close.time = Timestamp::UNIX_EPOCH + now;
+                self.closes.push(close);
+            }
+            (Act::CloseThere, Some((_, None))) => {
+                self.connections.remove(&port);
+            }
+            _ => {}
+        }
+    }
+
+    fn sample(&mut self, now: Duration) -> Snapshot {
+        self.connections
+            .retain(|_, (_, since)| since.is_none_or(|since| now < since + Duration::from_mins(1)));
+        let sockets = self.connections.iter().map(|(port, (owner, since))| {
+            let local = format!("10.0.0.1:{port}");
+            let Some(since) = since else {
+                return tcp(State::Established, &local, Some(THERE), Some(*owner));
+            };
+            let left = (*since + Duration::from_mins(1)).saturating_sub(now);
+            Socket { expires: Some(left), ..tcp(State::TimeWait, &local, Some(THERE), None) }
+        });
+        let mut machine = snapshot(sockets.collect());
+        machine.taken.elapsed = now;
+        machine.taken.wall = Timestamp::UNIX_EPOCH + now;
+        machine
+    }
+}
+
+fn acts(peers_close: bool) -> impl Strategy<Value = Vec<(Act, u16, u32)>> {
+    let act = prop_oneof![3 => Just(Act::Open), 2 => Just(Act::CloseHere), 1 => Just(Act::CloseThere)];
+    let act = act.prop_map(move |act| match act {
+        Act::CloseThere if !peers_close => Act::CloseHere,
+        act => act,
+    });
+    prop::collection::vec((act, 10_000u16..10_006, 1u32..4), 40..400)
+}
+
+/// Lets a machine run, 5 acts a quarter of a second, and looks at it every second. The trace is read a
+/// quarter of a second after the sockets.
+fn run(acts: &[(Act, u16, u32)], trace: bool, mut check: impl FnMut(&Socket, Owner)) {
+    let (mut machine, mut ledger) = (Machine::default(), Ledger::default());
+    let mut pending: Option<(Snapshot, HashMap<u16, Owner>)> = None;
+    for (step, acts) in acts.chunks(5).enumerate() {
+        let now = Duration::from_millis(250 * step as u64);
+        for (act, port, pid) in acts {
+            machine.act(*act, *port, *pid, now);
+        }
+        if let Some((mut snapshot, truth)) = pending.take() {
+            if trace {
+                let closed = std::mem::take(&mut machine.closes);
+                snapshot.trace = Some(Trace { connections: closed, ..Trace::default() });
+            }
+            ledger.complete(&mut snapshot, WAIT);
+            for socket in snapshot.sockets.iter().filter(|socket| socket.state == State::TimeWait) {
+                check(socket, truth[&socket.local.port()]);
+            }
+        }
+        if step % 4 == 0 {
+            let snapshot = machine.sample(now);
+            let truth = machine.connections.iter().map(|(port, (owner, _))| (*port, *owner)).collect();
+            pending = Some((snapshot, truth));
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn with_a_trace_every_time_wait_is_exact_and_right(acts in acts(true)) {
+        run(&acts, true, |socket, truth| {
+            assert_eq!((socket.attribution, socket.holders.counted()), (Attribution::Exact, Some(truth)));
+        });
+    }
+
+    #[test]
+    fn without_a_trace_none_is_attributed_to_a_wrong_process(acts in acts(false)) {
+        run(&acts, false, |socket, truth| {
+            assert!(socket.holders.counted().is_none_or(|owner| owner == truth), "{socket:?} {truth:?}");
+        });
+    }
+}

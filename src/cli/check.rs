@@ -1,0 +1,67 @@
+//! `porttop check`: a verdict for monitoring.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use color_eyre::eyre::Result;
+
+use super::{collect, interval, output, values};
+use crate::analysis::{Analysis, GroupBy, Thresholds};
+use crate::export::check;
+use crate::model::Backend;
+use crate::platform::Platform;
+use crate::sampler::Sampler;
+use crate::text::safe;
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 nothing is wrong, 1 warning, 2 critical or a command line that can't be understood, 3 it \
+can't be said.";
+
+/// Says how bad it is, for monitoring: one line with perfdata, findings, and an exit code
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_CODES)]
+pub(super) struct Args {
+    /// Percent of a capacity in use from which it is a warning
+    #[arg(long, value_name = "PERCENT", default_value = "80", value_parser = values::percent)]
+    warn: f64,
+    /// Percent of a capacity in use from which it is critical
+    #[arg(long, value_name = "PERCENT", default_value = "95", value_parser = values::percent)]
+    critical: f64,
+    /// What to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Watch this long first: rates, forecasts and failures need time [default: look once]
+    #[arg(long = "for", value_name = "DURATION", value_parser = interval::parse)]
+    span: Option<Duration>,
+    /// How to look at this machine [default: its own way where there is one]
+    #[arg(long, value_parser = values::backend())]
+    backend: Option<Backend>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// One line with perfdata, then the findings
+    Text,
+    /// One object for programs, porttop.check/1
+    Json,
+}
+
+pub(super) fn run(args: &Args) -> Result<ExitCode> {
+    let platform = match Platform::open(args.backend) {
+        Ok(platform) => platform,
+        Err(error) => {
+            output::print(|out| check::write_unknown(&safe(&error.to_string()), out))?;
+            return Ok(ExitCode::from(check::UNKNOWN));
+        }
+    };
+    let thresholds = Thresholds { warn: args.warn, critical: args.critical, ..Thresholds::default() };
+    let mut analysis = Analysis::new(thresholds);
+    let snapshot = collect::collect(&mut Sampler::new(platform), &mut analysis, args.span);
+    let picture = analysis.picture(snapshot, GroupBy::Process);
+    output::print(|out| match args.format {
+        Format::Text => check::write_text(&picture, &thresholds, out),
+        Format::Json => check::write_json(&picture, out),
+    })?;
+    Ok(ExitCode::from(check::exit_code(picture.verdict.severity)))
+}

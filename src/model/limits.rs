@@ -1,0 +1,70 @@
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::Owner;
+
+/// How much of something there may be, and how much there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Level {
+    /// How much there is.
+    pub used: u64,
+    /// How much there may be.
+    pub most: u64,
+}
+
+impl Level {
+    /// `used` as a share of `most`, 0 to 1; where nothing may be, it is full.
+    #[must_use]
+    pub fn share(self) -> f64 {
+        if self.most == 0 { 1.0 } else { self.used as f64 / self.most as f64 }
+    }
+}
+
+/// Whether `connect()` may take a port whose connection is in TIME_WAIT (Linux, `net.ipv4.tcp_tw_reuse`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeWaitReuse {
+    /// 0: never.
+    Off,
+    /// 1: where the peer sends timestamps, after `tcp_tw_reuse_delay` (1 s unless set).
+    Everywhere,
+    /// 2, the default: only toward loopback.
+    Loopback,
+}
+
+impl TimeWaitReuse {
+    /// Whether it allows that for connections to this address.
+    #[must_use]
+    pub fn allows(self, remote: IpAddr) -> bool {
+        match self {
+            Self::Off => false,
+            Self::Everywhere => true,
+            Self::Loopback => remote.to_canonical().is_loopback(),
+        }
+    }
+}
+
+/// What the system limits beside the port ranges. `None` is what was not read or does not exist here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// How long a TIME_WAIT lasts. Linux: 60 s, a constant of the kernel (`TCP_TIMEWAIT_LEN`). Windows:
+    /// `TcpTimedWaitDelay`, when it is set.
+    pub time_wait: Option<Duration>,
+    /// Linux: whether a TIME_WAIT's port may be taken for a new connection.
+    pub time_wait_reuse: Option<TimeWaitReuse>,
+    /// Linux: TIME_WAIT sockets of the namespace against `net.ipv4.tcp_max_tw_buckets`.
+    pub time_wait_sockets: Option<Level>,
+    /// Linux: connections that got no TIME_WAIT because of that limit, since the namespace exists
+    /// (`TCPTimeWaitOverflow` of `/proc/net/netstat`).
+    pub time_wait_overflow: Option<u64>,
+    /// Linux: tracked connections, `nf_conntrack_count` against `nf_conntrack_max`.
+    pub tracked: Option<Level>,
+    /// Linux: connections the full table of tracked ones refused since the namespace exists
+    /// (`insert_failed` and `drop` of `/proc/net/stat/nf_conntrack`, all processors).
+    pub tracking_failed: Option<u64>,
+    /// Linux: open files of the whole system, `/proc/sys/fs/file-nr`.
+    pub open_files: Option<Level>,
+    /// How many handles or descriptors a process may have open (Linux: the soft `RLIMIT_NOFILE`), of
+    /// processes that have many.
+    pub handles: HashMap<Owner, u64>,
+}

@@ -1,0 +1,175 @@
+//! BOUND sockets on kernels that do not list them: their ports can't be known, their number can.
+//!
+//! Before 6.8 a TCP socket that is bound and neither listening nor connected is in no table. But it has
+//! a descriptor, and the extended attribute `system.sockprotoname` of a socket's descriptor names its
+//! protocol. So the TCP sockets that are held and not listed are counted, by process; some of them may
+//! only be new or closed. `alloc` in `/proc/net/sockstat` is no help: it counts all namespaces at once.
+
+use std::fmt::Write as _;
+
+use foldhash::{HashMap, HashMapExt as _};
+
+use super::owners::{Owners, counted};
+use super::proc::{Proc, is_tcp};
+use super::stat::number;
+use crate::model::{Degradation, NamespaceId, Owner, Socket, State};
+
+/// How many processes are named.
+const NAMED: usize = 3;
+
+/// What this kernel does about BOUND sockets, and what is known of those it hides.
+pub(super) struct Bound {
+    namespace: NamespaceId,
+    release: String,
+    /// A kernel that has listed one lists them all, whatever its release says: some distributions have
+    /// taken the change over.
+    seen: bool,
+    /// Whether a socket that is held is one of TCP in our namespace, by inode.
+    is_tcp: HashMap<u64, bool>,
+}
+
+impl Bound {
+    pub fn new(namespace: NamespaceId, release: String) -> Self {
+        Self { namespace, release, seen: false, is_tcp: HashMap::new() }
+    }
+
+    /// What the tables do not show, after owners have been found.
+    pub fn hidden(&mut self, sockets: &[Socket], owners: &mut Owners) -> Option<Degradation> {
+        self.seen = self.seen || sockets.iter().any(|socket| socket.state == State::Bound);
+        if self.seen || lists_bound(&self.release) {
+            return None;
+        }
+        let unlisted: Vec<(u64, Owner)> = owners.unlisted().collect();
+        let mut known = HashMap::with_capacity(unlisted.len());
+        let mut by_owner: HashMap<Owner, usize> = HashMap::new();
+        for (inode, owner) in unlisted {
+            if !self.is_tcp.contains_key(&inode) {
+                self.classify(owner, owners.proc());
+            }
+            // What could not be asked for is asked for again.
+            let Some(is_tcp) = self.is_tcp.get(&inode).copied() else { continue };
+            known.insert(inode, is_tcp);
+            *by_owner.entry(owner).or_default() += usize::from(is_tcp);
+        }
+        self.is_tcp = known;
+        let mut by_owner: Vec<(usize, Owner)> = by_owner
+            .into_iter()
+            .map(|(owner, count)| (count, owner))
+            .filter(|(count, _)| *count > 0)
+            .collect();
+        by_owner.sort_unstable_by(|a, b| b.cmp(a));
+        degradation(&self.release, &by_owner, |owner| name(owners.proc(), owner))
+    }
+
+    /// Learns what the sockets of a process are.
+    fn classify(&mut self, owner: Owner, proc: &mut Proc) {
+        let here = proc.namespace(owner.pid) == Some(self.namespace);
+        let mut found = Vec::new();
+        if proc.socket_inodes(owner.pid, &mut found).is_err() {
+            return;
+        }
+        for (inode, descriptor) in found {
+            self.is_tcp
+                .entry(inode)
+                .or_insert_with(|| here && is_tcp(owner.pid, descriptor).unwrap_or(false));
+        }
+    }
+}
+
+fn degradation(
+    release: &str,
+    by_owner: &[(usize, Owner)],
+    mut name: impl FnMut(Owner) -> String,
+) -> Option<Degradation> {
+    let total: usize = by_owner.iter().map(|(count, _)| count).sum();
+    if total == 0 {
+        return None;
+    }
+    let sockets = counted(total, "TCP socket", "TCP sockets");
+    let mut reason = format!("Linux {release} does not list them; {sockets} in no table may be BOUND:");
+    for (at, (count, owner)) in by_owner.iter().take(NAMED).enumerate() {
+        // Writing to a string can't fail.
+        let comma = if at == 0 { "" } else { "," };
+        let _ = write!(reason, "{comma} {count} of {} ({})", name(*owner), owner.pid);
+    }
+    if by_owner.len() > NAMED {
+        reason.push_str(", …");
+    }
+    Some(Degradation::new("ports of BOUND sockets", reason).fixed_by("Linux 6.8 or newer"))
+}
+
+fn name(proc: &mut Proc, owner: Owner) -> String {
+    let stat = proc.stat(owner.pid).ok().flatten();
+    stat.map_or_else(|| "?".into(), |stat| String::from_utf8_lossy(stat.comm).into_owned())
+}
+
+/// Whether a kernel of this release lists BOUND sockets. One whose release can't be read is taken for a
+/// new one: it is asked for them in any case.
+fn lists_bound(release: &str) -> bool {
+    let mut parts = release.split(|char: char| !char.is_ascii_digit()).map(|part| number(part.as_bytes()));
+    match (parts.next().flatten(), parts.next().flatten()) {
+        (Some(major), Some(minor)) => (major, minor) >= (6u32, 8u32),
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Pid, StartTime};
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("6.8.0-31-generic", true)]
+    #[case("6.18.44", true)]
+    #[case("7.0-rc1", true)]
+    #[case("6.7.12", false)]
+    #[case("5.15.0-105-generic", false)]
+    #[case("4.18.0-553.el8_10.x86_64", false)]
+    #[case("3.10", false)]
+    #[case("unknown", true)]
+    #[case("", true)]
+    fn bound_sockets_are_listed_since_6_8(#[case] release: &str, #[case] listed: bool) {
+        assert_eq!(lists_bound(release), listed);
+    }
+
+    #[test]
+    fn the_processes_that_hold_most_are_named() {
+        let owner = |pid| Owner { pid: Pid(pid), started: StartTime(1) };
+        let by_owner = [(900, owner(1)), (20, owner(2)), (3, owner(3)), (1, owner(4))];
+        let degradation = degradation("5.15", &by_owner, |owner| format!("p{}", owner.pid)).unwrap();
+        let expected = "Linux 5.15 does not list them; 924 TCP sockets in no table may be BOUND: \
+                        900 of p1 (1), 20 of p2 (2), 3 of p3 (3), …";
+        assert_eq!(degradation.reason, expected);
+        assert_eq!(super::degradation("5.15", &[], |_| String::new()), None);
+    }
+
+    #[test]
+    fn an_unlisted_tcp_socket_is_found_through_its_descriptor() {
+        // A socket that is not bound is in no table of any kernel.
+        let _tcp =
+            rustix::net::socket(rustix::net::AddressFamily::INET6, rustix::net::SocketType::STREAM, None)
+                .unwrap();
+        let _unix = std::os::unix::net::UnixDatagram::unbound().unwrap();
+        let namespace = super::super::own_namespace().unwrap();
+        let hidden = |release: &str| {
+            let mut owners = Owners::new(Proc::open().unwrap());
+            owners.attribute(&mut []);
+            Bound::new(namespace, release.into()).hidden(&[], &mut owners)
+        };
+        let degradation = hidden("5.15.0").unwrap();
+        assert!(degradation.reason.contains(&format!("({})", std::process::id())), "{degradation:?}");
+        assert_eq!(hidden("6.8.0"), None);
+    }
+
+    #[test]
+    fn a_kernel_that_has_listed_one_hides_none() {
+        let namespace = NamespaceId(1);
+        let local = "127.0.0.1:1".parse().unwrap();
+        let socket = Socket::new(namespace, crate::model::Protocol::Tcp, State::Bound, local);
+        let mut owners = Owners::new(Proc::open().unwrap());
+        let mut bound = Bound::new(namespace, "5.14.0-427.el9".into());
+        assert_eq!(bound.hidden(&[socket], &mut owners), None);
+        assert_eq!(bound.hidden(&[], &mut owners), None);
+    }
+}

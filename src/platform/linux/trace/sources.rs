@@ -1,0 +1,132 @@
+//! Which tracepoints are watched, and where tracefs describes them.
+
+use std::ffi::CStr;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::format::Format;
+use super::tracepoint::{Return, STACK, StateChange, Tracepoints};
+use crate::model::Degradation;
+
+/// Where tracefs is; `/sys/kernel/debug/tracing` mounts itself where debugfs is.
+const TRACEFS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
+
+/// A tracepoint and what is recorded of it.
+pub(super) struct Source {
+    name: &'static str,
+    /// Lets only what is of interest be recorded.
+    pub filter: &'static CStr,
+    /// How many bytes of the caller's stack are recorded.
+    pub stack: u32,
+    /// What is missing without it.
+    what: &'static str,
+}
+
+impl Source {
+    /// Whether the tracepoint has the fields that are read of it.
+    fn understands(&self, format: &Format) -> bool {
+        if self.name == CLOSED.name {
+            StateChange::new(format).is_some()
+        } else {
+            Return::new(format).is_some()
+        }
+    }
+}
+
+const CLOSED: Source = Source {
+    name: "sock/inet_sock_set_state",
+    filter: c"newstate == 4",
+    stack: 0,
+    what: "exact owners of TIME_WAIT",
+};
+const CONNECT: Source = Source {
+    name: "syscalls/sys_exit_connect",
+    filter: c"ret == -99",
+    stack: 0,
+    what: "failures of connect() for want of a port",
+};
+const BIND: Source = Source {
+    name: "syscalls/sys_exit_bind",
+    filter: c"ret == -98",
+    stack: STACK,
+    what: "failures of bind() for want of a port",
+};
+
+/// Who may read tracefs, which is root's, and trace all processes.
+const RIGHTS: &str = "run as root or with CAP_PERFMON and CAP_DAC_READ_SEARCH";
+
+/// The tracepoints that are there, with the fields they have here.
+pub(super) fn formats() -> (Vec<(&'static Source, Format)>, Vec<Degradation>) {
+    let events = match events() {
+        Ok(events) => events,
+        Err(degradation) => return (Vec::new(), vec![degradation]),
+    };
+    let (mut formats, mut missing) = (Vec::new(), Vec::new());
+    for source in [&CLOSED, &CONNECT, &BIND] {
+        match fs::read_to_string(events.join(source.name).join("format")) {
+            Ok(text) => {
+                let unread = || Degradation::new(source.what, format!("{}: not understood", source.name));
+                match Format::parse(&text).filter(|format| source.understands(format)) {
+                    Some(format) => formats.push((source, format)),
+                    None => missing.push(unread()),
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let reason = format!("this kernel has no tracepoint {}", source.name);
+                missing.push(Degradation::new(source.what, reason));
+            }
+            Err(error) => missing.push(refused(source.what, source.name, &error)),
+        }
+    }
+    (formats, missing)
+}
+
+/// The directory of the tracepoints.
+fn events() -> Result<PathBuf, Degradation> {
+    let what = "trace of closed and failed connections";
+    let mut forbidden = None;
+    for root in TRACEFS {
+        let events = Path::new(root).join("events");
+        match fs::metadata(&events) {
+            Ok(_) => return Ok(events),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => forbidden = forbidden.or(Some(refused(what, root, &error))),
+        }
+    }
+    Err(forbidden.unwrap_or_else(|| {
+        Degradation::new(what, "tracefs is not mounted")
+            .fixed_by("as root: mount -t tracefs nodev /sys/kernel/tracing")
+    }))
+}
+
+pub(super) fn refused(what: &str, whom: &str, error: &io::Error) -> Degradation {
+    let degradation = Degradation::new(what, format!("{whom}: {error}"));
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => degradation.fixed_by(RIGHTS),
+        _ => degradation,
+    }
+}
+
+/// Where the tracepoints have what is read of them.
+pub(super) fn tracepoints(formats: &[(&'static Source, Format)]) -> Tracepoints {
+    let format = |name| formats.iter().find(|(source, _)| source.name == name).map(|(_, format)| format);
+    Tracepoints {
+        closed: format(CLOSED.name).and_then(StateChange::new),
+        connect: format(CONNECT.name).and_then(Return::new),
+        bind: format(BIND.name).and_then(Return::new),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tracepoint_without_its_fields_is_not_understood() {
+        let closed = Format::parse(include_str!("fixtures/inet_sock_set_state.txt")).unwrap();
+        let bind = Format::parse(include_str!("fixtures/sys_exit_bind.txt")).unwrap();
+        assert!(CLOSED.understands(&closed) && BIND.understands(&bind));
+        assert!(!CLOSED.understands(&bind) && !CONNECT.understands(&closed));
+    }
+}

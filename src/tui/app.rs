@@ -1,0 +1,259 @@
+//! The state of the screen.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::Options;
+use super::keymap::Context;
+use super::list::{ItemKey, List};
+use super::page::{Page, Pane, Subject};
+use super::theme::Theme;
+use super::view::layout::{self, Layout};
+use crate::analysis::{Analysis, FilterError, GroupBy, Picture, Thresholds};
+use crate::model::{Progress, Snapshot};
+
+/// The refresh intervals that keys step through, in milliseconds.
+const INTERVALS: [u64; 9] = [200, 500, 1000, 2000, 5000, 10_000, 20_000, 30_000, 60_000];
+
+/// What lies over the page; while it is there, the page stands still.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Dialog {
+    /// The keys and the filter language, scrolled by so many lines.
+    Help(usize),
+    /// What could not be read, scrolled by so many lines.
+    Degradations(usize),
+    /// The columns to sort by, with the selected one.
+    SortMenu(usize),
+}
+
+/// Everything the screen shows, and nothing else.
+pub struct App {
+    /// How it looks.
+    pub theme: Theme,
+    /// In which zone times are told.
+    pub zone: TimeZone,
+    /// How often snapshots are taken.
+    pub interval: Duration,
+    /// Columns and rows of the terminal.
+    pub size: (u16, u16),
+    /// The time.
+    pub now: Timestamp,
+    /// How the processes of the machine are grouped.
+    pub group_by: GroupBy,
+    /// Whether the screen stands still.
+    pub paused: bool,
+    /// What lies over the page.
+    pub dialog: Option<Dialog>,
+    pub(super) analysis: Analysis,
+    pub(super) latest: Option<Arc<Snapshot>>,
+    /// The machine first, then what was opened from it.
+    pages: Vec<Page>,
+    picture: Option<Arc<Picture>>,
+    arrived: Option<Timestamp>,
+}
+
+/// Whether a snapshot has all its parts.
+#[must_use]
+pub fn is_whole(snapshot: &Snapshot) -> bool {
+    snapshot.progress == Progress::Complete
+}
+
+impl App {
+    /// A screen that has nothing to show yet.
+    ///
+    /// # Errors
+    /// When the filter can't be understood.
+    pub fn new(options: &Options, zone: TimeZone, now: Timestamp) -> Result<Self, FilterError> {
+        let mut machine = Page::new(Subject::Machine, options.sort);
+        machine.filter = super::page::FilterLine::new(&options.filter)?;
+        Ok(Self {
+            theme: Theme { color: options.color, ascii: options.ascii },
+            zone,
+            interval: options.interval,
+            size: (80, 24),
+            now,
+            group_by: options.group_by,
+            paused: false,
+            dialog: None,
+            analysis: Analysis::new(Thresholds::default()),
+            latest: None,
+            pages: vec![machine],
+            picture: None,
+            arrived: None,
+        })
+    }
+
+    /// The page on the screen.
+    #[must_use]
+    pub fn page(&self) -> &Page {
+        &self.pages[self.pages.len() - 1]
+    }
+
+    /// The same, to change.
+    pub fn page_mut(&mut self) -> &mut Page {
+        let last = self.pages.len() - 1;
+        &mut self.pages[last]
+    }
+
+    /// What the page shows.
+    #[must_use]
+    pub fn picture(&self) -> Option<&Arc<Picture>> {
+        self.page().kept.as_ref().or(self.picture.as_ref())
+    }
+
+    /// Where a key pressed now would go.
+    #[must_use]
+    pub fn context(&self) -> Context {
+        match &self.dialog {
+            Some(Dialog::Help(_)) => return Context::Help,
+            Some(Dialog::Degradations(_)) => return Context::Degradations,
+            Some(Dialog::SortMenu(_)) => return Context::SortMenu,
+            None => {}
+        }
+        if self.page().filter.editing { Context::Filter } else { self.page_context() }
+    }
+
+    /// The context of the page below a dialog or a filter.
+    #[must_use]
+    pub fn page_context(&self) -> Context {
+        let page = self.page();
+        match (page.pane, &page.subject) {
+            (Pane::Processes, Subject::Machine) => Context::Processes,
+            (Pane::Processes, _) => Context::Group,
+            (Pane::Destinations, _) => Context::Destinations,
+            (Pane::Sockets, Subject::Machine) => Context::Sockets,
+            (Pane::Sockets, Subject::Process(..)) => Context::Connections,
+            (Pane::Sockets, _) => Context::Subset,
+            (Pane::Details, _) => Context::Details,
+        }
+    }
+
+    /// How long nothing has arrived, when that is longer than it should be.
+    #[must_use]
+    pub fn silence(&self) -> Option<Duration> {
+        let patience = (self.interval * 3).max(Duration::from_secs(3));
+        let silent = Duration::try_from(self.now.duration_since(self.arrived?)).ok()?;
+        (silent > patience).then_some(silent)
+    }
+
+    /// Where everything is on the screen; none when it is too small.
+    #[must_use]
+    pub fn layout(&self) -> Option<Layout> {
+        layout::of(self)
+    }
+
+    /// Takes in a snapshot and shows it; false when the screen stands still.
+    pub fn take(&mut self, snapshot: Arc<Snapshot>) -> bool {
+        let snapshot = self.analysis.observe(Arc::unwrap_or_clone(snapshot));
+        self.arrived = Some(self.now);
+        self.latest = Some(snapshot);
+        let shown = !self.stands_still();
+        if shown {
+            self.show_latest();
+        }
+        shown
+    }
+
+    fn stands_still(&self) -> bool {
+        (self.paused || self.dialog.is_some()) && self.picture.is_some()
+    }
+
+    /// Shows the latest snapshot, or the one that is being looked at when the screen stands still.
+    pub fn show_latest(&mut self) {
+        let held = self.picture.as_ref().filter(|_| self.stands_still());
+        let Some(snapshot) = held.map(|picture| Arc::clone(&picture.snapshot)).or(self.latest.clone()) else {
+            return;
+        };
+        let group_by = if self.pages.len() == 1 { self.group_by } else { GroupBy::Process };
+        let before = self.picture.take();
+        let picture = Arc::new(self.analysis.picture(snapshot, group_by));
+        self.picture = Some(Arc::clone(&picture));
+        self.keep_what_ended(before, &picture);
+        self.arrange();
+    }
+
+    /// Remembers what is known of the process on the page; when it has ended and holds nothing any more,
+    /// the page stays with what was seen of it last.
+    fn keep_what_ended(&mut self, before: Option<Arc<Picture>>, picture: &Picture) {
+        let page = self.page_mut();
+        let Subject::Process(owner, process) = &mut page.subject else { return };
+        if let Some(alive) = picture.snapshot.processes.get(owner) {
+            *process = Some(Arc::clone(alive));
+        }
+        let gone = page.subject.has_ended(&picture.snapshot)
+            && !picture.snapshot.sockets.iter().any(|socket| match &page.subject {
+                Subject::Process(owner, _) => socket.holders.all().contains(owner),
+                _ => false,
+            });
+        page.kept = if gone { page.kept.take().or(before) } else { None };
+    }
+
+    /// Filters and sorts the open table anew.
+    pub fn arrange(&mut self) {
+        if let Some(picture) = self.picture().cloned() {
+            self.page_mut().arrange(&picture);
+        }
+    }
+
+    /// Opens a page over the one on the screen, with this socket selected if it has it.
+    pub fn open(&mut self, subject: Subject, socket: Option<ItemKey>) {
+        let mut page = Page::new(subject, self.page().processes.sort);
+        page.sockets.list.key = socket;
+        self.pages.push(page);
+        self.show_latest();
+    }
+
+    /// Closes the page on the screen; false when it is the first one.
+    pub fn close(&mut self) -> bool {
+        if self.pages.len() == 1 {
+            return false;
+        }
+        self.pages.pop();
+        self.show_latest();
+        true
+    }
+
+    /// Goes to a view of the machine.
+    pub fn show(&mut self, pane: Pane) {
+        self.pages.truncate(1);
+        self.page_mut().pane = pane;
+        self.show_latest();
+    }
+
+    /// Groups the processes of the machine another way.
+    pub fn regroup(&mut self) {
+        self.group_by = self.group_by.next();
+        self.page_mut().processes.list = List::default();
+        self.show_latest();
+    }
+
+    /// The next longer or shorter refresh interval.
+    #[must_use]
+    pub fn next_interval(&self, longer: bool) -> Duration {
+        let mut steps = INTERVALS.into_iter().map(Duration::from_millis);
+        let next = if longer {
+            steps.find(|step| *step > self.interval)
+        } else {
+            steps.rfind(|step| *step < self.interval)
+        };
+        next.unwrap_or(self.interval)
+    }
+
+    /// Brings the selection onto the screen and notes what it stands for.
+    pub fn settle(&mut self) {
+        let height = self.layout().map_or(0, |layout| usize::from(layout.body.height));
+        let picture = self.picture().cloned();
+        let page = self.page_mut();
+        let key = picture.filter(|picture| is_whole(&picture.snapshot)).and_then(|picture| {
+            let place = page.list()?.selected()?;
+            page.key_at(&picture, place)
+        });
+        if let Some(list) = page.list_mut() {
+            list.reveal(height);
+            list.key = list.key.take().or(key);
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! Which key does what, and where: the one table behind the keys, the footer and the help.
+
+use std::fmt;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::action::Command;
+use super::page::Pane;
+use crate::analysis::ProcessColumn;
+
+/// Where a key is pressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Context {
+    /// The table of processes.
+    Processes,
+    /// The processes of one group.
+    Group,
+    /// The table of destinations.
+    Destinations,
+    /// The table of the sockets of the machine.
+    Sockets,
+    /// The sockets of a process that also has details.
+    Connections,
+    /// The sockets toward a destination, or of no owner.
+    Subset,
+    /// The details of a process.
+    Details,
+    /// The filter is being typed.
+    Filter,
+    /// The help is open.
+    Help,
+    /// The list of what could not be read is open.
+    Degradations,
+    /// The menu of columns is open.
+    SortMenu,
+}
+
+impl Context {
+    /// Every context.
+    pub const ALL: [Self; 11] = [
+        Self::Processes,
+        Self::Group,
+        Self::Destinations,
+        Self::Sockets,
+        Self::Connections,
+        Self::Subset,
+        Self::Details,
+        Self::Filter,
+        Self::Help,
+        Self::Degradations,
+        Self::SortMenu,
+    ];
+
+    /// Its name in the help.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Processes => "Processes",
+            Self::Group => "Processes of a group",
+            Self::Destinations => "Destinations",
+            Self::Sockets => "Sockets",
+            Self::Connections => "Connections of a process",
+            Self::Subset => "Sockets of a row",
+            Self::Details => "Details of a process",
+            Self::Filter => "Filter",
+            Self::Help => "Help",
+            Self::Degradations => "What could not be read",
+            Self::SortMenu => "Sort menu",
+        }
+    }
+
+    /// The keys that work there, the most telling first.
+    pub fn bindings(self) -> impl Iterator<Item = &'static Binding> {
+        let parts: &[&'static [Binding]] = match self {
+            Self::Processes => &[ROWS, OPEN, FILTER, PROCESSES, GROUP, TABLE, VIEWS, BACK, ANYWHERE],
+            Self::Group => &[ROWS, OPEN, FILTER, PROCESSES, TABLE, VIEWS, BACK_FIRST, ANYWHERE],
+            Self::Destinations | Self::Sockets => &[ROWS, OPEN, FILTER, TABLE, VIEWS, BACK, ANYWHERE],
+            Self::Connections => &[ROWS, PANES, FILTER, TABLE, BACK_FIRST, VIEWS, ANYWHERE],
+            Self::Subset => &[ROWS, OPEN, FILTER, TABLE, BACK_FIRST, VIEWS, ANYWHERE],
+            Self::Details => &[LINES, PANES, BACK_FIRST, VIEWS, ANYWHERE],
+            Self::Filter => &[TYPING],
+            Self::Help | Self::Degradations => &[LINES, CLOSE],
+            Self::SortMenu => &[ROWS, CHOOSE, CLOSE],
+        };
+        parts.iter().flat_map(|part| part.iter())
+    }
+
+    /// What a key does there.
+    #[must_use]
+    pub fn command(self, event: KeyEvent) -> Option<Command> {
+        let key = Key::of(event);
+        self.bindings().find(|binding| binding.keys.contains(&key)).map(|binding| binding.command)
+    }
+}
+
+/// A key, as far as it matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    code: KeyCode,
+    control: bool,
+}
+
+impl Key {
+    const fn plain(code: KeyCode) -> Self {
+        Self { code, control: false }
+    }
+
+    const fn char(character: char) -> Self {
+        Self::plain(KeyCode::Char(character))
+    }
+
+    const fn control(character: char) -> Self {
+        Self { code: KeyCode::Char(character), control: true }
+    }
+
+    /// The key of an event. Control and alt together are `AltGr`, which types a character.
+    #[must_use]
+    pub fn of(event: KeyEvent) -> Self {
+        let modifiers = event.modifiers;
+        let control = modifiers.contains(KeyModifiers::CONTROL) && !modifiers.contains(KeyModifiers::ALT);
+        Self { code: event.code, control }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.code {
+            KeyCode::Char(character) if self.control => write!(f, "ctrl-{character}"),
+            KeyCode::Char(' ') => f.write_str("space"),
+            KeyCode::Char(character) => write!(f, "{character}"),
+            KeyCode::F(number) => write!(f, "F{number}"),
+            KeyCode::Up => f.write_str("↑"),
+            KeyCode::Down => f.write_str("↓"),
+            KeyCode::PageUp => f.write_str("PgUp"),
+            KeyCode::PageDown => f.write_str("PgDn"),
+            KeyCode::BackTab => f.write_str("shift-tab"),
+            other => f.write_str(&format!("{other:?}").to_lowercase()),
+        }
+    }
+}
+
+/// Keys and what they do.
+#[derive(Debug)]
+pub struct Binding {
+    /// The keys, the one to show first.
+    pub keys: &'static [Key],
+    /// What they do.
+    pub command: Command,
+    /// What the help says.
+    pub help: &'static str,
+    /// What the footer says, if it has the key.
+    pub hint: Option<Hint>,
+}
+
+/// A key in the footer.
+#[derive(Clone, Copy, Debug)]
+pub struct Hint {
+    /// What it says behind the key.
+    pub label: &'static str,
+    /// Instead of the key's own name.
+    pub keys: Option<&'static str>,
+    /// Whether it stays when there is little room.
+    pub pinned: bool,
+}
+
+impl Binding {
+    const fn new(keys: &'static [Key], command: Command, help: &'static str) -> Self {
+        Self { keys, command, help, hint: None }
+    }
+
+    const fn hint(self, label: &'static str) -> Self {
+        Self { hint: Some(Hint { label, keys: None, pinned: false }), ..self }
+    }
+
+    const fn hint_as(self, keys: &'static str, label: &'static str) -> Self {
+        Self { hint: Some(Hint { label, keys: Some(keys), pinned: false }), ..self }
+    }
+
+    const fn pinned(self, label: &'static str) -> Self {
+        Self { hint: Some(Hint { label, keys: None, pinned: true }), ..self }
+    }
+}
+
+const ENTER: Key = Key::plain(KeyCode::Enter);
+const ESC: Key = Key::plain(KeyCode::Esc);
+const UP: Key = Key::plain(KeyCode::Up);
+const DOWN: Key = Key::plain(KeyCode::Down);
+const PAGE_UP: Key = Key::plain(KeyCode::PageUp);
+const PAGE_DOWN: Key = Key::plain(KeyCode::PageDown);
+const HOME: Key = Key::plain(KeyCode::Home);
+const END: Key = Key::plain(KeyCode::End);
+const TAB: Key = Key::plain(KeyCode::Tab);
+const BACK_TAB: Key = Key::plain(KeyCode::BackTab);
+
+const ROWS: &[Binding] = &[
+    Binding::new(&[UP, Key::char('k')], Command::Up, "select the row above").hint_as("↑↓", "select"),
+    Binding::new(&[DOWN, Key::char('j')], Command::Down, "select the row below"),
+    Binding::new(&[PAGE_UP, Key::control('b')], Command::PageUp, "a screen up"),
+    Binding::new(&[PAGE_DOWN, Key::control('f')], Command::PageDown, "a screen down"),
+    Binding::new(&[HOME, Key::char('g')], Command::Top, "the first row"),
+    Binding::new(&[END], Command::Bottom, "the last row"),
+];
+
+const LINES: &[Binding] = &[
+    Binding::new(&[UP, Key::char('k')], Command::Up, "a line up").hint_as("↑↓", "scroll"),
+    Binding::new(&[DOWN, Key::char('j')], Command::Down, "a line down"),
+    Binding::new(&[PAGE_UP, Key::control('b')], Command::PageUp, "a screen up"),
+    Binding::new(&[PAGE_DOWN, Key::control('f')], Command::PageDown, "a screen down"),
+    Binding::new(&[HOME, Key::char('g')], Command::Top, "the top"),
+    Binding::new(&[END, Key::char('G')], Command::Bottom, "the end"),
+];
+
+const OPEN: &[Binding] =
+    &[Binding::new(&[ENTER], Command::Open, "open what the row stands for").hint("open")];
+
+const FILTER: &[Binding] =
+    &[Binding::new(&[Key::char('/')], Command::Filter, "filter as you type").hint("filter")];
+
+const PROCESSES: &[Binding] = &[
+    Binding::new(&[Key::char('b')], Command::SortBy(ProcessColumn::Bound), "sort by BOUND").hint("bound"),
+    Binding::new(&[Key::char('t')], Command::SortBy(ProcessColumn::TimeWait), "sort by TIME_WAIT")
+        .hint("time-wait"),
+];
+
+const GROUP: &[Binding] =
+    &[Binding::new(&[Key::char('G')], Command::Group, "group by process, program, user, service")
+        .hint("group")];
+
+const TABLE: &[Binding] = &[
+    Binding::new(&[Key::char('s')], Command::SortMenu, "sort by any column (or click its header)")
+        .hint("sort"),
+    Binding::new(&[Key::char('<')], Command::SortLeft, "sort by the column to the left"),
+    Binding::new(&[Key::char('>')], Command::SortRight, "sort by the column to the right"),
+    Binding::new(&[Key::char('i')], Command::Reverse, "turn the order round"),
+];
+
+const VIEWS: &[Binding] = &[
+    Binding::new(&[Key::char('1')], Command::Show(Pane::Processes), "processes").hint_as("1-3", "views"),
+    Binding::new(&[Key::char('2')], Command::Show(Pane::Destinations), "destinations"),
+    Binding::new(&[Key::char('3')], Command::Show(Pane::Sockets), "sockets"),
+];
+
+const PANES: &[Binding] = &[
+    Binding::new(&[TAB], Command::NextPane, "next pane").hint("next pane"),
+    Binding::new(&[BACK_TAB], Command::PreviousPane, "previous pane"),
+];
+
+const BACK: &[Binding] = &[Binding::new(&[ESC], Command::Back, "clear the filter")];
+
+const BACK_FIRST: &[Binding] =
+    &[Binding::new(&[ESC], Command::Back, "clear the filter, then back").pinned("back")];
+
+const ANYWHERE: &[Binding] = &[
+    Binding::new(&[Key::char(' ')], Command::Pause, "pause and go on").hint("pause"),
+    Binding::new(&[Key::char('+'), Key::char('=')], Command::Slower, "refresh less often"),
+    Binding::new(&[Key::char('-')], Command::Faster, "refresh more often"),
+    Binding::new(&[Key::char('D')], Command::Degradations, "what could not be read, and why"),
+    Binding::new(&[Key::control('l')], Command::Redraw, "draw the screen anew"),
+    Binding::new(&[Key::char('?'), Key::char('h'), Key::plain(KeyCode::F(1))], Command::Help, "this help")
+        .pinned("help"),
+    Binding::new(&[Key::char('q'), Key::plain(KeyCode::F(10)), Key::control('c')], Command::Quit, "quit")
+        .pinned("quit"),
+];
+
+const TYPING: &[Binding] = &[
+    Binding::new(&[ENTER], Command::KeepFilter, "keep the filter").hint("keep"),
+    Binding::new(&[ESC], Command::DropFilter, "clear it").hint("clear"),
+    Binding::new(&[UP], Command::Up, "select the row above").hint_as("↑↓", "select"),
+    Binding::new(&[DOWN], Command::Down, "select the row below"),
+    Binding::new(&[PAGE_UP], Command::PageUp, "a screen up"),
+    Binding::new(&[PAGE_DOWN], Command::PageDown, "a screen down"),
+    Binding::new(&[Key::control('c'), Key::plain(KeyCode::F(10))], Command::Quit, "quit").hint("quit"),
+];
+
+const CHOOSE: &[Binding] = &[
+    Binding::new(&[ENTER], Command::Open, "sort by it; again turns the order round").hint("sort"),
+    Binding::new(&[Key::char('i')], Command::Reverse, "turn the order round").hint("reverse"),
+];
+
+const CLOSE: &[Binding] = &[
+    Binding::new(&[ESC, Key::char('q'), Key::char('?')], Command::Back, "close").pinned("close"),
+    Binding::new(&[Key::control('c'), Key::plain(KeyCode::F(10))], Command::Quit, "quit"),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_commands_share_a_key() {
+        for context in Context::ALL {
+            let mut seen = HashSet::new();
+            for key in context.bindings().flat_map(|binding| binding.keys) {
+                assert!(seen.insert(key), "{key} twice in {context:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn one_can_leave_from_anywhere() {
+        let ctrl_c = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
+        for context in Context::ALL {
+            assert_eq!(context.command(ctrl_c), Some(Command::Quit), "{context:?}");
+            let esc = context.command(KeyCode::Esc.into());
+            assert!(matches!(esc, Some(Command::Back | Command::DropFilter)), "{context:?}");
+        }
+    }
+
+    #[test]
+    fn alt_gr_types_a_character_and_control_does_not() {
+        let event = |modifiers| KeyEvent::new(KeyCode::Char('/'), modifiers);
+        let alt_gr = KeyModifiers::CONTROL | KeyModifiers::ALT;
+        assert_eq!(Context::Processes.command(event(alt_gr)), Some(Command::Filter));
+        assert_eq!(Context::Processes.command(event(KeyModifiers::CONTROL)), None);
+    }
+}

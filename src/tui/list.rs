@@ -1,0 +1,169 @@
+//! Which rows a table shows: their order, the selected one and how far it is scrolled.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::analysis::{Destination, RowKey};
+use crate::model::{NamespaceId, Protocol, Socket};
+
+/// What a row of any table stands for, from snapshot to snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ItemKey {
+    /// A row of the table of processes.
+    Row(RowKey),
+    /// A destination.
+    Destination(DestinationKey),
+    /// A socket.
+    Socket(SocketKey),
+}
+
+/// What tells a destination from others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DestinationKey {
+    namespace: NamespaceId,
+    protocol: Protocol,
+    local: IpAddr,
+    /// The address and port there.
+    pub remote: SocketAddr,
+}
+
+impl DestinationKey {
+    /// The key of a destination.
+    #[must_use]
+    pub fn of(destination: &Destination) -> Self {
+        let Destination { namespace, protocol, local, remote, .. } = *destination;
+        Self { namespace, protocol, local, remote }
+    }
+}
+
+/// What tells a socket from others: its ends, and for one without a peer the inode too, because several
+/// can be bound to one port. A connection keeps its key when it goes to TIME_WAIT and loses its inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SocketKey {
+    namespace: NamespaceId,
+    protocol: Protocol,
+    local: SocketAddr,
+    remote: Option<SocketAddr>,
+    inode: Option<u64>,
+}
+
+impl SocketKey {
+    /// The key of a socket.
+    #[must_use]
+    pub fn of(socket: &Socket) -> Self {
+        let Socket { namespace, protocol, local, remote, .. } = *socket;
+        let inode = socket.inode.filter(|_| remote.is_none());
+        Self { namespace, protocol, local, remote, inode }
+    }
+}
+
+/// The rows of one table.
+#[derive(Clone, Debug, Default)]
+pub struct List {
+    /// Places in the picture's items, in the order in which they are shown.
+    pub order: Vec<u32>,
+    /// Which of them is selected; 0 when there are none.
+    pub cursor: usize,
+    /// The first of them that is on the screen.
+    pub offset: usize,
+    /// What was selected last; the selection follows it, and comes back to it when a filter lets it
+    /// through again.
+    pub key: Option<ItemKey>,
+}
+
+impl List {
+    /// The place of the selected item.
+    #[must_use]
+    pub fn selected(&self) -> Option<usize> {
+        self.order.get(self.cursor).map(|place| *place as usize)
+    }
+
+    /// Takes a new order of so many items and keeps the selection on its item, or near where it was when
+    /// that is hidden or gone.
+    pub fn arrange(&mut self, order: Vec<u32>, items: usize, key_at: impl Fn(usize) -> Option<ItemKey>) {
+        self.order = order;
+        let wanted = |place: usize| key_at(place) == self.key;
+        if self.key.is_some() {
+            match self.order.iter().position(|place| wanted(*place as usize)) {
+                Some(found) => self.cursor = found,
+                None if !(0..items).any(wanted) => self.key = None,
+                None => {}
+            }
+        }
+        self.cursor = self.cursor.min(self.order.len().saturating_sub(1));
+    }
+
+    /// Moves the selection by so many rows, stopping at both ends.
+    pub fn move_by(&mut self, rows: isize) {
+        self.move_to(self.cursor.saturating_add_signed(rows));
+    }
+
+    /// Moves the selection to a row, or to the last one.
+    pub fn move_to(&mut self, row: usize) {
+        self.cursor = row.min(self.order.len().saturating_sub(1));
+        self.key = None;
+    }
+
+    /// Scrolls by so many rows; the selection comes along when it would leave the screen.
+    pub fn scroll_by(&mut self, rows: isize, height: usize) {
+        let last = self.order.len().saturating_sub(height);
+        self.offset = self.offset.saturating_add_signed(rows).min(last);
+        let visible = self.cursor.clamp(self.offset, self.offset + height.saturating_sub(1));
+        if visible != self.cursor {
+            self.move_to(visible);
+        }
+    }
+
+    /// Scrolls just so far that the selection is on a screen of so many rows.
+    pub fn reveal(&mut self, height: usize) {
+        let first = (self.cursor + 1).saturating_sub(height);
+        let last = self.order.len().saturating_sub(height);
+        self.offset = self.offset.clamp(first, self.cursor.max(first)).min(last);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn list(rows: u32) -> List {
+        List { order: (0..rows).collect(), ..List::default() }
+    }
+
+    #[test]
+    fn the_selection_follows_its_item_and_stays_near_when_it_is_gone() {
+        let key = |place: usize| Some(ItemKey::Row(RowKey::Program(place.to_string().into())));
+        let mut list = List { key: key(7), cursor: 2, ..List::default() };
+        list.arrange(vec![5, 6, 7, 8], 9, key);
+        assert_eq!(list.selected(), Some(7));
+        list.arrange(vec![7, 8, 5, 6], 9, key);
+        assert_eq!((list.selected(), list.cursor), (Some(7), 0));
+        list.arrange(vec![5, 6], 9, key);
+        assert_eq!((list.selected(), &list.key), (Some(5), &key(7)), "hidden");
+        list.arrange(vec![5, 6, 7], 9, key);
+        assert_eq!(list.selected(), Some(7), "shown again");
+        list.arrange(vec![1, 2], 3, key);
+        assert_eq!((list.selected(), &list.key), (Some(2), &None), "gone");
+        list.arrange(Vec::new(), 0, key);
+        assert_eq!(list.selected(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn the_selection_is_on_the_screen_and_the_screen_is_full(
+            rows in 0u32..50, height in 0usize..30, moves in prop::collection::vec((any::<bool>(), -40isize..40), 0..20)
+        ) {
+            let mut list = list(rows);
+            for (scroll, by) in moves {
+                if scroll { list.scroll_by(by, height) } else { list.move_by(by) }
+                list.reveal(height);
+                prop_assert!(list.cursor < list.order.len().max(1));
+                prop_assert!(list.offset <= list.cursor.max(list.offset));
+                if height > 0 && rows > 0 {
+                    prop_assert!((list.offset..list.offset + height).contains(&list.cursor));
+                    prop_assert!(list.offset + height <= list.order.len().max(height));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The screen.
+//!
+//! [`app`] is its state, [`keymap`] says which key is which command, [`update`] turns an action into a
+//! new state and effects, [`run`] (the event loop) carries the effects out, `view` draws the state with
+//! the help of `widget`. What numbers mean is decided in [`crate::analysis`], never here.
+
+pub mod action;
+pub mod app;
+pub mod keymap;
+mod list;
+pub mod page;
+mod run;
+mod terminal;
+#[cfg(test)]
+mod tests;
+pub mod theme;
+pub mod update;
+mod view;
+mod widget;
+
+use std::io;
+use std::time::Duration;
+
+pub use terminal::restore;
+
+use crate::analysis::{FilterError, GroupBy, ProcessColumn, Sort};
+use crate::platform::Platform;
+
+/// How the screen starts.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How often a snapshot is taken.
+    pub interval: Duration,
+    /// How the processes are grouped.
+    pub group_by: GroupBy,
+    /// How the table of processes is sorted.
+    pub sort: Sort<ProcessColumn>,
+    /// The filter in force, empty for none.
+    pub filter: String,
+    /// Whether only ASCII is shown.
+    pub ascii: bool,
+    /// Whether there are colours; `NO_COLOR` is for the caller to honour.
+    pub color: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(1),
+            group_by: GroupBy::default(),
+            sort: Sort::by(ProcessColumn::Ports),
+            filter: String::new(),
+            ascii: false,
+            color: true,
+        }
+    }
+}
+
+/// Why the screen could not start or had to end.
+#[derive(Debug, thiserror::Error)]
+pub enum TuiError {
+    /// Input or output is no terminal, or one that can't be used.
+    #[error("no terminal to draw on ({0}); `porttop snapshot` prints without one")]
+    NoTerminal(io::Error),
+    /// The filter of the options can't be understood.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
+    /// The thread that takes the snapshots is gone.
+    #[error("reading the machine has ended unexpectedly")]
+    NoMoreSnapshots,
+    /// The terminal is gone, or the system gave no thread.
+    #[error("the screen ended: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// Shows the machine until the user leaves; blocks.
+///
+/// The terminal is given back before this returns. A panic or error hook calls [`restore`] first.
+///
+/// # Errors
+/// When there is no terminal, the filter is wrong, or the terminal goes away.
+pub fn run(platform: Platform, options: &Options) -> Result<(), TuiError> {
+    run::run(platform, options)
+}

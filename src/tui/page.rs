@@ -1,0 +1,314 @@
+//! A page: what it is about, which of its panes is open, and how each of its tables stands.
+
+use std::sync::Arc;
+
+use tui_input::Input;
+
+use super::list::{DestinationKey, ItemKey, List, SocketKey};
+use crate::analysis::{
+    Column, DestinationColumn, Direction, Filter, FilterError, Picture, ProcessColumn, Row, RowKey,
+    SocketColumn, Sort,
+};
+use crate::model::{Owner, Process, Snapshot, Socket};
+
+/// A table or text that fills the screen below the head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Pane {
+    /// Who holds the ports.
+    Processes,
+    /// Where they lead to.
+    Destinations,
+    /// The sockets of the machine, of a process or toward a destination.
+    Sockets,
+    /// All that is known of a process.
+    Details,
+}
+
+/// What a page is about.
+#[derive(Clone, Debug)]
+pub enum Subject {
+    /// The machine.
+    Machine,
+    /// The processes of a row that groups them.
+    Group(RowKey),
+    /// One process and what was last known of it.
+    Process(Owner, Option<Arc<Process>>),
+    /// The sockets without an owner.
+    NoOwner,
+    /// The sockets toward a destination.
+    Destination(DestinationKey),
+}
+
+impl Subject {
+    /// The panes of a page about it.
+    #[must_use]
+    pub const fn panes(&self) -> &'static [Pane] {
+        match self {
+            Self::Machine => &[Pane::Processes, Pane::Destinations, Pane::Sockets],
+            Self::Group(_) => &[Pane::Processes],
+            Self::Process(..) => &[Pane::Sockets, Pane::Details],
+            Self::NoOwner | Self::Destination(_) => &[Pane::Sockets],
+        }
+    }
+
+    fn has_row(&self, row: &Row) -> bool {
+        let Self::Group(group) = self else { return true };
+        let process = row.process.as_ref();
+        match group {
+            RowKey::Program(name) => process.is_some_and(|process| process.name == *name),
+            RowKey::User(user) => process.is_some_and(|process| process.user == *user),
+            RowKey::Service(service) => process.is_some_and(|process| process.service == *service),
+            RowKey::Process(_) | RowKey::NoOwner => row.key == *group,
+        }
+    }
+
+    fn has_socket(&self, place: usize, socket: &Socket, picture: &Picture) -> bool {
+        match self {
+            Self::Machine => true,
+            Self::Group(_) => self.has_row(&picture.rows[picture.row_of(place)]),
+            Self::Process(owner, _) => socket.holders.all().contains(owner),
+            Self::NoOwner => socket.holders.all().is_empty(),
+            Self::Destination(key) => picture
+                .destination_of(place)
+                .is_some_and(|place| DestinationKey::of(&picture.destinations[place]) == *key),
+        }
+    }
+
+    /// Whether it is a process that the snapshot no longer has.
+    #[must_use]
+    pub fn has_ended(&self, snapshot: &Snapshot) -> bool {
+        let Self::Process(owner, _) = self else { return false };
+        super::app::is_whole(snapshot)
+            && (!snapshot.processes.contains_key(owner) || snapshot.ended.contains(owner))
+    }
+}
+
+/// A filter and the text it is made from.
+#[derive(Clone, Debug, Default)]
+pub struct FilterLine {
+    /// What is typed.
+    pub input: Input,
+    /// Whether it is being typed.
+    pub editing: bool,
+    /// What of it can be understood: it is in force.
+    pub filter: Filter,
+    /// Why what is typed can't be understood.
+    pub error: Option<FilterError>,
+}
+
+impl FilterLine {
+    /// A filter in force.
+    ///
+    /// # Errors
+    /// When it can't be understood.
+    pub fn new(text: &str) -> Result<Self, FilterError> {
+        let filter = Filter::parse(text)?;
+        Ok(Self { input: Input::new(text.to_owned()), filter, ..Self::default() })
+    }
+
+    /// Reads again what is typed. A wrong term, and all that is half typed looks wrong, leaves in force
+    /// what stands before it.
+    pub fn read(&mut self) {
+        let mut text = self.input.value();
+        self.error = Filter::parse(text).err();
+        self.filter = loop {
+            match Filter::parse(text) {
+                Ok(filter) => break filter,
+                Err(_) => text = text.rsplit_once(char::is_whitespace).map_or("", |(before, _)| before),
+            }
+        };
+    }
+
+    /// Whether there is something to clear.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        !self.input.value().is_empty() || !self.filter.is_empty()
+    }
+}
+
+/// A table: how it is sorted and which rows it shows.
+#[derive(Clone, Debug)]
+pub struct Table<C> {
+    /// Its order.
+    pub sort: Sort<C>,
+    /// Its rows.
+    pub list: List,
+}
+
+impl<C: Column> Table<C> {
+    fn by(sort: Sort<C>) -> Self {
+        Self { sort, list: List::default() }
+    }
+
+    fn choose(&mut self, column: C) {
+        let direction = self.sort.direction.reversed();
+        self.sort = if self.sort.column == column { Sort { column, direction } } else { Sort::by(column) };
+    }
+
+    fn place(&self) -> usize {
+        C::ALL.iter().position(|column| *column == self.sort.column).unwrap_or(0)
+    }
+
+    fn sorting(&mut self, what: Sorting) {
+        match what {
+            Sorting::By(place) => C::ALL.get(place).into_iter().for_each(|column| self.choose(*column)),
+            Sorting::Beside(step) => {
+                let beside = self.place().checked_add_signed(step).and_then(|place| C::ALL.get(place));
+                self.sort = beside.map_or(self.sort, |column| Sort::by(*column));
+            }
+            Sorting::Reverse => self.sort.direction = self.sort.direction.reversed(),
+        }
+    }
+}
+
+/// A change of the order of a table; columns by their place in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sorting {
+    /// By this column; the same again turns it round.
+    By(usize),
+    /// By the column so many places to the right, if there is one.
+    Beside(isize),
+    /// The other way round.
+    Reverse,
+}
+
+/// A column as a menu shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ColumnName {
+    /// Its header.
+    pub title: &'static str,
+    /// Its name on the command line.
+    pub key: &'static str,
+    /// Which way the table is sorted by it, if it is.
+    pub sorted: Option<Direction>,
+}
+
+/// A page of the screen.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// What it is about.
+    pub subject: Subject,
+    /// Which pane is open.
+    pub pane: Pane,
+    /// What its tables let through.
+    pub filter: FilterLine,
+    /// Its table of processes.
+    pub processes: Table<ProcessColumn>,
+    /// Its table of destinations.
+    pub destinations: Table<DestinationColumn>,
+    /// Its table of sockets.
+    pub sockets: Table<SocketColumn>,
+    /// How far its details are scrolled, in lines.
+    pub scroll: usize,
+    /// The last picture of a process that has ended and holds nothing any more.
+    pub kept: Option<Arc<Picture>>,
+}
+
+impl Page {
+    /// A page with its first pane open.
+    #[must_use]
+    pub fn new(subject: Subject, sort: Sort<ProcessColumn>) -> Self {
+        Self {
+            pane: subject.panes()[0],
+            subject,
+            filter: FilterLine::default(),
+            processes: Table::by(sort),
+            destinations: Table::by(Sort::by(DestinationColumn::Ports)),
+            sockets: Table::by(Sort::by(SocketColumn::Local)),
+            scroll: 0,
+            kept: None,
+        }
+    }
+
+    /// The rows of the open pane; its details have none.
+    #[must_use]
+    pub fn list(&self) -> Option<&List> {
+        match self.pane {
+            Pane::Processes => Some(&self.processes.list),
+            Pane::Destinations => Some(&self.destinations.list),
+            Pane::Sockets => Some(&self.sockets.list),
+            Pane::Details => None,
+        }
+    }
+
+    /// The same, to move in.
+    pub fn list_mut(&mut self) -> Option<&mut List> {
+        match self.pane {
+            Pane::Processes => Some(&mut self.processes.list),
+            Pane::Destinations => Some(&mut self.destinations.list),
+            Pane::Sockets => Some(&mut self.sockets.list),
+            Pane::Details => None,
+        }
+    }
+
+    /// The columns of the open table.
+    #[must_use]
+    pub fn columns(&self) -> Vec<ColumnName> {
+        fn names<C: Column>(table: &Table<C>) -> Vec<ColumnName> {
+            let sorted = |column| (table.sort.column == column).then_some(table.sort.direction);
+            let name =
+                |column: &C| ColumnName { title: column.title(), key: column.key(), sorted: sorted(*column) };
+            C::ALL.iter().map(name).collect()
+        }
+        match self.pane {
+            Pane::Processes => names(&self.processes),
+            Pane::Destinations => names(&self.destinations),
+            Pane::Sockets => names(&self.sockets),
+            Pane::Details => Vec::new(),
+        }
+    }
+
+    /// Changes the order of the open table; [`Page::arrange`] puts it into force.
+    pub fn sort(&mut self, what: Sorting) {
+        match self.pane {
+            Pane::Processes => self.processes.sorting(what),
+            Pane::Destinations => self.destinations.sorting(what),
+            Pane::Sockets => self.sockets.sorting(what),
+            Pane::Details => {}
+        }
+    }
+
+    /// What a row of the open table stands for, by its place in the picture.
+    #[must_use]
+    pub fn key_at(&self, picture: &Picture, place: usize) -> Option<ItemKey> {
+        key_at(self.pane, picture, place)
+    }
+
+    /// Filters and sorts the open table.
+    pub fn arrange(&mut self, picture: &Picture) {
+        let passes = picture.select(&self.filter.filter);
+        let (snapshot, subject, pane) = (&*picture.snapshot, &self.subject, self.pane);
+        let order = match pane {
+            Pane::Processes => self.processes.sort.places(&picture.rows, snapshot, |place| {
+                passes.rows[place] && subject.has_row(&picture.rows[place])
+            }),
+            Pane::Destinations => {
+                let keep = |place: usize| passes.destinations[place];
+                self.destinations.sort.places(&picture.destinations, snapshot, keep)
+            }
+            Pane::Sockets => self.sockets.sort.places(&snapshot.sockets, snapshot, |place| {
+                passes.sockets[place] && subject.has_socket(place, &snapshot.sockets[place], picture)
+            }),
+            Pane::Details => return,
+        };
+        let items = match pane {
+            Pane::Processes => picture.rows.len(),
+            Pane::Destinations => picture.destinations.len(),
+            Pane::Sockets | Pane::Details => snapshot.sockets.len(),
+        };
+        if let Some(list) = self.list_mut() {
+            list.arrange(order, items, |place| key_at(pane, picture, place));
+        }
+    }
+}
+
+fn key_at(pane: Pane, picture: &Picture, place: usize) -> Option<ItemKey> {
+    match pane {
+        Pane::Processes => Some(ItemKey::Row(picture.rows.get(place)?.key.clone())),
+        Pane::Destinations => {
+            Some(ItemKey::Destination(DestinationKey::of(picture.destinations.get(place)?)))
+        }
+        Pane::Sockets => Some(ItemKey::Socket(SocketKey::of(picture.snapshot.sockets.get(place)?))),
+        Pane::Details => None,
+    }
+}

@@ -1,0 +1,90 @@
+//! The terminal: taken over when the screen starts, given back whatever happens.
+
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write, stdout};
+use std::mem::ManuallyDrop;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossterm::event::{DisableMouseCapture, EnableMouseCapture};
+use crossterm::terminal::{
+    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+    disable_raw_mode, enable_raw_mode,
+};
+use crossterm::{cursor, execute, queue};
+use ratatui::backend::CrosstermBackend;
+use ratatui::layout::Rect;
+use ratatui::{Frame, Terminal};
+
+/// A frame goes to the terminal in one piece up to this many bytes.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// The terminal, taken over; dropping it gives it back.
+pub struct Screen {
+    /// Never dropped: ratatui would say on standard error that a terminal which hung up can't show its
+    /// cursor, and panic because nobody is there to read it.
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<BufWriter<Stdout>>>>,
+}
+
+impl Screen {
+    /// Takes the terminal over: raw mode, the alternate screen, and the mouse where there is one.
+    ///
+    /// # Errors
+    /// When there is no terminal, or it refuses raw mode or the alternate screen.
+    pub fn enter() -> io::Result<Self> {
+        if !stdout().is_terminal() || !io::stdin().is_terminal() {
+            return Err(io::Error::new(io::ErrorKind::NotConnected, "not a terminal"));
+        }
+        enable_raw_mode()?;
+        TAKEN.store(true, Ordering::SeqCst);
+        let entered = || -> io::Result<Self> {
+            execute!(stdout(), EnterAlternateScreen)?;
+            execute!(stdout(), EnableMouseCapture).ok();
+            let writer = BufWriter::with_capacity(BUFFER_BYTES, stdout());
+            let terminal = Terminal::new(CrosstermBackend::new(writer))?;
+            Ok(Self { terminal: ManuallyDrop::new(terminal) })
+        };
+        entered().inspect_err(|_| restore())
+    }
+
+    /// Draws a frame as one synchronized update.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub fn draw(&mut self, render: impl FnOnce(&mut Frame)) -> io::Result<()> {
+        queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
+        self.terminal.draw(render)?;
+        queue!(self.terminal.backend_mut(), EndSynchronizedUpdate)?;
+        Write::flush(self.terminal.backend_mut())
+    }
+
+    /// Forgets what the terminal shows, so that the next frame is drawn whole.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub fn clear(&mut self) -> io::Result<()> {
+        // Unlike `Terminal::clear`, this does not ask where the cursor is: not every terminal answers.
+        let size = self.terminal.size()?;
+        self.terminal.resize(Rect::new(0, 0, size.width, size.height))
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        restore();
+    }
+}
+
+/// Gives the terminal back as it was. It may be called at any time and any number of times; what fails
+/// is skipped, because there is nobody left to tell.
+pub fn restore() {
+    if !TAKEN.swap(false, Ordering::SeqCst) {
+        return;
+    }
+    let mut out = stdout();
+    execute!(out, EndSynchronizedUpdate).ok();
+    execute!(out, DisableMouseCapture).ok();
+    execute!(out, LeaveAlternateScreen).ok();
+    execute!(out, cursor::Show).ok();
+    disable_raw_mode().ok();
+}

@@ -1,0 +1,7 @@
+//! The screen as a user meets it: keys in, text out.
+
+mod keys;
+mod plain;
+mod screens;
+mod sizes;
+mod support;

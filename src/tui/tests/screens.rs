@@ -1,0 +1,92 @@
+//! What each pane and dialog looks like.
+
+use insta::assert_snapshot;
+use rstest::rstest;
+
+use super::support::{ORDERS, blank, machine, press, process, screen, see, text_of};
+use crate::model::{Holders, Progress};
+use crate::tui::Options;
+
+#[rstest]
+#[case::processes("processes", "")]
+#[case::by_user("by-user", "GG")]
+#[case::members("members", "G<enter>")]
+#[case::destinations("destinations", "2")]
+#[case::sockets("sockets", "3")]
+#[case::connections("connections", "<enter>")]
+#[case::details("details", "<enter><tab>")]
+#[case::no_owner("no-owner", "/how:unknown<enter><enter>")]
+#[case::toward("toward", "2<enter>")]
+#[case::help("help", "?")]
+#[case::help_end("help-end", "?<end>")]
+#[case::sort_menu("sort-menu", "s<down>")]
+#[case::degradations("degradations", "D")]
+#[case::typing("typing", "/nginx")]
+#[case::wrong_filter("wrong-filter", "/orders stat:x")]
+#[case::filtered("filtered", "/state:time_wait<enter>")]
+fn panes(#[case] name: &str, #[case] keys: &str, #[values((80, 24), (200, 60))] size: (u16, u16)) {
+    let mut app = screen(size.0, size.1);
+    press(&mut app, keys);
+    assert_snapshot!(format!("{name}-{}x{}", size.0, size.1), text_of(&app));
+}
+
+#[rstest]
+fn small_screens(#[values((40, 12), (20, 5), (60, 9), (19, 5))] size: (u16, u16)) {
+    let app = screen(size.0, size.1);
+    assert_snapshot!(format!("small-{}x{}", size.0, size.1), text_of(&app));
+}
+
+#[test]
+fn the_first_snapshot_is_shown_as_it_fills() {
+    let mut app = blank(80, 24, &Options::default());
+    assert_snapshot!("filling-0-nothing", text_of(&app));
+    let mut parts = machine(0);
+    parts.processes.clear();
+    parts.progress = Progress::Sockets;
+    for socket in &mut parts.sockets {
+        socket.holders = Holders::Nobody;
+    }
+    see(&mut app, parts);
+    assert_snapshot!("filling-1-sockets", text_of(&app));
+    let mut parts = machine(0);
+    parts.processes.clear();
+    parts.progress = Progress::Owners;
+    see(&mut app, parts);
+    assert_snapshot!("filling-2-owners", text_of(&app));
+    see(&mut app, machine(0));
+    assert_snapshot!("filling-3-complete", text_of(&app));
+}
+
+#[test]
+fn text_from_outside_is_harmless_and_wide_text_keeps_the_columns() {
+    let mut snapshot = machine(0);
+    let names = [
+        "evil\u{1b}[2J\u{202e}exe",
+        "日本語の長い名前のプログラム.exe",
+        "tab\tand\nline",
+        "e\u{301}tude.exe",
+    ];
+    let mut owners: Vec<_> = snapshot.processes.keys().copied().collect();
+    owners.sort_unstable();
+    for (owner, name) in owners.into_iter().zip(names) {
+        snapshot.processes.extend([process(owner, name, Some(1))]);
+    }
+    let mut app = blank(80, 24, &Options::default());
+    see(&mut app, snapshot);
+    assert_snapshot!("outside-text", text_of(&app));
+}
+
+#[test]
+fn what_was_not_read_is_not_shown_as_zero() {
+    let mut snapshot = machine(0);
+    snapshot.sockets.retain(|socket| socket.holders.counted() == Some(ORDERS));
+    snapshot.sockets.retain(|socket| socket.state != crate::model::State::Bound);
+    snapshot.degradations = vec![crate::model::Degradation::new("BOUND sockets", "not asked for")];
+    for space in &mut snapshot.spaces {
+        space.dynamic = None;
+    }
+    snapshot.processes.extend([process(ORDERS, r"C:\orders.exe", None)]);
+    let mut app = blank(80, 24, &Options::default());
+    see(&mut app, snapshot);
+    assert_snapshot!("not-read", text_of(&app));
+}

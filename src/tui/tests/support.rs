@@ -1,0 +1,240 @@
+//! A machine to look at, a screen to look with, and keys to press.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::buffer::Buffer;
+
+use crate::model::{
+    Attribution, Degradation, DynamicRange, Holders, Host, Moment, NamespaceId, Owner, Pid, Port, PortRange,
+    PortSet, PortSpace, Process, Protocol, Snapshot, Socket, SpaceId, StartTime, State, System,
+};
+use crate::tui::Options;
+use crate::tui::action::{Action, Effect};
+use crate::tui::app::App;
+use crate::tui::update::update;
+use crate::tui::view;
+
+/// The program that leaks.
+pub const ORDERS: Owner = owner(4312);
+/// The one that opens and closes.
+pub const NGINX: Owner = owner(2210);
+const DNS: Owner = owner(1180);
+const LSASS: Owner = owner(996);
+const REPORTS: Owner = owner(3304);
+
+pub const fn owner(pid: u32) -> Owner {
+    Owner { pid: Pid(pid), started: StartTime(pid as u64 * 10) }
+}
+
+fn start() -> Timestamp {
+    "2026-03-02T14:03:14Z".parse().unwrap()
+}
+
+/// A machine second by second: `orders.exe` binds 221 ports a second and lets none go.
+pub fn machine(second: u32) -> Snapshot {
+    let mut ports = 49152u16..;
+    let mut next = move || ports.next().unwrap();
+    let mut sockets = Vec::new();
+    let mut add = |state, count: u32, remote: Option<&str>, holder: Option<Owner>| {
+        for _ in 0..count {
+            let local = SocketAddr::from(([10, 0, 0, 5], next()));
+            sockets.push(socket(state, local, remote, holder));
+        }
+    };
+    let sql = Some("10.0.0.9:1433");
+    add(State::TimeWait, 938, sql, Some(ORDERS));
+    add(State::Established, 12, sql, Some(ORDERS));
+    add(State::TimeWait, 1402, Some("10.0.0.7:8080"), Some(NGINX));
+    add(State::CloseWait, 12, Some("10.0.0.7:8080"), Some(NGINX));
+    add(State::Established, 130, Some("[::ffff:10.0.0.7]:8080"), Some(NGINX));
+    add(State::TimeWait, 30, Some("10.0.0.1:88"), Some(LSASS));
+    add(State::TimeWait, 210, Some("10.0.0.9:1433"), None);
+    add(State::TimeWait, 96, Some("10.0.0.9:1433"), Some(REPORTS));
+    add(State::Bound, 10_134 + 221 * second, None, Some(ORDERS));
+    sockets.push(socket(State::Listen, "[::]:443".parse().unwrap(), None, Some(NGINX)));
+    for port in 0..412 {
+        sockets.push(socket(State::Udp, SocketAddr::from(([0, 0, 0, 0], 49152 + port)), None, Some(DNS)));
+    }
+    snapshot(second, sockets)
+}
+
+fn socket(state: State, local: SocketAddr, remote: Option<&str>, holder: Option<Owner>) -> Socket {
+    let protocol = if state == State::Udp { Protocol::Udp } else { Protocol::Tcp };
+    let mut socket = Socket::new(NamespaceId::ONLY, protocol, state, local);
+    socket.remote = remote.map(|remote| {
+        let remote: SocketAddr = remote.parse().unwrap();
+        SocketAddr::new(remote.ip().to_canonical(), remote.port())
+    });
+    if let Some(holder) = holder {
+        (socket.holders, socket.attribution) = (Holders::One(holder), Attribution::Exact);
+    }
+    socket.expires = (state == State::TimeWait).then_some(Duration::from_secs(101));
+    socket
+}
+
+/// The machine with these sockets.
+pub fn snapshot(second: u32, mut sockets: Vec<Socket>) -> Snapshot {
+    for left in sockets.iter_mut().filter_map(|socket| socket.expires.as_mut()) {
+        *left = Duration::from_secs(109 - u64::from(second));
+    }
+    let range = PortRange::new(Port(49152), Port(65535)).unwrap();
+    let dynamic = DynamicRange { range, reserved: PortSet::new() };
+    let elapsed = Duration::from_secs(second.into());
+    let wall = start() + SignedDuration::from_secs(second.into());
+    Snapshot {
+        taken: Moment { wall, elapsed },
+        host: Arc::new(Host {
+            name: "web-01".into(),
+            system: System::Windows,
+            os: "Windows Server 2022".into(),
+            elevated: true,
+        }),
+        sockets,
+        processes: HashMap::from([
+            process(ORDERS, r"C:\Apps\Orders\orders.exe", Some(1205 + 221 * u64::from(second))),
+            process(NGINX, r"C:\nginx\nginx.exe", Some(611)),
+            process(DNS, r"C:\Windows\System32\svchost.exe", Some(380)),
+            process(LSASS, r"C:\Windows\System32\lsass.exe", None),
+        ]),
+        spaces: SpaceId::all_of(NamespaceId::ONLY)
+            .map(|id| PortSpace { id, dynamic: Some(dynamic.clone()) })
+            .to_vec(),
+        degradations: vec![
+            Degradation::new("handles of 1 process", "access denied")
+                .fixed_by("run porttop as administrator"),
+        ],
+        ..crate::analysis::tests_support::snapshot(Vec::new())
+    }
+}
+
+/// A process that is alive.
+pub fn process(owner: Owner, path: &str, handles: Option<u64>) -> (Owner, Arc<Process>) {
+    let process = Process {
+        windows: None,
+        owner,
+        name: path.rsplit('\\').next().unwrap().into(),
+        path: Some(path.to_owned()),
+        command_line: Some(format!("{path} --config web-01.json")),
+        user: Some("CORP\\svc".into()),
+        started: Some(start() - SignedDuration::from_hours(3)),
+        parent: Some(Pid(712)),
+        handles,
+        service: (owner == ORDERS).then(|| "OrdersSvc".into()),
+    };
+    (owner, Arc::new(process))
+}
+
+/// A screen of a size that has seen the machine for eight seconds, every four.
+pub fn screen(columns: u16, rows: u16) -> App {
+    let mut app = blank(columns, rows, &Options::default());
+    for second in [0, 4, 8] {
+        see(&mut app, machine(second));
+    }
+    app
+}
+
+/// A screen that has seen nothing.
+pub fn blank(columns: u16, rows: u16, options: &Options) -> App {
+    let mut app = App::new(options, TimeZone::UTC, start()).unwrap();
+    update(&mut app, Action::Resize(columns, rows));
+    app
+}
+
+/// Lets the screen see a snapshot.
+pub fn see(app: &mut App, snapshot: Snapshot) {
+    update(app, Action::Clock(snapshot.taken.wall));
+    update(app, Action::Snapshot(Arc::new(snapshot)));
+}
+
+/// Presses keys: characters, or names in angle brackets such as `<enter>` and `<ctrl-c>`.
+pub fn press(app: &mut App, keys: &str) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    let mut rest = keys;
+    while let Some(first) = rest.chars().next() {
+        let named = rest.strip_prefix('<').and_then(|rest| rest.split_once('>'));
+        let (event, left) = match named.and_then(|(name, left)| Some((key(name)?, left))) {
+            Some(found) => found,
+            None => (KeyEvent::from(KeyCode::Char(first)), &rest[first.len_utf8()..]),
+        };
+        effects.extend(update(app, Action::Key(event)));
+        rest = left;
+    }
+    effects
+}
+
+fn key(name: &str) -> Option<KeyEvent> {
+    if let Some(letter) = name.strip_prefix("ctrl-") {
+        return Some(KeyEvent::new(KeyCode::Char(letter.chars().next()?), KeyModifiers::CONTROL));
+    }
+    let code = match name {
+        "enter" => KeyCode::Enter,
+        "esc" => KeyCode::Esc,
+        "tab" => KeyCode::Tab,
+        "up" => KeyCode::Up,
+        "down" => KeyCode::Down,
+        "pgup" => KeyCode::PageUp,
+        "pgdn" => KeyCode::PageDown,
+        "home" => KeyCode::Home,
+        "end" => KeyCode::End,
+        "f10" => KeyCode::F(10),
+        _ => return None,
+    };
+    Some(code.into())
+}
+
+/// Uses the mouse.
+pub fn mouse(app: &mut App, kind: MouseEventKind, column: u16, row: u16) {
+    update(app, Action::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE }));
+}
+
+/// Clicks where a text stands on the screen.
+pub fn click(app: &mut App, text: &str) {
+    let shown = text_of(app);
+    let (row, line) = shown.lines().enumerate().find(|(_, line)| line.contains(text)).expect(text);
+    let column = line[..line.find(text).unwrap()].chars().count();
+    mouse(app, MouseEventKind::Down(MouseButton::Left), column.try_into().unwrap(), row.try_into().unwrap());
+}
+
+/// The cells of the screen.
+pub fn cells(app: &App) -> Buffer {
+    cells_on(app, app.size)
+}
+
+/// The cells on a terminal that may have changed its size since.
+pub fn cells_on(app: &App, (columns, rows): (u16, u16)) -> Buffer {
+    let mut terminal = Terminal::new(TestBackend::new(columns, rows)).unwrap();
+    terminal.draw(|frame| view::draw(app, frame)).unwrap();
+    terminal.backend().buffer().clone()
+}
+
+/// The text of the screen.
+pub fn text_of(app: &App) -> String {
+    let cells = cells(app);
+    let width = usize::from(cells.area.width.max(1));
+    let lines = cells.content.chunks(width).map(|line| {
+        let mut text = String::new();
+        let mut behind_wide = 0;
+        for cell in line {
+            if behind_wide == 0 {
+                text.push_str(cell.symbol());
+                behind_wide = crate::text::width(cell.symbol()).max(1);
+            }
+            behind_wide -= 1;
+        }
+        text.trim_end().to_owned()
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The line of the screen that is selected.
+pub fn selected(app: &App) -> String {
+    text_of(app).lines().find(|line| line.starts_with('>')).unwrap_or_default().to_owned()
+}

@@ -1,0 +1,269 @@
+//! What happens when something happens: state and action in, effects out. Nothing is done here that a
+//! test could not repeat.
+
+use crossterm::event::{Event, KeyEvent, MouseButton, MouseEvent, MouseEventKind};
+use ratatui::layout::Position;
+use tui_input::backend::crossterm::EventHandler;
+
+use super::action::{Action, Command, Effect};
+use super::app::{App, Dialog};
+use super::page::{Pane, Sorting, Subject};
+use super::view;
+use crate::analysis::{Column, ProcessColumn, RowKey};
+
+/// How many rows the wheel scrolls.
+const WHEEL_ROWS: isize = 3;
+
+/// Applies an action to the state.
+pub fn update(app: &mut App, action: Action) -> Vec<Effect> {
+    let effects = match action {
+        Action::Snapshot(snapshot) => {
+            if app.take(snapshot) {
+                vec![Effect::Draw]
+            } else {
+                Vec::new()
+            }
+        }
+        Action::Key(event) => key(app, event),
+        Action::Mouse(event) => mouse(app, event),
+        Action::Resize(columns, rows) => {
+            app.size = (columns, rows);
+            vec![Effect::Draw]
+        }
+        Action::Clock(now) => {
+            let before = app.silence();
+            app.now = now;
+            if before == app.silence() { Vec::new() } else { vec![Effect::Draw] }
+        }
+    };
+    app.settle();
+    effects
+}
+
+fn key(app: &mut App, event: KeyEvent) -> Vec<Effect> {
+    if let Some(command) = app.context().command(event) {
+        return run(app, command);
+    }
+    let filter = &mut app.page_mut().filter;
+    if filter.editing && filter.input.handle_event(&Event::Key(event)).is_some() {
+        filter.read();
+        app.arrange();
+        return vec![Effect::Draw];
+    }
+    Vec::new()
+}
+
+/// Runs a command where it was given.
+fn run(app: &mut App, command: Command) -> Vec<Effect> {
+    match command {
+        Command::Quit => return vec![Effect::Quit],
+        Command::Redraw => return vec![Effect::Redraw],
+        Command::Slower | Command::Faster => {
+            app.interval = app.next_interval(command == Command::Slower);
+            return vec![Effect::Every(app.interval), Effect::Draw];
+        }
+        _ if app.dialog.is_some() => in_dialog(app, command),
+        _ => on_page(app, command),
+    }
+    vec![Effect::Draw]
+}
+
+fn on_page(app: &mut App, command: Command) {
+    match command {
+        Command::Help => app.dialog = Some(Dialog::Help(0)),
+        Command::Degradations => app.dialog = Some(Dialog::Degradations(0)),
+        Command::SortMenu => {
+            let sorted = app.page().columns().iter().position(|column| column.sorted.is_some());
+            app.dialog = Some(Dialog::SortMenu(sorted.unwrap_or(0)));
+        }
+        Command::Pause => {
+            app.paused = !app.paused;
+            app.show_latest();
+        }
+        Command::Show(pane) => app.show(pane),
+        Command::Open => open(app),
+        Command::Back => back(app),
+        Command::Filter => app.page_mut().filter.editing = true,
+        Command::KeepFilter => {
+            let filter = &mut app.page_mut().filter;
+            filter.editing = filter.error.is_some();
+        }
+        Command::DropFilter => clear_filter(app),
+        Command::SortBy(column) => {
+            let place = ProcessColumn::ALL.iter().position(|other| *other == column);
+            sort(app, Sorting::By(place.unwrap_or(0)));
+        }
+        Command::SortLeft => sort(app, Sorting::Beside(-1)),
+        Command::SortRight => sort(app, Sorting::Beside(1)),
+        Command::Reverse => sort(app, Sorting::Reverse),
+        Command::Group => app.regroup(),
+        Command::NextPane => turn(app, 1),
+        Command::PreviousPane => turn(app, -1),
+        Command::Up
+        | Command::Down
+        | Command::PageUp
+        | Command::PageDown
+        | Command::Top
+        | Command::Bottom => move_by(app, command),
+        Command::Quit | Command::Redraw | Command::Slower | Command::Faster => {}
+    }
+}
+
+fn move_by(app: &mut App, command: Command) {
+    let rows = app.layout().map_or(1, |layout| usize::from(layout.body.height).max(1));
+    let page = app.page_mut();
+    if let Some(list) = page.list_mut() {
+        list.move_to(step(list.cursor, list.order.len().saturating_sub(1), rows, command));
+    } else {
+        page.scroll = step(page.scroll, usize::MAX, rows, command);
+        let last = view::details::lines(app).len().saturating_sub(rows);
+        let page = app.page_mut();
+        page.scroll = page.scroll.min(last);
+    }
+}
+
+/// Where a movement leads from `at`, between 0 and `last`.
+fn step(at: usize, last: usize, screen: usize, command: Command) -> usize {
+    let to = match command {
+        Command::Up => at.saturating_sub(1),
+        Command::Down => at.saturating_add(1),
+        Command::PageUp => at.saturating_sub(screen),
+        Command::PageDown => at.saturating_add(screen),
+        Command::Top => 0,
+        Command::Bottom => last,
+        _ => at,
+    };
+    to.min(last)
+}
+
+fn sort(app: &mut App, what: Sorting) {
+    app.page_mut().sort(what);
+    app.arrange();
+}
+
+fn clear_filter(app: &mut App) {
+    app.page_mut().filter = super::page::FilterLine::default();
+    app.arrange();
+}
+
+fn back(app: &mut App) {
+    if app.page().filter.is_set() {
+        clear_filter(app);
+    } else {
+        app.close();
+    }
+}
+
+fn turn(app: &mut App, by: isize) {
+    let page = app.page_mut();
+    let panes = page.subject.panes();
+    let place = panes.iter().position(|pane| *pane == page.pane).unwrap_or(0);
+    page.pane = panes[(place + panes.len()).saturating_add_signed(by) % panes.len()];
+    app.arrange();
+}
+
+/// Opens what the selected row stands for.
+fn open(app: &mut App) {
+    let Some(picture) = app.picture().cloned() else { return };
+    let page = app.page();
+    let Some(place) = page.list().and_then(super::list::List::selected) else { return };
+    let process = |owner| Subject::Process(owner, picture.snapshot.processes.get(&owner).cloned());
+    let subject = match page.pane {
+        Pane::Processes => picture.rows.get(place).map(|row| match &row.key {
+            RowKey::Process(owner) => process(*owner),
+            RowKey::NoOwner => Subject::NoOwner,
+            group => Subject::Group(group.clone()),
+        }),
+        Pane::Destinations => picture
+            .destinations
+            .get(place)
+            .map(|destination| Subject::Destination(super::list::DestinationKey::of(destination))),
+        Pane::Sockets => {
+            picture.snapshot.sockets.get(place).and_then(|socket| socket.holders.counted()).map(process)
+        }
+        Pane::Details => None,
+    };
+    let socket = (page.pane == Pane::Sockets).then(|| page.key_at(&picture, place)).flatten();
+    if let Some(subject) = subject {
+        app.open(subject, socket);
+    }
+}
+
+fn in_dialog(app: &mut App, command: Command) {
+    let rows = app.layout().map_or(1, |layout| usize::from(view::dialog::body(&layout).height).max(1));
+    let last = match &app.dialog {
+        Some(Dialog::SortMenu(_)) => app.page().columns().len().saturating_sub(1),
+        Some(Dialog::Help(_)) => view::help::lines(app).len().saturating_sub(rows),
+        Some(Dialog::Degradations(_)) => view::degradations::lines(app).len().saturating_sub(rows),
+        None => 0,
+    };
+    match (&mut app.dialog, command) {
+        (_, Command::Back) => close_dialog(app),
+        (Some(Dialog::SortMenu(place)), Command::Open) => {
+            let what = Sorting::By(*place);
+            close_dialog(app);
+            sort(app, what);
+        }
+        (Some(Dialog::SortMenu(_)), Command::Reverse) => {
+            close_dialog(app);
+            sort(app, Sorting::Reverse);
+        }
+        (
+            Some(Dialog::Help(at) | Dialog::Degradations(at) | Dialog::SortMenu(at)),
+            Command::Up
+            | Command::Down
+            | Command::PageUp
+            | Command::PageDown
+            | Command::Top
+            | Command::Bottom,
+        ) => *at = step(*at, last, rows, command),
+        _ => {}
+    }
+}
+
+fn close_dialog(app: &mut App) {
+    app.dialog = None;
+    app.show_latest();
+}
+
+fn mouse(app: &mut App, event: MouseEvent) -> Vec<Effect> {
+    let at = Position::new(event.column, event.row);
+    match event.kind {
+        MouseEventKind::ScrollUp => wheel(app, -WHEEL_ROWS),
+        MouseEventKind::ScrollDown => wheel(app, WHEEL_ROWS),
+        MouseEventKind::Down(MouseButton::Left) => click(app, at),
+        _ => return Vec::new(),
+    }
+    vec![Effect::Draw]
+}
+
+fn wheel(app: &mut App, rows: isize) {
+    let height = app.layout().map_or(0, |layout| usize::from(layout.body.height));
+    let command = if rows < 0 { Command::Up } else { Command::Down };
+    if app.dialog.is_some() {
+        (0..rows.abs()).for_each(|_| in_dialog(app, command));
+    } else if let Some(list) = app.page_mut().list_mut() {
+        list.scroll_by(rows, height);
+    } else {
+        (0..rows.abs()).for_each(|_| move_by(app, command));
+    }
+}
+
+fn click(app: &mut App, at: Position) {
+    let Some(layout) = app.layout() else { return };
+    if app.dialog.is_some() {
+        return;
+    }
+    if layout.titles.contains(at) {
+        if let Some(column) = view::tables::column_at(app, &layout, at.x) {
+            sort(app, Sorting::By(column));
+        }
+    } else if layout.body.contains(at)
+        && let Some(list) = app.page_mut().list_mut()
+    {
+        let row = list.offset + usize::from(at.y - layout.body.y);
+        if row < list.order.len() {
+            list.move_to(row);
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! How full the port spaces are: the fullest with bar, trend and rate, the others as there is room.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use crate::analysis::{Severity, SpaceUsage};
+use crate::model::{Family, Protocol, SpaceId};
+use crate::text::{percent, rate, thousands};
+use crate::tui::app::App;
+use crate::tui::theme::{STRONG, WEAK, level};
+use crate::tui::widget::gauge::bar;
+use crate::tui::widget::paint::{columns, put, put_right, row};
+use crate::tui::widget::spark::spark;
+
+/// How many lines there is something to put into.
+#[must_use]
+pub fn lines(app: &App) -> u16 {
+    u16::try_from(spaces(app).len()).unwrap_or(u16::MAX).max(2)
+}
+
+/// The port spaces, the fullest first.
+fn spaces(app: &App) -> Vec<&SpaceUsage> {
+    let Some(picture) = app.picture() else { return Vec::new() };
+    let mut spaces: Vec<_> = picture.spaces.iter().collect();
+    let fullest = spaces
+        .iter()
+        .enumerate()
+        .filter_map(|(place, space)| Some((place, space.share()?)))
+        .reduce(|most, other| if other.1 > most.1 { other } else { most });
+    if let Some((place, _)) = fullest {
+        spaces[..=place].rotate_right(1);
+    }
+    spaces
+}
+
+/// Draws them: one a line, and on the last line what is left.
+pub fn draw(app: &App, area: Rect, frame: &mut Buffer) {
+    let spaces = spaces(app);
+    let height = usize::from(area.height);
+    let worst = app.picture().map_or(Severity::Ok, |picture| picture.verdict.severity);
+    let whole = if spaces.len() > height { height.saturating_sub(1).max(1) } else { spaces.len() };
+    for (place, space) in spaces.iter().take(whole).enumerate() {
+        draw_one(space, if place == 0 { worst } else { Severity::Ok }, row(area, place), frame);
+    }
+    if height > whole {
+        draw_compact(&spaces[whole..], row(area, whole), frame);
+    }
+}
+
+fn draw_one(space: &SpaceUsage, severity: Severity, line: Rect, frame: &mut Buffer) {
+    let x = put(frame, line, line.x + 1, &short(space.id), STRONG) + 1;
+    let Some((share, in_use)) = space.share().zip(space.in_use) else {
+        let sockets = thousands(space.counts.sockets().into());
+        put(frame, line, x, &format!("range not known · {sockets} sockets"), WEAK);
+        return;
+    };
+    let per_second = space.per_second.map_or_else(String::new, rate);
+    let numbers = format!(
+        " {:>3} % {}/{} ",
+        percent(share),
+        thousands(in_use.into()),
+        thousands(space.capacity.unwrap_or(0).into())
+    );
+    let room = line.right().saturating_sub(x);
+    let trend = match room {
+        ..44 => 0,
+        44..100 => 7,
+        _ => 40.min(room / 4),
+    };
+    let rate_columns = if room < 30 { 0 } else { 9 };
+    let bar_columns = room.saturating_sub(columns(&numbers) + trend + rate_columns + 1);
+    let x = put(frame, line, x, &bar(share, bar_columns), level(severity));
+    let x = put(frame, line, x, &numbers, level(severity));
+    put(frame, line, x, &spark(&space.trend, usize::from(trend)), Style::new());
+    if rate_columns > 0 {
+        put_right(frame, Rect { width: line.width.saturating_sub(1), ..line }, &per_second, Style::new());
+    }
+}
+
+fn draw_compact(spaces: &[&SpaceUsage], line: Rect, frame: &mut Buffer) {
+    let mut x = line.x + 1;
+    for space in spaces {
+        let text = match space.share().zip(space.in_use) {
+            Some((share, in_use)) => format!("{:>3} % {:<7}", percent(share), thousands(in_use.into())),
+            None => "  - range not known".to_owned(),
+        };
+        x = put(frame, line, x, &short(space.id), STRONG);
+        x = put(frame, line, x + 1, &text, Style::new()) + 2;
+    }
+}
+
+/// `TCP4`
+fn short(id: SpaceId) -> String {
+    let family = match id.family {
+        Family::Ipv4 => '4',
+        Family::Ipv6 => '6',
+    };
+    let protocol = match id.protocol {
+        Protocol::Tcp => "TCP",
+        Protocol::Udp => "UDP",
+    };
+    format!("{protocol}{family}")
+}

@@ -1,0 +1,101 @@
+//! The first line: where, with which rights, how current.
+
+use std::borrow::Cow;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::layout::Layout;
+use super::subject::row_of;
+use crate::model::{Host, Progress, System};
+use crate::text::{age, keep_end, safe};
+use crate::tui::app::App;
+use crate::tui::page::Subject;
+use crate::tui::theme::{NOTICE, TITLE};
+use crate::tui::widget::paint::{columns, put, put_right};
+
+/// Less of a path than this says nothing.
+const LEAST_OF_PATH: u16 = 12;
+
+/// Draws it.
+pub fn draw(app: &App, layout: &Layout, frame: &mut Buffer) {
+    let mut room = layout.header;
+    for (text, style) in right(app, layout).into_iter().rev() {
+        if columns(&text) + 14 > room.width {
+            continue;
+        }
+        let x = put_right(frame, room, &text, style);
+        room.width = x.saturating_sub(room.x);
+    }
+    let (name, rest) = left(app);
+    let x = put(frame, room, room.x, " porttop", TITLE);
+    let left_over = Rect { x, width: room.right().saturating_sub(x), ..room };
+    let columns_left = left_over.width.saturating_sub(3);
+    let fitting = rest.into_iter().find(|text| columns(text) <= columns_left);
+    let text = fitting.unwrap_or_else(|| keep_end(&name, usize::from(columns_left)).into_owned());
+    let x = put(frame, left_over, x.saturating_add(2), &text, Style::new()).saturating_add(2);
+    if let Some(path) = path(app) {
+        let columns_left = left_over.right().saturating_sub(x + 1);
+        if columns_left >= LEAST_OF_PATH {
+            put(frame, left_over, x, &keep_end(&path, usize::from(columns_left)), Style::new());
+        }
+    }
+}
+
+/// The name of what is shown, and the ways to say it, the longest first.
+fn left(app: &App) -> (String, Vec<String>) {
+    let Some(picture) = app.picture() else { return (String::new(), Vec::new()) };
+    if let Subject::Process(owner, process) = &app.page().subject {
+        let alive = process.as_ref().map(|process| &process.name);
+        let name =
+            alive.or_else(|| Some(&row_of(app, *owner)?.name)).map_or("(ended)".into(), |name| safe(name));
+        let name = format!("{name} ({})", owner.pid);
+        return (name, Vec::new());
+    }
+    let host = &picture.snapshot.host;
+    let (name, os, rights) = (safe(&host.name), safe(&host.os), rights(host));
+    let ways = vec![format!("{name} · {os} · {rights}"), format!("{name} · {rights}"), name.to_string()];
+    (name.into_owned(), ways)
+}
+
+/// Where the program of a process's page lies.
+fn path(app: &App) -> Option<Cow<'_, str>> {
+    let Subject::Process(_, Some(process)) = &app.page().subject else { return None };
+    process.path.as_deref().map(safe)
+}
+
+fn rights(host: &Host) -> &'static str {
+    match (host.elevated, host.system) {
+        (true, System::Windows) => "elevated",
+        (true, _) => "root",
+        (false, System::Windows) => "not elevated",
+        (false, _) => "user",
+    }
+}
+
+/// What stands at the right end, from left to right.
+fn right(app: &App, layout: &Layout) -> Vec<(String, Style)> {
+    let Some(picture) = app.picture() else { return vec![("reading sockets… ".to_owned(), NOTICE)] };
+    let mut parts = Vec::new();
+    let filter = &app.page().filter;
+    if layout.rule.is_empty() && !filter.filter.is_empty() {
+        parts.push(("filtered ".to_owned(), NOTICE));
+    }
+    let degraded = picture.snapshot.degradations.len();
+    if degraded > 0 {
+        parts.push((format!("{degraded} degraded  "), NOTICE));
+    }
+    let interval = app.interval.as_secs_f64();
+    let (state, style) = match (picture.snapshot.progress, app.silence()) {
+        (Progress::Sockets, _) => ("reading owners…".to_owned(), NOTICE),
+        (Progress::Owners, _) => ("reading processes…".to_owned(), NOTICE),
+        _ if app.paused => ("paused".to_owned(), NOTICE),
+        (_, Some(silence)) => (format!("no data for {}", age(silence)), NOTICE),
+        _ => (format!("live {interval}s"), Style::new()),
+    };
+    parts.push((state, style));
+    let taken = picture.snapshot.taken.wall.to_zoned(app.zone.clone());
+    parts.push((format!("  {} ", taken.strftime("%H:%M:%S")), Style::new()));
+    parts
+}

@@ -1,0 +1,76 @@
+//! What the screen looks like: one file per pane or dialog. Views only read the state.
+
+pub mod degradations;
+pub mod destinations;
+pub mod details;
+pub mod dialog;
+pub mod filter;
+pub mod footer;
+pub mod gauges;
+pub mod header;
+pub mod help;
+pub mod layout;
+pub mod processes;
+pub mod rule;
+pub mod sockets;
+pub mod sort_menu;
+pub mod subject;
+pub mod tables;
+pub mod verdict;
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::app::{App, Dialog};
+use super::page::{Pane, Subject};
+use super::widget::paint::{put, row};
+
+/// Draws the whole screen.
+pub fn draw(app: &App, frame: &mut Frame) {
+    let Some(layout) = app.layout() else {
+        let buffer = frame.buffer_mut();
+        let area = buffer.area;
+        for (place, line) in verdict::wrap(layout::TOO_SMALL, area.width).iter().enumerate() {
+            put(buffer, row(area, place), area.x, line, Style::new());
+        }
+        app.theme.finish(buffer);
+        return;
+    };
+    let buffer = frame.buffer_mut();
+    header::draw(app, &layout, buffer);
+    if let Subject::Process(..) = app.page().subject {
+        subject::draw(app, &layout, buffer);
+    } else {
+        verdict::draw(app, layout.verdict, buffer);
+        gauges::draw(app, layout.gauges, buffer);
+    }
+    rule::draw(app, layout.rule, buffer);
+    match app.page().pane {
+        Pane::Details => details::draw(app, layout.titles.union(layout.body), buffer),
+        _ => tables::draw(app, &layout, buffer),
+    }
+    filter::draw(app, layout.filter, buffer);
+    footer::draw(app, layout.footer, buffer);
+    match app.dialog {
+        Some(Dialog::Help(at)) => dialog::draw(&layout, " help ", &help::lines(app), at, buffer),
+        Some(Dialog::Degradations(at)) => {
+            dialog::draw(&layout, " what could not be read ", &degradations::lines(app), at, buffer);
+        }
+        Some(Dialog::SortMenu(at)) => sort_menu::draw(app, &layout, at, buffer),
+        None => {}
+    }
+    app.theme.finish(buffer);
+    if app.dialog.is_none()
+        && let Some(cursor) = filter::cursor(app, layout.filter)
+        && frame.area().contains(cursor)
+    {
+        frame.set_cursor_position(cursor);
+    }
+}
+
+/// The area of a frame as large as the terminal.
+#[must_use]
+pub fn screen(app: &App) -> Rect {
+    Rect::new(0, 0, app.size.0, app.size.1)
+}

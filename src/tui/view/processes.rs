@@ -1,0 +1,136 @@
+//! The table of processes: who holds the ports.
+
+use std::borrow::Cow;
+
+use ratatui::style::Style;
+
+use crate::analysis::{GroupBy, Picture, ProcessColumn, Row, RowKey};
+use crate::model::{Progress, State};
+use crate::text::percent;
+use crate::tui::theme::{STRONG, WEAK};
+use crate::tui::widget::spark::spark;
+use crate::tui::widget::table::{Align, Look, Rows, number};
+
+use ProcessColumn as C;
+
+/// How it is drawn.
+pub struct Processes<'a> {
+    picture: &'a Picture,
+    bound_is_read: bool,
+}
+
+impl<'a> Processes<'a> {
+    /// The processes of a picture.
+    #[must_use]
+    pub fn of(picture: &'a Picture) -> Self {
+        let mut gaps = picture.snapshot.degradations.iter();
+        Self { picture, bound_is_read: !gaps.any(|gap| gap.what.starts_with(State::Bound.title())) }
+    }
+
+    fn name(&self, row: &Row) -> String {
+        let progress = self.picture.snapshot.progress;
+        match row.key {
+            RowKey::NoOwner if progress == Progress::Sockets => "(not read yet)".to_owned(),
+            _ if row.ended => format!("{} †", row.name),
+            _ => row.name.to_string(),
+        }
+    }
+}
+
+impl Rows for Processes<'_> {
+    type Column = ProcessColumn;
+
+    fn important(&self) -> &'static [ProcessColumn] {
+        &[
+            C::Name,
+            C::Ports,
+            C::Share,
+            C::Pid,
+            C::Bound,
+            C::TimeWait,
+            C::Established,
+            C::CloseWait,
+            C::New,
+            C::Handles,
+            C::Trend,
+            C::Sockets,
+            C::SynSent,
+            C::Listen,
+            C::Udp,
+            C::FinWait,
+            C::User,
+            C::Service,
+            C::Path,
+        ]
+    }
+
+    fn look(&self, column: ProcessColumn) -> Look {
+        let (least, most, align) = match column {
+            C::Pid => (7, 7, Align::Right),
+            C::Name => (14, 24, Align::LeftKeepEnd),
+            C::Share => (3, 3, Align::Right),
+            C::Established | C::New | C::SynSent | C::Udp => (5, 5, Align::Right),
+            C::Sockets => (6, 6, Align::Right),
+            C::Ports | C::Bound | C::TimeWait | C::CloseWait | C::Handles | C::FinWait | C::Listen => {
+                (6, 6, Align::Right)
+            }
+            C::Trend => (5, 12, Align::Left),
+            C::User => (10, 16, Align::LeftKeepEnd),
+            C::Service => (12, 20, Align::LeftKeepEnd),
+            C::Path => (16, u16::MAX, Align::LeftKeepEnd),
+        };
+        Look { least, most, align }
+    }
+
+    fn title(&self, column: ProcessColumn) -> &'static str {
+        match column {
+            C::Pid if self.picture.group_by != GroupBy::Process => "PROCS",
+            _ => crate::analysis::Column::title(column),
+        }
+    }
+
+    fn cell(&self, column: ProcessColumn, row: &Row, columns: u16) -> (Cow<'static, str>, Style) {
+        let count = |count: u32| Some(number(count.into(), columns));
+        let counts = &row.counts;
+        let process = row.process.as_ref();
+        let text = match column {
+            C::Pid => match (&row.key, row.pid()) {
+                (_, Some(pid)) => Some(pid.to_string()),
+                (RowKey::NoOwner, None) => None,
+                (_, None) => Some(number(row.owners.len() as u64, columns)),
+            },
+            C::Name => return (self.name(row).into(), STRONG),
+            C::Ports => counts.ports.and_then(count),
+            C::Share => row.share.map(|share| percent(share).to_string()),
+            C::Bound => count(counts.of(State::Bound)).filter(|_| self.bound_is_read),
+            C::TimeWait => count(counts.of(State::TimeWait)),
+            C::CloseWait => count(counts.of(State::CloseWait)),
+            C::Established => count(counts.of(State::Established)),
+            C::New => row.new_per_second.map(|new| per_second(new, columns)),
+            C::Handles => row.handles.map(|handles| number(handles, columns)),
+            C::Sockets => count(counts.sockets()),
+            C::Trend => Some(spark(&row.trend, usize::from(columns))),
+            C::SynSent => count(counts.of(State::SynSent)),
+            C::FinWait => count(counts.fin_wait()),
+            C::Listen => count(counts.of(State::Listen)),
+            C::Udp => count(counts.of(State::Udp)),
+            C::User => row.user().map(str::to_owned),
+            C::Service => match &row.key {
+                RowKey::Service(service) => service.as_ref().map(ToString::to_string),
+                _ => process.and_then(|process| Some(process.service.as_ref()?.to_string())),
+            },
+            C::Path => process.and_then(|process| process.path.clone()),
+        };
+        text.map_or(("-".into(), WEAK), |text| (text.into(), Style::new()))
+    }
+}
+
+/// New connections a second; less than one is not none.
+fn per_second(rate: f64, columns: u16) -> String {
+    if rate > 0.0 && rate < 1.0 {
+        return "<1".to_owned();
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate of counted sockets")]
+    let whole = rate.round() as u64;
+    number(whole, columns)
+}

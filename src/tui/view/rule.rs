@@ -1,0 +1,50 @@
+//! The line above a table: what it shows, how it is filtered, and where in it one is.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use crate::analysis::{GroupBy, RowKey};
+use crate::text::{safe, thousands};
+use crate::tui::app::App;
+use crate::tui::page::{Pane, Subject};
+use crate::tui::theme::{NOTICE, STRONG, WEAK};
+use crate::tui::widget::paint::{fill, put, put_right};
+
+/// Draws it.
+pub fn draw(app: &App, area: Rect, frame: &mut Buffer) {
+    fill(frame, area, "─", WEAK);
+    let page = app.page();
+    let mut room = area;
+    if let Some(list) = page.list() {
+        let place = (list.cursor + 1).min(list.order.len());
+        let position = format!(" {}/{} ", thousands(place as u64), thousands(list.order.len() as u64));
+        room.width = put_right(frame, Rect { width: area.width.saturating_sub(2), ..area }, &position, WEAK);
+    }
+    let x = put(frame, room, area.x + 2, &format!(" {} ", title(app)), STRONG);
+    let text = page.filter.input.value();
+    if !page.filter.editing && !text.is_empty() {
+        put(frame, room, x + 1, &format!(" filter: {text} "), NOTICE);
+    }
+}
+
+fn title(app: &App) -> String {
+    let page = app.page();
+    match (&page.subject, page.pane) {
+        (Subject::Machine, Pane::Processes) if app.group_by == GroupBy::Process => "Processes".to_owned(),
+        (Subject::Machine, Pane::Processes) => format!("Processes by {}", app.group_by.key()),
+        (Subject::Machine, Pane::Destinations) => "Destinations".to_owned(),
+        (Subject::Machine, _) => "Sockets".to_owned(),
+        (Subject::Group(key), _) => match key {
+            RowKey::Program(name) => format!("Processes of program {}", safe(name)),
+            RowKey::User(Some(user)) => format!("Processes of user {}", safe(user)),
+            RowKey::Service(Some(service)) => format!("Processes of service {}", safe(service)),
+            RowKey::User(None) => "Processes whose user is not known".to_owned(),
+            RowKey::Service(None) => "Processes of no service".to_owned(),
+            RowKey::Process(_) | RowKey::NoOwner => "Processes".to_owned(),
+        },
+        (Subject::Process(..), Pane::Details) => "Details".to_owned(),
+        (Subject::Process(..), _) => "Connections".to_owned(),
+        (Subject::NoOwner, _) => "Sockets without an owner".to_owned(),
+        (Subject::Destination(key), _) => format!("Sockets toward {}", key.remote),
+    }
+}

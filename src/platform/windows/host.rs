@@ -9,7 +9,6 @@ pub fn read() -> Host {
         name: system::computer_name().unwrap_or_else(|_| "this computer".to_owned()).into(),
         system: System::Windows,
         os: os.into(),
-        system: crate::model::System::Windows,
         elevated: Token::of_self().and_then(|token| token.elevated()).unwrap_or(false),
     }
 }

@@ -11,6 +11,7 @@ pub mod findings;
 mod forecast;
 mod owners;
 mod picture;
+pub mod range_plan;
 mod rates;
 mod rows;
 #[cfg(test)]

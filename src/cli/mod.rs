@@ -1,10 +1,14 @@
 //! The command line: what can be asked for, and one short file per command. A command wires platform,
 //! sampler, analysis and screen or export together; it computes nothing itself.
 
+mod audit;
 mod check;
 mod collect;
+mod consent;
 mod interval;
 mod output;
+mod probe;
+mod range;
 mod screen;
 mod snapshot;
 mod usage;
@@ -32,6 +36,9 @@ no terminal.";
 struct Cli {
     #[command(flatten)]
     screen: screen::Args,
+    /// Change nothing and send nothing: no action is offered
+    #[arg(long, global = true)]
+    read_only: bool,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -39,6 +46,9 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Snapshot(snapshot::Args),
+    Range(range::Args),
+    Probe(probe::Args),
+    Audit(audit::Args),
     Check(check::Args),
 }
 
@@ -48,15 +58,28 @@ enum Command {
 /// [`UsageError`] when it can't be understood or there is no terminal for the screen; anything else when
 /// running it failed.
 pub fn run(line: impl IntoIterator<Item = OsString>) -> Result<ExitCode> {
-    match Cli::try_parse_from(line) {
-        Ok(Cli { command: None, screen }) => screen::run(screen).map(|()| ExitCode::SUCCESS),
-        Ok(Cli { command: Some(Command::Snapshot(args)), .. }) => {
-            snapshot::run(&args).map(|()| ExitCode::SUCCESS)
-        }
-        Ok(Cli { command: Some(Command::Check(args)), .. }) => check::run(&args),
+    match Cli::try_parse_from(read_only_last(line)) {
+        Ok(Cli { command, screen, read_only }) => match command {
+            None => screen::run(screen).map(|()| ExitCode::SUCCESS),
+            Some(Command::Snapshot(args)) => snapshot::run(&args).map(|()| ExitCode::SUCCESS),
+            Some(Command::Check(args)) => check::run(&args),
+            Some(Command::Range(args)) => range::run(&args, read_only).map(|()| ExitCode::SUCCESS),
+            Some(Command::Probe(args)) => probe::run(&args, read_only).map(|()| ExitCode::SUCCESS),
+            Some(Command::Audit(args)) => audit::run(&args).map(|()| ExitCode::SUCCESS),
+        },
         Err(error) if error.use_stderr() => Err(UsageError::from(&error).into()),
         Err(help) => output::print(|out| write!(out, "{}", help.render())).map(|()| ExitCode::SUCCESS),
     }
+}
+
+/// `--read-only` may stand anywhere; before a command clap would take it for an option of the screen.
+fn read_only_last(line: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut line: Vec<_> = line.into_iter().collect();
+    if let Some(place) = line.iter().position(|word| word == "--read-only") {
+        let word = line.remove(place);
+        line.push(word);
+    }
+    line
 }
 
 #[cfg(test)]
@@ -83,11 +106,22 @@ mod tests {
     #[case(&["snapshot"])]
     #[case(&["snapshot", "--format", "csv", "--sockets", "--sort", "left:desc", "--filter=port:80", "--top", "3"])]
     #[case(&["snapshot", "--format=json", "--group-by=service", "--backend=native"])]
+    #[case(&["--read-only"])]
+    #[case(&["--read-only", "range"])]
+    #[case(&["--read-only", "--ascii"])]
+    #[case(&["range", "show", "--format", "json"])]
+    #[case(&["range", "suggest", "--family", "ipv6", "--protocol", "udp"])]
+    #[case(&["range", "set", "--start", "10000", "--num", "55536", "--store", "persistent", "--dry-run", "--yes"])]
+    #[case(&["range", "undo", "--yes"])]
+    #[case(&["probe"])]
+    #[case(&["probe", "localhost:80", "--format=json"])]
+    #[case(&["audit", "--read-only"])]
     #[case(&["snapshot", "--for", "1500ms"])]
     #[case(&["check"])]
     #[case(&["check", "--warn", "70", "--critical=90.5", "--format", "json", "--for", "3s", "--backend", "portable"])]
     fn a_right_command_line_is_understood(#[case] line: &[&str]) {
-        Cli::try_parse_from(["porttop"].iter().chain(line)).unwrap();
+        let line = ["porttop"].iter().chain(line).map(OsString::from);
+        Cli::try_parse_from(read_only_last(line)).unwrap();
     }
 
     #[rstest]
@@ -118,6 +152,10 @@ mod tests {
     #[case(&["snapshot", "--sort", "size"], "no column 'size'", "receive_queue")]
     #[case(&["snapshot", "--top", "0"], "'--top", "")]
     #[case(&["snapshot", "--top", "many"], "'many'", "")]
+    #[case(&["range", "set", "--start", "10000"], "not provided: --num", "")]
+    #[case(&["range", "set", "--start", "-1", "--num", "5"], "'-1'", "")]
+    #[case(&["range", "grow"], "unrecognized subcommand 'grow'", "")]
+    #[case(&["range", "set", "--family", "ipx"], "invalid value 'ipx'", "ipv4, ipv6, all")]
     #[case(&["snapshot", "--for", "ever"], "invalid value 'ever'", "500ms")]
     #[case(&["check", "--warn", "0"], "'0'", "1 to 100")]
     #[case(&["check", "--critical", "much"], "'much'", "1 to 100")]

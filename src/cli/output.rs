@@ -4,6 +4,15 @@ use std::io::{self, BufWriter, ErrorKind, Write, stdout};
 
 use color_eyre::eyre::{Result, WrapErr};
 
+/// How the commands about actions print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Format {
+    /// For a person
+    Text,
+    /// One object for programs
+    Json,
+}
+
 /// Prints to standard output through a buffer. A reader that has gone away (`porttop snapshot | head`)
 /// has what it wanted: that is no error.
 pub(super) fn print(

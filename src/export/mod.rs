@@ -4,12 +4,16 @@
 //! same in JSON and CSV; each format is one file with one `write` that streams to any writer. Nothing
 //! here counts, judges or asks the system: a number that is not in the picture is not in an export.
 
+pub mod action;
+pub mod audit;
 pub mod check;
 pub mod csv;
 mod excerpt;
 mod finding;
 mod grid;
 pub mod json;
+pub mod probe;
+pub mod range;
 mod record;
 pub mod table;
 #[cfg(test)]

@@ -117,6 +117,19 @@ impl PortSet {
         (range.start.0..=range.end.0).map(|port| u32::from(self.contains(Port(port)))).sum()
     }
 
+    /// Its ports as the fewest ranges, in ascending order.
+    #[must_use]
+    pub fn ranges(&self) -> Vec<PortRange> {
+        let mut ranges: Vec<PortRange> = Vec::new();
+        for port in self.iter() {
+            match ranges.last_mut() {
+                Some(last) if u32::from(last.end.0) + 1 == u32::from(port.0) => last.end = port,
+                _ => ranges.push(PortRange { start: port, end: port }),
+            }
+        }
+        ranges
+    }
+
     /// Its ports in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = Port> + '_ {
         (0..=u16::MAX).map(Port).filter(|port| self.contains(*port))
@@ -126,6 +139,17 @@ impl PortSet {
 impl Default for PortSet {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// `8080,9000-9010`, as the kernel of Linux reads and writes it.
+impl fmt::Display for PortSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, PortRange { start, end }) in self.ranges().into_iter().enumerate() {
+            let comma = if place > 0 { "," } else { "" };
+            if start == end { write!(f, "{comma}{start}")? } else { write!(f, "{comma}{start}-{end}")? }
+        }
+        Ok(())
     }
 }
 
@@ -178,6 +202,8 @@ mod tests {
             let range = PortRange::new(Port(a.min(b)), Port(a.max(b))).unwrap();
             prop_assert_eq!(set.len() as usize, other.len());
             prop_assert_eq!(set.count_in(range) as usize, other.range(a.min(b)..=a.max(b)).count());
+            prop_assert_eq!(&set.ranges().into_iter().collect::<PortSet>(), &set);
+            prop_assert!(set.ranges().windows(2).all(|pair| pair[0].end.0 + 1 < pair[1].start.0));
             prop_assert!(set.iter().map(|port| port.0).eq(other));
         }
     }

@@ -6,12 +6,20 @@
 //! is shown here.
 
 pub mod console;
+pub mod control;
+pub mod files;
 #[cfg(target_os = "linux")]
 mod linux;
+#[cfg(any(windows, test))]
+pub(crate) mod netsh;
 #[cfg(any(windows, test))]
 mod patience;
 mod portable;
 pub mod signals;
+#[cfg(any(windows, test))]
+mod tool;
+#[cfg(not(any(target_os = "linux", windows)))]
+mod unsupported;
 #[cfg(windows)]
 mod windows;
 #[cfg(any(windows, test))]

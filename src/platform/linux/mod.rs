@@ -5,26 +5,33 @@
 
 mod bound;
 mod cgroup;
+mod control;
+mod destroy;
 mod handles;
 mod host;
 mod limits;
 mod netlink;
 mod owners;
+mod probe;
 mod proc;
 mod processes;
 mod ranges;
 mod sock_diag;
 mod sockets;
 mod stat;
+mod sysctl;
 mod trace;
 mod users;
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 pub(super) use host::host;
 pub(super) use ranges::{Sysctl, own_namespace};
+pub(super) use sysctl::RANGE_FILE;
 
+use super::control::{Controls, PortProbe};
 use super::{OpenError, Platform};
 use crate::model::Backend;
 
@@ -46,6 +53,18 @@ pub(super) fn open() -> Result<Platform, OpenError> {
         events: None,
         missing: Vec::new(),
     })
+}
+
+pub(super) fn controls(range_file: &Path) -> Controls {
+    Controls {
+        processes: Box::new(control::Pidfds),
+        sockets: Box::new(destroy::Destroyer::default()),
+        ranges: Box::new(sysctl::Sysctls::of_system(range_file)),
+    }
+}
+
+pub(super) fn probe() -> Box<dyn PortProbe> {
+    Box::new(probe::Probe)
 }
 
 fn refused(what: &'static str) -> impl FnOnce(io::Error) -> OpenError {

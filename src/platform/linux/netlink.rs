@@ -50,10 +50,10 @@ pub(super) trait Transport: Send {
 }
 
 /// A `NETLINK_SOCK_DIAG` socket. It is kept open: a machine out of file handles can still be read.
-struct Kernel(OwnedFd);
+pub(super) struct Kernel(OwnedFd);
 
 impl Kernel {
-    fn open() -> io::Result<Self> {
+    pub fn open() -> io::Result<Self> {
         let fd = socket_with(
             AddressFamily::NETLINK,
             SocketType::RAW,

@@ -48,7 +48,7 @@ fn read<T>(path: &str, parse: fn(&str) -> Option<T>) -> Result<T, String> {
 }
 
 /// Two numbers with white space between them.
-fn parse_range(text: &str) -> Option<PortRange> {
+pub(super) fn parse_range(text: &str) -> Option<PortRange> {
     let mut ports = text.split_ascii_whitespace().map(str::parse);
     match (ports.next(), ports.next(), ports.next()) {
         (Some(Ok(start)), Some(Ok(end)), None) => PortRange::new(Port(start), Port(end)),
@@ -57,7 +57,7 @@ fn parse_range(text: &str) -> Option<PortRange> {
 }
 
 /// `8080,9000-9010`, or nothing.
-fn parse_reserved(text: &str) -> Option<PortSet> {
+pub(super) fn parse_reserved(text: &str) -> Option<PortSet> {
     let parts = text.trim().split(',').filter(|part| !part.is_empty());
     parts
         .map(|part| {

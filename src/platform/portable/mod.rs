@@ -6,12 +6,16 @@
 #[cfg(any(test, all(unix, not(target_os = "linux"))))]
 mod bsd;
 mod host;
+#[cfg(any(test, not(target_os = "linux")))]
+mod probe;
 mod processes;
 mod ranges;
 mod sockets;
 
 use std::sync::Arc;
 
+#[cfg(not(target_os = "linux"))]
+pub(super) use probe::Probe;
 #[cfg(target_os = "linux")]
 pub(super) use processes::{Program, program};
 

@@ -13,11 +13,13 @@
 //! | `ranges` | `netsh` runs and is ended when it hangs; empty output is refused | its output, in seven languages and code pages |
 //! | `events` | refused with a reason | records, live ones |
 //! | `handles` | list by class 64, kinds, a pipe that is being read | class 51, sockets and their endpoints, names on volumes |
+//! | `control` | processes told apart by their start and ended; a `netsh` that says nothing | `SetTcpEntry`, a `netsh` that answers; services are not stopped yet |
 //! | `tracing` | a session that pretends to start is refused | everything else |
 //!
 //! assets/windows-checklist.md says what to try first on a real Windows.
 
 mod background;
+mod control;
 mod events;
 mod ffi;
 mod handles;
@@ -34,6 +36,11 @@ use super::{HandleLists, OpenError, Platform, PortEvents};
 use crate::model::{Backend, Degradation, NamespaceId};
 use processes::Alive;
 pub(super) use ranges::Netsh;
+
+/// What can be changed.
+pub(super) fn controls() -> super::control::Controls {
+    control::controls()
+}
 
 /// Opens the native platform.
 ///

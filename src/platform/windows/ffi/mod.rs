@@ -6,6 +6,7 @@
 #![allow(unsafe_code, reason = "calls into Windows; every block says why it is sound")]
 
 pub mod buffer;
+pub mod control;
 pub mod event_log;
 pub mod handles;
 pub mod library;

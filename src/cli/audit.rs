@@ -1,0 +1,29 @@
+//! `porttop audit`: what porttop was asked to change and what it did.
+
+use std::io::{Write, stderr};
+
+use color_eyre::eyre::{Result, eyre};
+
+use super::output::{self, Format};
+use crate::export::audit as export;
+use crate::remedy::{StateDirectory, audit};
+
+/// Prints what porttop was asked to change and what it did
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// What to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+pub(super) fn run(args: &Args) -> Result<()> {
+    let state = StateDirectory::find().map_err(|gap| eyre!("{}: {}", gap.what, gap.reason))?;
+    let (entries, odd) = audit::read(&state).map_err(|gap| eyre!("{}: {}", gap.what, gap.reason))?;
+    if let Some(gap) = odd {
+        writeln!(stderr(), "porttop: {}: {}", gap.what, gap.reason).ok();
+    }
+    output::print(|out| match args.format {
+        Format::Text => export::write(&entries, out),
+        Format::Json => export::write_json(&entries, out),
+    })
+}

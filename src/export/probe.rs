@@ -1,0 +1,60 @@
+//! Whether ports could be had, as text and as JSON (`porttop.probe/1`).
+
+use std::io::{self, Write};
+
+use crate::model::{NamespaceId, SpaceId};
+use crate::remedy::probe::{Attempt, Try};
+
+/// Writes one line per try.
+///
+/// # Errors
+/// When `out` can't be written.
+pub fn write(tries: &[Try], out: &mut impl Write) -> io::Result<()> {
+    for tried in tries {
+        let what = match tried.attempt {
+            Attempt::Bind(family, protocol) => {
+                SpaceId { namespace: NamespaceId::ONLY, protocol, family }.to_string()
+            }
+            Attempt::Connect(to) => format!("connect to {to}"),
+        };
+        match &tried.result {
+            Ok(local) => writeln!(out, "{what:8}  ok, port {}", local.port())?,
+            Err(failure) => {
+                let name = failure.name.unwrap_or("failed");
+                let number = failure.number.map_or_else(String::new, |number| format!(" {number}"));
+                writeln!(out, "{what:8}  {name}{number}: {}", failure.meaning)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The same as JSON.
+///
+/// # Errors
+/// When `out` can't be written.
+pub fn write_json(tries: &[Try], out: &mut impl Write) -> io::Result<()> {
+    let tries: Vec<_> = tries
+        .iter()
+        .map(|tried| {
+            let (operation, family, protocol, destination) = match tried.attempt {
+                Attempt::Bind(family, protocol) => ("bind", Some(family), Some(protocol), None),
+                Attempt::Connect(to) => ("connect", None, None, Some(to)),
+            };
+            let failure = tried.result.as_ref().err();
+            serde_json::json!({
+                "operation": operation, "family": family, "protocol": protocol, "destination": destination,
+                "local": tried.result.as_ref().ok(),
+                "error": failure.and_then(|failure| failure.name),
+                "number": failure.and_then(|failure| failure.number),
+                "meaning": failure.map(|failure| &failure.meaning),
+                "exhausted": failure.is_some_and(|failure| failure.exhausted),
+            })
+        })
+        .collect();
+    serde_json::to_writer_pretty(
+        &mut *out,
+        &serde_json::json!({ "schema": "porttop.probe/1", "tries": tries }),
+    )?;
+    writeln!(out)
+}

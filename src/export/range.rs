@@ -1,0 +1,266 @@
+//! The dynamic ranges, what would help, and what became of a change, as text and as JSON
+//! (`porttop.range/1`).
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::analysis::SpaceUsage;
+use crate::analysis::range_plan::{Lasts, Listener, Proposal};
+use crate::model::{Degradation, Port, PortRange, SpaceId};
+use crate::platform::control::RangeState;
+use crate::remedy::range::{RangeOutcome, RangePlan};
+use crate::remedy::{Done, Plan};
+use crate::text::{percent, thousands};
+
+const SCHEMA: &str = "porttop.range/1";
+
+/// Writes the four ranges and how full they are.
+///
+/// # Errors
+/// When `out` can't be written.
+pub fn write_state(now: &RangeState, usage: &[SpaceUsage], out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "{:8}  {:22}  {:>8}  {:>7}  {:>8}", "", "RANGE", "CAPACITY", "IN USE", "RESERVED")?;
+    for row in rows(now, usage) {
+        let range = row.range.map_or_else(
+            || "not readable".into(),
+            |range| format!("{range} ({})", thousands(range.size().into())),
+        );
+        let number =
+            |number: Option<u32>| number.map_or_else(|| "-".into(), |number| thousands(number.into()));
+        let share = row.share.map_or_else(String::new, |share| format!("  {:>3} %", percent(share)));
+        writeln!(
+            out,
+            "{:8}  {range:22}  {:>8}  {:>7}  {:>8}{share}",
+            row.id.to_string(),
+            number(row.capacity),
+            number(row.in_use),
+            number(row.reserved)
+        )?;
+    }
+    let limits = now.limits;
+    let (lowest, least) = (limits.lowest_start, limits.least_ports);
+    writeln!(
+        out,
+        "It may start at {lowest} or above, has at least {least} ports and ends at 65535 at most."
+    )?;
+    if let Some(file) = &now.file {
+        match &file.sets {
+            Some(sets) => {
+                writeln!(out, "{} sets {} at the start of the system.", file.path.display(), sets.range)?;
+            }
+            None => writeln!(out, "Nothing of porttop's sets it at the start of the system.")?,
+        }
+    }
+    Ok(())
+}
+
+/// The same as JSON.
+///
+/// # Errors
+/// When `out` can't be written.
+pub fn write_state_json(now: &RangeState, usage: &[SpaceUsage], out: &mut impl Write) -> io::Result<()> {
+    let spaces: Vec<_> = rows(now, usage)
+        .map(|row| {
+            serde_json::json!({
+                "family": row.id.family, "protocol": row.id.protocol,
+                "start": row.range.map(PortRange::start), "end": row.range.map(PortRange::end),
+                "capacity": row.capacity, "in_use": row.in_use, "reserved": row.reserved,
+            })
+        })
+        .collect();
+    let file = now.file.as_ref().map(|file| {
+        let sets = file.sets.as_ref().map(|sets| ends(sets.range));
+        serde_json::json!({ "path": file.path.display().to_string(), "sets": sets })
+    });
+    let limits = now.limits;
+    print(
+        out,
+        &serde_json::json!({
+            "schema": SCHEMA,
+            "port_spaces": spaces,
+            "limits": { "lowest_start": limits.lowest_start, "least_ports": limits.least_ports, "highest_end": 65535 },
+            "persistent": file,
+        }),
+    )
+}
+
+struct Row {
+    id: SpaceId,
+    range: Option<PortRange>,
+    capacity: Option<u32>,
+    in_use: Option<u32>,
+    reserved: Option<u32>,
+    share: Option<f64>,
+}
+
+fn rows(now: &RangeState, usage: &[SpaceUsage]) -> impl Iterator<Item = Row> {
+    now.spaces.iter().map(|space| {
+        let dynamic = space.dynamic.as_ref();
+        let usage = usage.iter().find(|usage| usage.id == space.id);
+        Row {
+            id: space.id,
+            range: dynamic.map(|dynamic| dynamic.range),
+            capacity: dynamic.map(crate::model::DynamicRange::capacity),
+            in_use: usage.and_then(|usage| usage.in_use),
+            reserved: dynamic.map(crate::model::DynamicRange::reserved_inside),
+            share: usage.and_then(SpaceUsage::share),
+        }
+    })
+}
+
+/// Writes the proposals, the one to take first.
+///
+/// # Errors
+/// When `out` can't be written.
+pub fn write_proposals(proposals: &[(SpaceId, Proposal, RangePlan)], out: &mut impl Write) -> io::Result<()> {
+    if proposals.is_empty() {
+        return writeln!(out, "There is nothing to propose: the range is not known, or as wide as it gets.");
+    }
+    for (place, (id, proposal, plan)) in proposals.iter().enumerate() {
+        if place > 0 {
+            writeln!(out)?;
+        }
+        let title = proposal.candidate.title();
+        writeln!(out, "{id}: {title}")?;
+        super::action::write_plan(plan, out)?;
+        write_by_hand(plan, out)?;
+        if !proposal.excluded.is_empty() {
+            writeln!(out, "{} reserved or excluded blocks lie inside it.", proposal.excluded.len())?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes what has to be run by hand, if anything.
+///
+/// # Errors
+/// When `out` can't be written.
+pub fn write_by_hand(plan: &RangePlan, out: &mut impl Write) -> io::Result<()> {
+    if !plan.reserve_by_hand.is_empty() {
+        writeln!(out, "To be run by hand for the listeners inside:")?;
+    }
+    plan.reserve_by_hand.iter().try_for_each(|command| writeln!(out, "  {command}"))
+}
+
+/// The proposals as JSON.
+///
+/// # Errors
+/// When `out` can't be written.
+pub fn write_proposals_json(
+    proposals: &[(SpaceId, Proposal, RangePlan)],
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let proposals: Vec<_> = proposals
+        .iter()
+        .map(|(id, proposal, plan)| {
+            let (lasts, seconds) = match proposal.lasts {
+                Lasts::FullAlready => ("full_already", None),
+                Lasts::For(time) => ("for", Some(time.as_secs())),
+                Lasts::NotGrowing => ("not_growing", None),
+                Lasts::Unknown => ("unknown", None),
+            };
+            serde_json::json!({
+                "family": id.family, "protocol": id.protocol,
+                "candidate": proposal.candidate.title(),
+                "start": proposal.range.start(), "num": proposal.range.size(), "end": proposal.range.end(),
+                "capacity": proposal.capacity, "gained": proposal.gained,
+                "lasts": lasts, "lasts_seconds": seconds,
+                "listeners_inside": proposal.listeners.iter().map(ListenerJson::from).collect::<Vec<_>>(),
+                "excluded_inside": proposal.excluded.iter().copied().map(ends).collect::<Vec<_>>(),
+                "plan": PlanJson::from(plan),
+            })
+        })
+        .collect();
+    print(out, &serde_json::json!({ "schema": SCHEMA, "proposals": proposals }))
+}
+
+/// Writes what became of a change; none when nothing was done.
+///
+/// # Errors
+/// When `out` can't be written.
+pub fn write_outcome(
+    plan: &RangePlan,
+    done: Option<&Done<RangeOutcome>>,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let Some(done) = done else { return writeln!(out, "Nothing was changed.") };
+    for sentence in done.outcome.sentences() {
+        writeln!(out, "{sentence}")?;
+    }
+    for Degradation { what, reason, .. } in &done.degradations {
+        writeln!(out, "Not written down: {what}: {reason}")?;
+    }
+    if !done.degradations.is_empty() {
+        writeln!(out, "If undo does not know of it, these commands set back what was:")?;
+        plan.way_back().iter().try_for_each(|command| writeln!(out, "  {command}"))?;
+    }
+    Ok(())
+}
+
+/// The plan and what became of it as JSON.
+///
+/// # Errors
+/// When `out` can't be written.
+pub fn write_outcome_json(
+    plan: &RangePlan,
+    done: Option<&Done<RangeOutcome>>,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let outcome = done.map(|done| {
+        let kind = match done.outcome {
+            RangeOutcome::Set { .. } => "set",
+            RangeOutcome::Restored { .. } => "restored",
+            RangeOutcome::Stuck { .. } => "stuck",
+        };
+        serde_json::json!({
+            "kind": kind, "sentences": done.outcome.sentences(), "degradations": done.degradations,
+        })
+    });
+    print(out, &serde_json::json!({ "schema": SCHEMA, "plan": PlanJson::from(plan), "outcome": outcome }))
+}
+
+#[derive(Serialize)]
+struct PlanJson {
+    commands: Vec<String>,
+    reserve_by_hand: Vec<String>,
+    undo_commands: Vec<String>,
+    promises: Vec<String>,
+    cautions: Vec<String>,
+    refusals: Vec<String>,
+}
+
+impl From<&RangePlan> for PlanJson {
+    fn from(plan: &RangePlan) -> Self {
+        Self {
+            commands: plan.commands(),
+            reserve_by_hand: plan.reserve_by_hand.clone(),
+            undo_commands: plan.way_back(),
+            promises: plan.promises(),
+            cautions: plan.cautions(),
+            refusals: plan.refusals().iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct ListenerJson<'a> {
+    port: Port,
+    protocol: crate::model::Protocol,
+    name: Option<&'a str>,
+}
+
+impl<'a> From<&'a Listener> for ListenerJson<'a> {
+    fn from(listener: &'a Listener) -> Self {
+        Self { port: listener.port, protocol: listener.protocol, name: listener.name.as_deref() }
+    }
+}
+
+fn ends(range: PortRange) -> [Port; 2] {
+    [range.start(), range.end()]
+}
+
+fn print(out: &mut impl Write, value: &serde_json::Value) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, value)?;
+    writeln!(out)
+}

@@ -1,0 +1,172 @@
+//! Ending processes, closing connections, moving ranges.
+//!
+//! Seen under Wine 8: processes are told apart by their start and ended. Checked by type and test only:
+//! `SetTcpEntry`, `IsProcessCritical` and a `netsh` that answers. Services are not stopped from here yet.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::ffi::CallError;
+use super::ffi::control::{End, EndableProcess, delete_connection};
+use super::ffi::{system, token::Token};
+use crate::model::{Pid, Socket, StartTime};
+use crate::platform::control::{
+    ControlError, Controls, ProcessControl, ProcessHandle, RangeControl, RangeState, RangeStep, Signal,
+    SocketControl,
+};
+use crate::platform::netsh::Netsh;
+
+/// How long one `netsh` may take.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// `ERROR_INVALID_PARAMETER`: what `OpenProcess` says of a number that nobody has.
+const NO_SUCH_PROCESS: i32 = 87;
+/// `ERROR_MR_MID_NOT_FOUND`: what `SetTcpEntry` says without elevation.
+const NOT_ELEVATED: i32 = 317;
+/// `ERROR_NOT_FOUND`, when there is no such connection.
+const NOT_FOUND: i32 = 1168;
+
+const NO_RIGHT: ControlError = ControlError::MissingRight {
+    right: "the elevated rights of an administrator",
+    remedy: "run porttop elevated; a protected process refuses even then",
+};
+
+pub(super) fn controls() -> Controls {
+    Controls { processes: Box::new(Processes), sockets: Box::new(Connections), ranges: Box::new(Ranges) }
+}
+
+struct Processes;
+
+impl ProcessControl for Processes {
+    fn open(&mut self, pid: Pid) -> Result<Box<dyn ProcessHandle>, ControlError> {
+        let process = EndableProcess::open(pid).map_err(|error| translated(&error))?;
+        // One that can't be asked is taken for critical: a wrong no costs less than a wrong yes. Where
+        // there is no such call, the plan still knows the critical ones by name.
+        let critical = process.is_critical().or_else(|error| match error {
+            CallError::Absent { .. } => Ok(false),
+            error => Err(error),
+        });
+        if critical.unwrap_or(true) {
+            return Err(ControlError::Unsupported("it is critical: when it ends, so does Windows".into()));
+        }
+        Ok(Box::new(process))
+    }
+
+    fn may_end(&mut self, pid: Pid) -> Result<(), ControlError> {
+        self.open(pid).map(drop)
+    }
+}
+
+impl ProcessHandle for EndableProcess {
+    fn started(&self) -> Result<StartTime, ControlError> {
+        self.started().map_err(|error| translated(&error))
+    }
+
+    fn send(&self, signal: Signal) -> Result<(), ControlError> {
+        match signal {
+            Signal::Kill => self.terminate().map_err(|error| translated(&error)),
+            Signal::StopService => {
+                Err(ControlError::Unsupported("porttop does not stop services yet: use sc stop".into()))
+            }
+            Signal::Term | Signal::Int | Signal::Hup => {
+                Err(ControlError::Unsupported("Windows has no such signal".into()))
+            }
+        }
+    }
+
+    fn ended_within(&self, limit: Duration) -> Result<bool, ControlError> {
+        self.ended_within(limit).map_err(|error| translated(&error))
+    }
+}
+
+struct Connections;
+
+impl SocketControl for Connections {
+    fn close(&mut self, socket: &Socket) -> Result<(), ControlError> {
+        let (SocketAddr::V4(local), Some(SocketAddr::V4(remote))) = (socket.local, socket.remote) else {
+            return Err(ControlError::Unsupported("Windows closes connections over IPv4 only".into()));
+        };
+        let end = |end: std::net::SocketAddrV4| End { address: end.ip().octets(), port: end.port() };
+        delete_connection(end(local), end(remote)).map_err(|error| translated(&error))
+    }
+}
+
+/// `netsh`, found when it is asked for.
+struct Ranges;
+
+impl Ranges {
+    fn netsh() -> Result<Netsh, ControlError> {
+        let directory = system::system_directory().map_err(|error| ControlError::system("netsh", error))?;
+        let elevated = Token::of_self().and_then(|token| token.elevated()).unwrap_or(false);
+        Ok(Netsh { program: directory.join("netsh.exe"), limit: LIMIT, elevated })
+    }
+}
+
+impl RangeControl for Ranges {
+    fn read(&mut self) -> Result<RangeState, ControlError> {
+        Self::netsh()?.read()
+    }
+
+    fn take(&mut self, step: &RangeStep) -> Result<String, ControlError> {
+        Self::netsh()?.take(step)
+    }
+}
+
+fn translated(error: &CallError) -> ControlError {
+    let code = match error {
+        CallError::Os { source, .. } => source.raw_os_error(),
+        _ => None,
+    };
+    match code {
+        _ if error.is_refusal() => NO_RIGHT,
+        Some(NOT_ELEVATED) => NO_RIGHT,
+        Some(NO_SUCH_PROCESS | NOT_FOUND) => ControlError::Gone,
+        _ => ControlError::system("Windows", error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Child, Command};
+
+    use super::*;
+    use crate::model::Owner;
+    use crate::platform::control::Identified;
+
+    /// A process that does not outlive a test that fails.
+    struct Sleeper(Child);
+
+    impl Sleeper {
+        fn start() -> Self {
+            let mut command = Command::new(std::env::current_exe().unwrap());
+            command.args(["--ignored", "--exact", "platform::windows::ranges::tests::never_ends"]);
+            Self(command.spawn().unwrap())
+        }
+    }
+
+    impl Drop for Sleeper {
+        fn drop(&mut self) {
+            self.0.kill().ok();
+            self.0.wait().ok();
+        }
+    }
+
+    #[test]
+    fn the_process_that_was_meant_is_ended_and_no_other() {
+        let sleeper = Sleeper::start();
+        let pid = Pid(sleeper.0.id());
+        let started = Processes.open(pid).unwrap().started().unwrap();
+        let later = Owner { pid, started: StartTime(started.0 + 1) };
+        assert_eq!(Identified::open(&mut Processes, later).err(), Some(ControlError::Replaced));
+        let process = Identified::open(&mut Processes, Owner { pid, started }).unwrap();
+        assert!(process.send(Signal::Term).is_err());
+        assert!(!process.ended_within(Duration::ZERO).unwrap());
+        process.send(Signal::Kill).unwrap();
+        assert!(process.ended_within(Duration::from_mins(1)).unwrap());
+    }
+
+    #[test]
+    fn nobody_has_a_number_that_is_no_multiple_of_four() {
+        assert_eq!(Processes.may_end(Pid(u32::MAX - 2)).err(), Some(ControlError::Gone));
+    }
+}

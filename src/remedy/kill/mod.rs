@@ -1,0 +1,208 @@
+//! Ending processes: what is promised, who is spared, and what came of it.
+//!
+//! Here is the plan and who is never hit; `promise` foresees what becomes of the ports, `outcome` does it
+//! and compares.
+
+mod outcome;
+mod promise;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use outcome::{Fared, KillOutcome, PortsAfter};
+pub use promise::Promise;
+use promise::{PortKey, SocketKey, foresee};
+
+use super::plan::{Plan, Refusal, Scene};
+use crate::model::{Owner, Pid, Process, System};
+use crate::platform::control::{ControlError, Signal};
+use crate::text::safe;
+
+/// How long a process has to end.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Processes of Windows whose end stops the system (`RtlSetProcessIsCritical`), or every session.
+const CRITICAL_ON_WINDOWS: [&str; 9] = [
+    "csrss.exe",
+    "lsaiso.exe",
+    "lsass.exe",
+    "memory compression",
+    "registry",
+    "services.exe",
+    "smss.exe",
+    "wininit.exe",
+    "winlogon.exe",
+];
+
+/// What one process, or all of one name, will be told.
+#[derive(Clone, Debug)]
+pub struct KillPlan {
+    /// Whom it will hit.
+    pub targets: Vec<Arc<Process>>,
+    /// What they are told.
+    pub signal: Signal,
+    /// What happens to the ports, once they have ended.
+    pub promise: Promise,
+    /// Processes they have started. They live on.
+    pub children: Vec<Arc<Process>>,
+    cautions: Vec<String>,
+    refusals: Vec<Refusal>,
+    system: System,
+    pub(in crate::remedy) gaps: Vec<String>,
+    ports: HashMap<PortKey, Vec<SocketKey>>,
+}
+
+impl KillPlan {
+    /// Plans to end these processes; for a group that is all of one name.
+    #[must_use]
+    pub fn new(scene: Scene<'_>, owners: &[Owner], signal: Signal) -> Self {
+        let snapshot = scene.snapshot;
+        let targets: Vec<_> =
+            owners.iter().filter_map(|owner| snapshot.processes.get(owner).map(Arc::clone)).collect();
+        let doomed: HashSet<Owner> = owners.iter().copied().collect();
+        let (promise, ports) = foresee(snapshot, &doomed);
+        let children: Vec<_> = snapshot
+            .processes
+            .values()
+            .filter(|process| !doomed.contains(&process.owner) && !snapshot.ended.contains(&process.owner))
+            .filter(|process| {
+                targets.iter().any(|target| {
+                    process.parent == Some(target.owner.pid) && process.owner.started >= target.owner.started
+                })
+            })
+            .map(Arc::clone)
+            .collect();
+        let mut refusals: Vec<_> = owners.iter().filter_map(|owner| refusal(scene, *owner)).collect();
+        if owners.is_empty() {
+            refusals.push(Refusal::Nothing("no process is selected".into()));
+        }
+        let mut plan = Self {
+            targets,
+            signal,
+            promise,
+            children,
+            cautions: Vec::new(),
+            refusals,
+            system: snapshot.host.system,
+            gaps: scene.gaps(),
+            ports,
+        };
+        plan.cautions = plan.think(scene);
+        plan
+    }
+
+    /// The pids of the targets.
+    #[must_use]
+    pub fn pids(&self) -> Vec<Pid> {
+        self.targets.iter().map(|target| target.owner.pid).collect()
+    }
+
+    fn think(&self, scene: Scene<'_>) -> Vec<String> {
+        let mut cautions = Vec::new();
+        let ancestors = scene.ancestors();
+        for target in &self.targets {
+            let name = scene.name(target.owner);
+            if ancestors.contains(&target.owner) {
+                cautions.push(format!("porttop runs under {name}: your own session ends with it"));
+            } else if target.name == "sshd" {
+                cautions.push(format!("{name}: nobody can log in over SSH without it"));
+            }
+        }
+        if self.signal == Signal::Kill && self.system != System::Windows {
+            cautions.push("KILL leaves it no time to save or to clean up".into());
+        }
+        if self.signal == Signal::Hup {
+            cautions.push("many services take HUP as: read the configuration again".into());
+        }
+        cautions
+    }
+}
+
+impl Plan for KillPlan {
+    fn action(&self) -> &'static str {
+        "kill"
+    }
+
+    fn commands(&self) -> Vec<String> {
+        let command = |target: &Arc<Process>| {
+            let Owner { pid, started } = target.owner;
+            match (self.system, self.signal) {
+                (System::Windows, Signal::StopService) => {
+                    let service = target.service.as_deref().unwrap_or("its services");
+                    format!("ControlService({}, SERVICE_CONTROL_STOP)", safe(service))
+                }
+                (System::Windows, _) => format!("TerminateProcess({pid}, 1)"),
+                (_, signal) => {
+                    format!(
+                        "pidfd_send_signal(pidfd of {pid} started at tick {}, SIG{})",
+                        started.0,
+                        signal.title()
+                    )
+                }
+            }
+        };
+        self.targets.iter().map(command).collect()
+    }
+
+    fn promises(&self) -> Vec<String> {
+        let mut lines = self.promise.sentences();
+        for target in &self.targets {
+            if let Some(service) = &target.service {
+                let name = safe(service);
+                lines.push(match self.system {
+                    System::Windows => format!("Service {name} is stopped with it."),
+                    _ => format!("It belongs to {name}, which may end with it or start it again."),
+                });
+            }
+        }
+        if !self.children.is_empty() {
+            let names: Vec<_> = self
+                .children
+                .iter()
+                .map(|child| format!("{} ({})", safe(&child.name), child.owner.pid))
+                .collect();
+            lines.push(format!("Lives on without its parent: {}.", names.join(", ")));
+        }
+        lines
+    }
+
+    fn cautions(&self) -> Vec<String> {
+        self.cautions.clone()
+    }
+
+    fn refusals(&self) -> &[Refusal] {
+        &self.refusals
+    }
+}
+
+fn refusal(scene: Scene<'_>, owner: Owner) -> Option<Refusal> {
+    let pid = owner.pid;
+    let windows = scene.snapshot.host.system == System::Windows;
+    let what = match pid.0 {
+        0 => Some("the idle process"),
+        1 if !windows => Some("init"),
+        2 if scene.snapshot.processes.get(&owner).is_some_and(|process| process.name == "kthreadd") => {
+            Some("the kernel")
+        }
+        4 if windows => Some("the kernel"),
+        _ => None,
+    };
+    if let Some(what) = what {
+        return Some(Refusal::System { pid, what });
+    }
+    if pid == scene.own_pid {
+        return Some(Refusal::Ourselves(pid));
+    }
+    let alive = Some(scene.snapshot).filter(|snapshot| !snapshot.ended.contains(&owner));
+    let Some(process) = alive.and_then(|snapshot| snapshot.processes.get(&owner)) else {
+        return Some(Refusal::CannotBe { what: scene.name(owner), why: ControlError::Gone });
+    };
+    let said = process.windows.and_then(|windows| windows.critical) == Some(true);
+    let known = windows && CRITICAL_ON_WINDOWS.contains(&process.name.to_lowercase().as_str());
+    if said || known {
+        return Some(Refusal::Critical { pid, name: safe(&process.name).into_owned() });
+    }
+    let why = scene.forbidden.get(&owner)?.clone();
+    Some(Refusal::CannotBe { what: scene.name(owner), why })
+}

@@ -1,0 +1,143 @@
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::promise::{Fate, PortKey, Promise};
+use super::{KillPlan, PATIENCE};
+use crate::model::{Owner, Socket, State};
+use crate::platform::control::{ControlError, Identified, ProcessControl};
+use crate::text::{clock, thousands};
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KillOutcome {
+    /// What became of each process.
+    pub targets: Vec<(Owner, Fared)>,
+    /// What became of the ports; none when the sockets could not be read again.
+    pub ports: Option<PortsAfter>,
+    /// What was promised.
+    pub promise: Promise,
+}
+
+/// What became of a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fared {
+    /// It has ended.
+    Gone,
+    /// It has not ended in time.
+    StillThere,
+    /// It was not touched, or can't be watched.
+    Failed(ControlError),
+}
+
+/// The ports that were promised, read again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PortsAfter {
+    /// Ports that nothing of the processes holds any more.
+    pub released: u32,
+    /// Ports in TIME_WAIT or on the way there.
+    pub closing: u32,
+    /// How long the longest of them stays, where that is known.
+    pub longest: Option<Duration>,
+    /// Ports that are held as before.
+    pub held: u32,
+}
+
+impl KillOutcome {
+    /// Whether every process has ended.
+    #[must_use]
+    pub fn succeeded(&self) -> bool {
+        self.targets.iter().all(|(_, fared)| *fared == Fared::Gone)
+    }
+
+    /// What came of it, in sentences with the numbers.
+    #[must_use]
+    pub fn sentences(&self) -> Vec<String> {
+        let mut lines: Vec<_> = self
+            .targets
+            .iter()
+            .map(|(owner, fared)| match fared {
+                Fared::Gone => format!("{} has ended.", owner.pid),
+                Fared::StillThere => {
+                    format!("{} is still there after {} s.", owner.pid, PATIENCE.as_secs())
+                }
+                Fared::Failed(error) => format!("{}: {error}.", owner.pid),
+            })
+            .collect();
+        lines.push(match self.ports {
+            None => "The sockets could not be read again: what was released is not known.".into(),
+            Some(ports) => {
+                let stay = ports.longest.map_or_else(String::new, |time| format!(" up to {}", clock(time)));
+                format!(
+                    "{} of {} ports released, {} in TIME_WAIT or closing{stay}, {} still held.",
+                    thousands(ports.released.into()),
+                    thousands(self.promise.ports.into()),
+                    thousands(ports.closing.into()),
+                    thousands(ports.held.into())
+                )
+            }
+        });
+        lines
+    }
+}
+
+impl KillPlan {
+    /// Sends the signal to each process that is still the one that was shown, and waits for their end.
+    /// All are opened before the first is touched.
+    pub(in crate::remedy) fn apply(&self, control: &mut dyn ProcessControl) -> Vec<(Owner, Fared)> {
+        let opened: Vec<_> = self
+            .targets
+            .iter()
+            .map(|target| (target.owner, Identified::open(control, target.owner)))
+            .collect();
+        let sent: Vec<_> = opened
+            .into_iter()
+            .map(|(owner, process)| {
+                let sent = process.and_then(|process| process.send(self.signal).map(|()| process));
+                (owner, sent)
+            })
+            .collect();
+        let deadline = Instant::now() + PATIENCE;
+        sent.into_iter()
+            .map(|(owner, sent)| {
+                let left = deadline.saturating_duration_since(Instant::now());
+                let fared = match sent.and_then(|process| process.ended_within(left)) {
+                    Ok(true) => Fared::Gone,
+                    Ok(false) => Fared::StillThere,
+                    Err(error) => Fared::Failed(error),
+                };
+                (owner, fared)
+            })
+            .collect()
+    }
+
+    /// Compares the ports with a new reading of the sockets.
+    pub(in crate::remedy) fn compare(&self, now: &[Socket]) -> PortsAfter {
+        let mut left: HashMap<PortKey, Fate> = HashMap::new();
+        for socket in now {
+            let key = (socket.space(), socket.local.port());
+            let Some(keys) = self.ports.get(&key) else { continue };
+            if keys.iter().any(|key| key.is(socket)) {
+                let fate = match socket.state {
+                    State::TimeWait => Fate::TimeWait,
+                    State::FinWait1 | State::FinWait2 | State::Closing | State::LastAck => Fate::Closing,
+                    _ => Fate::Shared,
+                };
+                let worst = left.entry(key).or_insert(fate);
+                *worst = (*worst).max(fate);
+            }
+        }
+        let of = |fates: &[Fate]| {
+            u32::try_from(left.values().filter(|fate| fates.contains(fate)).count()).unwrap_or(u32::MAX)
+        };
+        let (closing, held) = (of(&[Fate::TimeWait, Fate::Closing]), of(&[Fate::Shared]));
+        let ours = |socket: &&Socket| left.contains_key(&(socket.space(), socket.local.port()));
+        PortsAfter {
+            released: self.promise.ports.saturating_sub(closing + held),
+            closing,
+            longest: now.iter().filter(ours).filter_map(|socket| socket.expires).max(),
+            held,
+        }
+    }
+}

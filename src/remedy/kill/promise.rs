@@ -1,0 +1,174 @@
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::model::{Owner, Snapshot, Socket, SpaceId, State, System};
+use crate::text::{clock, thousands};
+
+/// How long a TIME_WAIT lasts on Linux (`TCP_TIMEWAIT_LEN`, `net/tcp.h`).
+const LINUX_TIME_WAIT: Duration = Duration::from_mins(1);
+
+/// What becomes of the ports when the targets end.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Promise {
+    /// Distinct ports of the dynamic ranges that the targets hold or have left in TIME_WAIT; all
+    /// ports where no range is known.
+    pub ports: u32,
+    /// Of these, ports that are free at once.
+    pub freed: u32,
+    /// Ports that stay in TIME_WAIT.
+    pub time_wait: u32,
+    /// How long the longest of them stays, where that is known.
+    pub longest: Option<Duration>,
+    /// Ports whose connections the peer has yet to close; then they are in TIME_WAIT too.
+    pub closing: u32,
+    /// Ports that others hold as well: they stay.
+    pub shared: u32,
+    /// Connections that are cut, inside the ranges and outside.
+    pub cut: u32,
+    /// Listeners that end, inside the ranges and outside.
+    pub listeners: Vec<SocketAddr>,
+}
+
+pub(super) type PortKey = (SpaceId, u16);
+
+/// What tells a socket from others in the next reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SocketKey {
+    remote: Option<SocketAddr>,
+    cookie: Option<u64>,
+}
+
+impl SocketKey {
+    fn of(socket: &Socket) -> Self {
+        Self { remote: socket.remote, cookie: socket.cookie }
+    }
+
+    /// Whether `now` is this socket, or the TIME_WAIT it has become. A socket without a peer is another
+    /// one when its cookie is.
+    pub fn is(&self, now: &Socket) -> bool {
+        match self.remote {
+            Some(_) => self.remote == now.remote,
+            None => now.remote.is_none() && (self.cookie == now.cookie || self.cookie.is_none()),
+        }
+    }
+}
+
+/// What a socket becomes when its holders end, the best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Fate {
+    Freed,
+    TimeWait,
+    Closing,
+    Shared,
+}
+
+impl Promise {
+    /// It in sentences with the numbers.
+    #[must_use]
+    pub fn sentences(&self) -> Vec<String> {
+        let count = |number: u32| thousands(number.into());
+        let mut parts = vec![format!(
+            "holds {} ports; {} {} free at once",
+            count(self.ports),
+            count(self.freed),
+            if self.freed == 1 { "is" } else { "are" }
+        )];
+        let up_to = self.longest.map_or_else(String::new, |longest| format!(" up to {}", clock(longest)));
+        if self.time_wait > 0 {
+            parts.push(format!("{} stay in TIME_WAIT{up_to}", count(self.time_wait)));
+        }
+        if self.closing > 0 {
+            parts.push(format!("{} go to TIME_WAIT when the peer closes", count(self.closing)));
+        }
+        if self.shared > 0 {
+            parts.push(format!("{} stay, because others hold them too", count(self.shared)));
+        }
+        let mut lines = vec![format!("{}.", parts.join(", "))];
+        if self.cut > 0 {
+            let verb = if self.cut == 1 { "connection is" } else { "connections are" };
+            lines.push(format!("{} open {verb} cut.", count(self.cut)));
+        }
+        match self.listeners.as_slice() {
+            [] => {}
+            listeners if listeners.len() <= 4 => {
+                let list: Vec<_> = listeners.iter().map(ToString::to_string).collect();
+                lines.push(format!("Nobody listens any more on {}.", list.join(", ")));
+            }
+            listeners => lines.push(format!("{} listeners end.", listeners.len())),
+        }
+        lines
+    }
+}
+
+pub(super) fn foresee(
+    snapshot: &Snapshot,
+    doomed: &HashSet<Owner>,
+) -> (Promise, HashMap<PortKey, Vec<SocketKey>>) {
+    let system = snapshot.host.system;
+    let counts = |socket: &Socket| {
+        let space = snapshot.spaces.iter().find(|space| space.id == socket.space());
+        let range = space.and_then(|space| space.dynamic.as_ref());
+        range.is_none_or(|dynamic| dynamic.range.contains(socket.local_port()))
+    };
+    let theirs = |socket: &Socket| socket.holders.all().iter().any(|owner| doomed.contains(owner));
+    let key = |socket: &Socket| (socket.space(), socket.local.port());
+    let mut promise = Promise::default();
+    let mut fates: HashMap<PortKey, (Fate, Vec<SocketKey>)> = HashMap::new();
+    for socket in snapshot.sockets.iter().filter(|socket| theirs(socket)) {
+        if counts(socket) {
+            fates.entry(key(socket)).or_insert((Fate::Freed, Vec::new()));
+        }
+        if fate(socket, doomed) < Fate::Shared {
+            match socket.state {
+                State::Listen => promise.listeners.push(socket.local),
+                State::Established | State::CloseWait | State::SynSent => promise.cut += 1,
+                _ => {}
+            }
+        }
+    }
+    for socket in &snapshot.sockets {
+        let Some((worst, keys)) = fates.get_mut(&key(socket)) else { continue };
+        let fate = fate(socket, doomed);
+        *worst = (*worst).max(fate);
+        keys.push(SocketKey::of(socket));
+        if fate == Fate::TimeWait {
+            promise.longest = promise.longest.max(socket.expires);
+        } else if fate == Fate::Closing && system == System::Linux {
+            promise.longest = promise.longest.max(Some(LINUX_TIME_WAIT));
+        }
+    }
+    for (fate, _) in fates.values() {
+        promise.ports += 1;
+        match fate {
+            Fate::Freed => promise.freed += 1,
+            Fate::TimeWait => promise.time_wait += 1,
+            Fate::Closing => promise.closing += 1,
+            Fate::Shared => promise.shared += 1,
+        }
+    }
+    promise.listeners.sort_unstable();
+    (promise, fates.into_iter().map(|(key, (_, sockets))| (key, sockets)).collect())
+}
+
+/// What closing does to a socket (RFC 9293, 3.6): the side that closes first stays in TIME_WAIT, the
+/// other side waits for one acknowledgement, and what has no peer is gone.
+fn fate(socket: &Socket, doomed: &HashSet<Owner>) -> Fate {
+    let holders = socket.holders.all();
+    match socket.state {
+        State::TimeWait => Fate::TimeWait,
+        State::FinWait1 | State::FinWait2 | State::Closing | State::LastAck => Fate::Closing,
+        // Not accepted yet: it ends with the listener whose port it shares.
+        State::SynReceived if holders.is_empty() => Fate::Freed,
+        _ if holders.is_empty() || holders.iter().any(|owner| !doomed.contains(owner)) => Fate::Shared,
+        State::Established => Fate::Closing,
+        State::Bound
+        | State::Listen
+        | State::SynSent
+        | State::SynReceived
+        | State::CloseWait
+        | State::Udp => Fate::Freed,
+    }
+}

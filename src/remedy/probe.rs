@@ -1,0 +1,280 @@
+//! Can a port still be had? And when not, what the error means here.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::model::{Family, PortOperation, Protocol, System};
+use crate::platform::control::PortProbe;
+
+/// How long a connect may take.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What one try gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Try {
+    /// What was tried.
+    pub attempt: Attempt,
+    /// The local address that was had, or why none was.
+    pub result: Result<SocketAddr, Failure>,
+}
+
+/// What is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// `bind()` to port 0 in a port space; no packet is sent.
+    Bind(Family, Protocol),
+    /// `connect()` over TCP to a named destination.
+    Connect(SocketAddr),
+}
+
+/// An error of the system and what it means here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Its name, `EADDRNOTAVAIL`, where it has a known one.
+    pub name: Option<&'static str>,
+    /// Its number.
+    pub number: Option<i32>,
+    /// What it means here.
+    pub meaning: String,
+    /// Whether it says that ports have run out.
+    pub exhausted: bool,
+}
+
+/// Takes a port in each of the four port spaces, and gives it back.
+pub fn bind_all(probe: &mut dyn PortProbe, system: System) -> Vec<Try> {
+    let mut one = |family, protocol| Try {
+        attempt: Attempt::Bind(family, protocol),
+        result: probe.bind(family, protocol).map_err(|error| translate(system, PortOperation::Bind, &error)),
+    };
+    vec![
+        one(Family::Ipv4, Protocol::Tcp),
+        one(Family::Ipv6, Protocol::Tcp),
+        one(Family::Ipv4, Protocol::Udp),
+        one(Family::Ipv6, Protocol::Udp),
+    ]
+}
+
+/// Connects to a destination that a person has named, and closes.
+pub fn connect(probe: &mut dyn PortProbe, system: System, to: SocketAddr) -> Try {
+    let result =
+        probe.connect(to, PATIENCE).map_err(|error| translate(system, PortOperation::Connect, &error));
+    Try { attempt: Attempt::Connect(to), result }
+}
+
+/// What an error of the system means for somebody who wants a port.
+#[must_use]
+pub fn translate(system: System, operation: PortOperation, error: &io::Error) -> Failure {
+    let number = error.raw_os_error();
+    let known = number.and_then(|number| {
+        TABLE.iter().find(|entry| {
+            entry.system == system
+                && entry.number == number
+                && entry.operation.is_none_or(|only| only == operation)
+        })
+    });
+    match known {
+        Some(entry) => Failure {
+            name: Some(entry.name),
+            number,
+            meaning: entry.meaning.into(),
+            exhausted: entry.exhausted,
+        },
+        None if error.kind() == io::ErrorKind::TimedOut => Failure {
+            name: None,
+            number,
+            meaning: format!(
+                "no answer within {} s: a port was had, the destination is silent",
+                PATIENCE.as_secs()
+            ),
+            exhausted: false,
+        },
+        None => Failure { name: None, number, meaning: error.to_string(), exhausted: false },
+    }
+}
+
+struct Known {
+    system: System,
+    number: i32,
+    name: &'static str,
+    /// None when it means the same for both.
+    operation: Option<PortOperation>,
+    exhausted: bool,
+    meaning: &'static str,
+}
+
+const fn linux(
+    number: i32,
+    name: &'static str,
+    operation: Option<PortOperation>,
+    exhausted: bool,
+    meaning: &'static str,
+) -> Known {
+    Known { system: System::Linux, number, name, operation, exhausted, meaning }
+}
+
+const fn windows(
+    number: i32,
+    name: &'static str,
+    operation: Option<PortOperation>,
+    exhausted: bool,
+    meaning: &'static str,
+) -> Known {
+    Known { system: System::Windows, number, name, operation, exhausted, meaning }
+}
+
+/// Numbers: `asm-generic/errno.h` and `asm-generic/errno-base.h`; "Windows Sockets Error Codes".
+const TABLE: [Known; 24] = [
+    linux(
+        99,
+        "EADDRNOTAVAIL",
+        Some(PortOperation::Connect),
+        true,
+        "no local port is left toward this destination (or this machine has no address from which to reach it)",
+    ),
+    linux(
+        99,
+        "EADDRNOTAVAIL",
+        Some(PortOperation::Bind),
+        false,
+        "this machine has no such address: this family is switched off here",
+    ),
+    linux(
+        98,
+        "EADDRINUSE",
+        Some(PortOperation::Bind),
+        true,
+        "the dynamic range is exhausted: every port of it is in use for this address",
+    ),
+    linux(
+        98,
+        "EADDRINUSE",
+        Some(PortOperation::Connect),
+        false,
+        "the very same connection, with the same port at both ends, exists already",
+    ),
+    linux(97, "EAFNOSUPPORT", None, false, "this system has no such address family"),
+    linux(13, "EACCES", None, false, "a security policy forbids it; that is not exhaustion"),
+    linux(1, "EPERM", None, false, "a firewall rule or security policy forbids it; that is not exhaustion"),
+    linux(
+        24,
+        "EMFILE",
+        None,
+        false,
+        "porttop itself is out of file descriptors; that is not exhaustion of ports",
+    ),
+    linux(
+        23,
+        "ENFILE",
+        None,
+        false,
+        "the whole system is out of file descriptors; that is not exhaustion of ports",
+    ),
+    linux(
+        105,
+        "ENOBUFS",
+        None,
+        false,
+        "the kernel is out of memory for sockets; that is not exhaustion of ports",
+    ),
+    linux(12, "ENOMEM", None, false, "the kernel is out of memory; that is not exhaustion of ports"),
+    linux(111, "ECONNREFUSED", None, false, "a port was had; nobody listens at the destination"),
+    linux(101, "ENETUNREACH", None, false, "there is no route to the destination; that is not exhaustion"),
+    linux(113, "EHOSTUNREACH", None, false, "the destination can't be reached; that is not exhaustion"),
+    linux(110, "ETIMEDOUT", None, false, "a port was had; the destination did not answer"),
+    windows(
+        10048,
+        "WSAEADDRINUSE",
+        Some(PortOperation::Connect),
+        true,
+        "the port that was chosen is still in TIME_WAIT toward this destination (event 4227): ports toward it run out",
+    ),
+    windows(
+        10048,
+        "WSAEADDRINUSE",
+        Some(PortOperation::Bind),
+        true,
+        "no port of the dynamic range is free for this address",
+    ),
+    windows(
+        10055,
+        "WSAENOBUFS",
+        None,
+        true,
+        "Windows could give no port or no buffer: the dynamic range is exhausted (event 4231 or 4266), or non-paged memory is",
+    ),
+    windows(
+        10013,
+        "WSAEACCES",
+        None,
+        false,
+        "the port is excluded or held exclusively (Hyper-V and WinNAT take blocks of ports), or a firewall forbids it; that is not exhaustion",
+    ),
+    windows(
+        10049,
+        "WSAEADDRNOTAVAIL",
+        None,
+        false,
+        "this machine has no such address, or the destination is none",
+    ),
+    windows(10047, "WSAEAFNOSUPPORT", None, false, "this system has no such address family"),
+    windows(
+        10024,
+        "WSAEMFILE",
+        None,
+        false,
+        "no more socket handles can be had; that is not exhaustion of ports",
+    ),
+    windows(10061, "WSAECONNREFUSED", None, false, "a port was had; nobody listens at the destination"),
+    windows(10060, "WSAETIMEDOUT", None, false, "a port was had; the destination did not answer"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case(System::Linux, PortOperation::Connect, 99, "EADDRNOTAVAIL", true)]
+    #[case(System::Linux, PortOperation::Bind, 99, "EADDRNOTAVAIL", false)]
+    #[case(System::Linux, PortOperation::Bind, 98, "EADDRINUSE", true)]
+    #[case(System::Linux, PortOperation::Connect, 111, "ECONNREFUSED", false)]
+    #[case(System::Windows, PortOperation::Connect, 10048, "WSAEADDRINUSE", true)]
+    #[case(System::Windows, PortOperation::Bind, 10055, "WSAENOBUFS", true)]
+    #[case(System::Windows, PortOperation::Bind, 10013, "WSAEACCES", false)]
+    fn known_errors(
+        #[case] system: System,
+        #[case] operation: PortOperation,
+        #[case] number: i32,
+        #[case] name: &str,
+        #[case] exhausted: bool,
+    ) {
+        let failure = translate(system, operation, &io::Error::from_raw_os_error(number));
+        assert_eq!((failure.name, failure.number, failure.exhausted), (Some(name), Some(number), exhausted));
+    }
+
+    #[test]
+    fn an_unknown_error_is_shown_as_it_is_and_proves_nothing() {
+        let failure = translate(System::Linux, PortOperation::Bind, &io::Error::other("strange"));
+        assert_eq!(
+            failure,
+            Failure { name: None, number: None, meaning: "strange".into(), exhausted: false }
+        );
+        // 10055 is a number of Windows.
+        assert!(
+            !translate(System::Linux, PortOperation::Bind, &io::Error::from_raw_os_error(10055)).exhausted
+        );
+    }
+
+    #[test]
+    fn no_error_has_two_meanings() {
+        for (place, one) in TABLE.iter().enumerate() {
+            for other in &TABLE[place + 1..] {
+                let same = (one.system, one.number) == (other.system, other.number);
+                let both =
+                    one.operation.is_none() || other.operation.is_none() || one.operation == other.operation;
+                assert!(!(same && both), "{} {}", one.name, other.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+use super::change::RangeChange;
+use super::plan::RangePlan;
+use crate::platform::control::{ControlError, RangeControl, RangeState, RangeStep};
+use crate::text::safe;
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RangeOutcome {
+    /// It is set: read back and compared.
+    Set {
+        /// What the system complained about all the same.
+        complaint: Option<String>,
+    },
+    /// It could not be set, and everything is as it was: read back and compared.
+    Restored {
+        /// Why it could not be set.
+        complaint: String,
+    },
+    /// It could not be set, and what was could not be restored whole.
+    Stuck {
+        /// Why it could not be set.
+        complaint: String,
+        /// The commands that bring back what was.
+        way_back: Vec<String>,
+    },
+}
+
+impl RangeOutcome {
+    /// Whether the range is set.
+    #[must_use]
+    pub const fn succeeded(&self) -> bool {
+        matches!(self, Self::Set { .. })
+    }
+
+    /// What came of it, in sentences.
+    #[must_use]
+    pub fn sentences(&self) -> Vec<String> {
+        match self {
+            Self::Set { complaint } => {
+                let mut lines = vec!["It is set: read back and compared.".to_owned()];
+                lines.extend(complaint.as_ref().map(|complaint| format!("Yet the system said: {complaint}")));
+                lines
+            }
+            Self::Restored { complaint } => {
+                vec![format!("It was not set: {complaint}"), "Everything is as it was.".into()]
+            }
+            Self::Stuck { complaint, way_back } => {
+                let mut lines = vec![
+                    format!("It was not set: {complaint}"),
+                    "What was could not be restored. These commands do it:".into(),
+                ];
+                lines.extend(way_back.iter().cloned());
+                lines
+            }
+        }
+    }
+}
+
+/// Takes the steps, reads back, and restores what was when it is not set.
+pub(in crate::remedy) fn apply(plan: &RangePlan, control: &mut dyn RangeControl) -> RangeOutcome {
+    let steps = plan.change.steps();
+    let (taken, complaint, said) = take_all(control, &steps);
+    let now = control.read();
+    if now.as_ref().is_ok_and(|now| plan.change.holds(now)) {
+        return RangeOutcome::Set { complaint: complaint.map(|error| readable(&error)) };
+    }
+    let complaint = match (&complaint, &now) {
+        (Some(error), _) => readable(error),
+        (None, Err(error)) => format!("it can't be read back: {error}"),
+        (None, Ok(now)) => lie(&plan.change, now, &said),
+    };
+    // A step that failed may have done half of what it should.
+    if restore(&plan.change, control, taken + 1) {
+        RangeOutcome::Restored { complaint }
+    } else {
+        RangeOutcome::Stuck { complaint, way_back: plan.way_back() }
+    }
+}
+
+/// What the system said may be the output of a tool.
+fn readable(error: &ControlError) -> String {
+    safe(&error.to_string()).into_owned()
+}
+
+/// Takes steps until one fails: how many succeeded, the complaint, and what the tools printed.
+fn take_all(control: &mut dyn RangeControl, steps: &[RangeStep]) -> (usize, Option<ControlError>, String) {
+    let mut said = String::new();
+    for (number, step) in steps.iter().enumerate() {
+        match control.take(step) {
+            Ok(printed) => said.push_str(&printed),
+            Err(error) => return (number, Some(error), said),
+        }
+    }
+    (steps.len(), None, said)
+}
+
+/// Takes back the first `touched` steps, the last one first; whether everything is as it was.
+fn restore(change: &RangeChange, control: &mut dyn RangeControl, touched: usize) -> bool {
+    let back = change.inverse();
+    let touched: Vec<_> = change.steps().into_iter().take(touched).collect();
+    let mut steps = back.steps();
+    steps.retain(|step| touched.iter().any(|taken| concerns_the_same(step, taken)));
+    for step in steps {
+        // Whether it worked is read below, for all of them.
+        let _ = control.take(&step);
+    }
+    control.read().is_ok_and(|now| back.holds(&now))
+}
+
+fn concerns_the_same(one: &RangeStep, other: &RangeStep) -> bool {
+    match (one, other) {
+        (RangeStep::Range(_), RangeStep::Range(_))
+        | (RangeStep::Reserved(_), RangeStep::Reserved(_))
+        | (RangeStep::File(_), RangeStep::File(_)) => true,
+        (
+            RangeStep::Netsh { family, protocol, .. },
+            RangeStep::Netsh { family: other_family, protocol: other_protocol, .. },
+        ) => (family, protocol) == (other_family, other_protocol),
+        _ => false,
+    }
+}
+
+/// The system reported success, and the reading says otherwise.
+fn lie(change: &RangeChange, now: &RangeState, said: &str) -> String {
+    let set: Vec<_> = now
+        .spaces
+        .iter()
+        .filter(|space| match change {
+            RangeChange::Linux { .. } => true,
+            RangeChange::Windows { spaces, .. } => spaces
+                .iter()
+                .any(|changed| (changed.family, changed.protocol) == (space.id.family, space.id.protocol)),
+        })
+        .map(|space| match &space.dynamic {
+            Some(dynamic) => format!("{} {}", space.id, dynamic.range),
+            None => format!("{} not readable", space.id),
+        })
+        .collect();
+    let printed = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    let printed = if printed.is_empty() { "nothing".into() } else { format!("“{}”", safe(&printed)) };
+    format!("the system reported success (it printed {printed}), but read back it is {}", set.join(", "))
+}

@@ -1,0 +1,128 @@
+use rstest::rstest;
+
+use super::{Stand, no_right, on, scene, state};
+use crate::analysis::tests_support::{owner, tcp, udp};
+use crate::model::{Socket, State, System};
+use crate::platform::control::ControlError;
+use crate::remedy::Plan;
+use crate::remedy::close::{CloseOutcome, ClosePlan, Closed};
+
+fn known(cookie: u64, socket: Socket) -> Socket {
+    Socket { cookie: Some(cookie), ..socket }
+}
+
+fn time_wait(port: u16) -> Socket {
+    let socket = tcp(State::TimeWait, &format!("10.0.0.5:{port}"), Some("10.0.0.9:1433"), None);
+    known(u64::from(port), socket)
+}
+
+fn close(stand: &Stand, sockets: &[Socket]) -> CloseOutcome {
+    let (_home, state) = state();
+    let snapshot = on(System::Linux, sockets.to_vec());
+    let plan = ClosePlan::new(scene(&snapshot), sockets.to_vec()).confirm().unwrap();
+    stand.executor(&state).close(&plan).outcome
+}
+
+#[rstest]
+#[case::linux_bound(System::Linux, known(1, tcp(State::Bound, "10.0.0.5:10000", None, None)), Some("BOUND"))]
+#[case::linux_no_cookie(
+    System::Linux,
+    tcp(State::TimeWait, "10.0.0.5:1", Some("10.0.0.9:1"), None),
+    Some("cookie")
+)]
+#[case::linux_time_wait(System::Linux, time_wait(10001), None)]
+#[case::windows_ipv4(System::Windows, tcp(State::TimeWait, "10.0.0.5:1", Some("10.0.0.9:1"), None), None)]
+#[case::windows_ipv6(System::Windows, tcp(State::TimeWait, "[::1]:1", Some("[::1]:2"), None), Some("IPv6"))]
+#[case::windows_udp(System::Windows, udp("10.0.0.5:1", None), Some("TCP"))]
+#[case::windows_listener(System::Windows, tcp(State::Listen, "10.0.0.5:1", None, None), Some("connections"))]
+#[case::other(System::Other, time_wait(10001), Some("no call"))]
+fn what_can_be_closed_where(#[case] system: System, #[case] socket: Socket, #[case] why_not: Option<&str>) {
+    let snapshot = on(system, Vec::new());
+    let plan = ClosePlan::new(scene(&snapshot), [socket]);
+    match why_not {
+        None => assert!(plan.confirm().is_ok()),
+        Some(why) => {
+            let refusal = plan.confirm().unwrap_err().to_string();
+            assert!(refusal.contains(why), "{refusal}");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_closed_is_left_out_and_counted() {
+    let snapshot = on(System::Linux, Vec::new());
+    let bound = known(1, tcp(State::Bound, "10.0.0.5:10000", None, None));
+    let plan = ClosePlan::new(scene(&snapshot), [time_wait(10001), bound, time_wait(10002)]);
+    assert_eq!((plan.sockets.len(), plan.left_out.len()), (2, 1));
+    assert_eq!(plan.promises()[0], "2 in TIME_WAIT end at once.");
+    assert!(plan.promises()[1].starts_with("1 are left out"));
+    assert!(plan.commands()[0].contains("cookie 2711"), "{:?}", plan.commands());
+}
+
+#[test]
+fn gone_is_what_is_not_read_any_more() {
+    let sockets = [time_wait(10001), time_wait(10002), time_wait(10003)];
+    let stand = Stand::default();
+    stand.with(|machine| {
+        machine.sockets = sockets.to_vec();
+        machine.close_errors = vec![None, Some(ControlError::system("SOCK_DESTROY", "odd")), None];
+    });
+    let outcome = close(&stand, &sockets);
+    let odd = ControlError::system("SOCK_DESTROY", "odd");
+    let expected = vec![Closed::Gone, Closed::StillThere(Some(odd.clone())), Closed::Gone];
+    assert_eq!(outcome, CloseOutcome { sockets: Some(expected), complaint: Some(odd) });
+    assert!(!outcome.succeeded());
+}
+
+#[test]
+fn success_that_the_system_only_claims_is_none() {
+    let sockets = [time_wait(10001)];
+    let stand = Stand::default();
+    // The one that is closed is another one than the one that is read afterwards.
+    stand.with(|machine| machine.sockets = vec![]);
+    stand.with(|machine| machine.gaps = vec![crate::model::Degradation::new("TCP IPv4 sockets", "no")]);
+    assert_eq!(close(&stand, &sockets).sockets, None);
+}
+
+#[test]
+fn a_socket_whose_place_is_taken_is_gone_and_the_other_stays() {
+    let old = time_wait(10001);
+    let new = Socket { cookie: Some(99), state: State::Established, ..old.clone() };
+    let stand = Stand::default();
+    stand.with(|machine| {
+        machine.sockets = vec![new.clone()];
+        machine.close_errors = vec![Some(ControlError::Replaced)];
+    });
+    let outcome = close(&stand, &[old]);
+    assert_eq!(outcome, CloseOutcome { sockets: Some(vec![Closed::Gone]), complaint: None });
+    stand.with(|machine| assert_eq!(machine.sockets, [new]));
+}
+
+#[test]
+fn a_connection_on_a_port_of_its_own_choice_stays_bound() {
+    let open = known(5, tcp(State::Established, "10.0.0.5:10001", Some("10.0.0.9:1433"), Some(owner(7))));
+    let bound = Socket { state: State::Bound, remote: None, ..open.clone() };
+    let stand = Stand::default();
+    stand.with(|machine| {
+        machine.sockets = vec![bound];
+        // The machine takes the socket away unless it answers something.
+        machine.close_errors = vec![Some(ControlError::Gone)];
+    });
+    let outcome = close(&stand, &[open]);
+    assert_eq!(outcome.sockets, Some(vec![Closed::StillBound]));
+    assert!(outcome.sentences()[1].contains("hold their port"));
+}
+
+#[test]
+fn a_missing_right_is_asked_about_once() {
+    let sockets = [time_wait(10001), time_wait(10002), time_wait(10003)];
+    let stand = Stand::default();
+    stand.with(|machine| {
+        machine.sockets = sockets.to_vec();
+        machine.close_errors = vec![Some(no_right())];
+    });
+    let outcome = close(&stand, &sockets);
+    stand.with(|machine| assert_eq!(machine.closed, [10001]));
+    assert_eq!(outcome.counts().unwrap().still_there, 3);
+    assert_eq!(outcome.complaint, Some(no_right()));
+}

@@ -1,0 +1,278 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rstest::rstest;
+
+use super::{OWN_PID, Stand, no_right, on, scene, state};
+use crate::analysis::tests_support::{owner, process, tcp, udp};
+use crate::model::{Degradation, Holders, Owner, Pid, Process, Snapshot, Socket, StartTime, State, System};
+use crate::platform::control::{ControlError, Signal};
+use crate::remedy::audit::{self, Stage};
+use crate::remedy::kill::{Fared, KillPlan, PortsAfter, Promise};
+use crate::remedy::{Plan, Refusal, Scene};
+
+fn shared(state: State, local: &str, holders: &[u32]) -> Socket {
+    let holders = Holders::of(holders.iter().map(|pid| owner(*pid)).collect());
+    Socket { holders, ..tcp(state, local, None, None) }
+}
+
+fn lasting(socket: Socket, seconds: u64) -> Socket {
+    Socket { expires: Some(Duration::from_secs(seconds)), ..socket }
+}
+
+/// orders (4312) with everything a process can hold, and others around it.
+fn busy() -> Vec<Socket> {
+    let orders = Some(owner(4312));
+    let web = Some(owner(2210));
+    vec![
+        tcp(State::Bound, "10.0.0.5:10000", None, orders),
+        tcp(State::Bound, "10.0.0.5:10001", None, orders),
+        udp("10.0.0.5:10002", orders),
+        tcp(State::SynSent, "10.0.0.5:10003", Some("10.0.0.9:1433"), orders),
+        tcp(State::CloseWait, "10.0.0.5:10004", Some("10.0.0.9:1433"), orders),
+        tcp(State::Established, "10.0.0.5:10005", Some("10.0.0.9:1433"), orders),
+        lasting(tcp(State::TimeWait, "10.0.0.5:10006", Some("10.0.0.9:1433"), orders), 41),
+        // The same port twice: toward one it waits, toward the other it is in TIME_WAIT.
+        tcp(State::SynSent, "10.0.0.5:10007", Some("10.0.0.8:80"), orders),
+        lasting(tcp(State::TimeWait, "10.0.0.5:10007", Some("10.0.0.9:80"), None), 12),
+        // A port that another process holds, too, and a socket that both hold.
+        tcp(State::Bound, "10.0.0.5:10008", None, orders),
+        tcp(State::Bound, "10.0.0.6:10008", None, web),
+        shared(State::Listen, "10.0.0.5:10009", &[2210, 4312]),
+        // Outside the range.
+        tcp(State::Listen, "0.0.0.0:8080", None, orders),
+        tcp(State::Established, "10.0.0.5:8080", Some("10.0.0.7:50000"), orders),
+        tcp(State::Established, "10.0.0.5:10100", Some("10.0.0.9:1433"), web),
+    ]
+}
+
+fn inhabited(system: System, sockets: Vec<Socket>) -> Snapshot {
+    let mut snapshot = on(system, sockets);
+    snapshot.processes = [(4312, "orders"), (2210, "web"), (1000, "porttop")]
+        .map(|(pid, name)| process(owner(pid), name, "x"))
+        .into();
+    snapshot
+}
+
+#[test]
+fn the_promise_counts_every_port_once_by_its_worst_socket() {
+    let snapshot = inhabited(System::Linux, busy());
+    let plan = KillPlan::new(scene(&snapshot), &[owner(4312)], Signal::Term);
+    let promise = Promise {
+        ports: 10,
+        freed: 5,
+        time_wait: 2,
+        longest: Some(Duration::from_mins(1)),
+        closing: 1,
+        shared: 2,
+        cut: 5,
+        listeners: vec!["0.0.0.0:8080".parse().unwrap()],
+    };
+    assert_eq!(plan.promise, promise);
+    assert_eq!(
+        plan.promises(),
+        [
+            "holds 10 ports; 5 are free at once, 2 stay in TIME_WAIT up to 1:00, 1 go to TIME_WAIT when the peer \
+             closes, 2 stay, because others hold them too.",
+            "5 open connections are cut.",
+            "Nobody listens any more on 0.0.0.0:8080.",
+        ]
+    );
+}
+
+#[test]
+fn a_group_frees_what_its_members_share() {
+    let snapshot = inhabited(System::Linux, busy());
+    let plan = KillPlan::new(scene(&snapshot), &[owner(4312), owner(2210)], Signal::Term);
+    assert_eq!((plan.promise.shared, plan.promise.freed), (0, 7));
+    assert_eq!(plan.pids(), [Pid(4312), Pid(2210)]);
+    assert_eq!(plan.commands().len(), 2);
+}
+
+#[test]
+fn how_long_a_time_wait_will_last_is_not_made_up() {
+    let sockets = vec![tcp(State::Established, "10.0.0.5:10005", Some("10.0.0.9:1433"), Some(owner(4312)))];
+    let snapshot = inhabited(System::Windows, sockets);
+    assert_eq!(KillPlan::new(scene(&snapshot), &[owner(4312)], Signal::Kill).promise.longest, None);
+}
+
+#[rstest]
+#[case::idle(System::Windows, 0, "x", "the idle process")]
+#[case::kernel(System::Windows, 4, "System", "the kernel")]
+#[case::lsass(System::Windows, 996, "lsass.exe", "critical")]
+#[case::csrss(System::Windows, 600, "CSRSS.EXE", "critical")]
+#[case::init(System::Linux, 1, "systemd", "init")]
+#[case::kthreadd(System::Linux, 2, "kthreadd", "the kernel")]
+#[case::ourselves(System::Linux, 1000, "porttop", "porttop itself")]
+fn some_are_never_ended(#[case] system: System, #[case] pid: u32, #[case] name: &str, #[case] why: &str) {
+    let mut snapshot = on(system, Vec::new());
+    snapshot.processes = [process(owner(pid), name, "x")].into();
+    let plan = KillPlan::new(scene(&snapshot), &[owner(pid)], Signal::Kill);
+    let refusal = plan.confirm().unwrap_err().to_string();
+    assert!(refusal.contains(why), "{refusal}");
+}
+
+#[test]
+fn an_ordinary_process_with_a_low_number_is_ordinary() {
+    let mut snapshot = on(System::Linux, Vec::new());
+    snapshot.processes = [process(owner(4), "orders", "x"), process(owner(2), "orders", "x")].into();
+    assert!(KillPlan::new(scene(&snapshot), &[owner(4), owner(2)], Signal::Kill).confirm().is_ok());
+}
+
+#[test]
+fn without_the_right_it_says_which() {
+    let snapshot = inhabited(System::Linux, busy());
+    let forbidden = HashMap::from([(owner(4312), no_right())]);
+    let scene = Scene { snapshot: &snapshot, own_pid: OWN_PID, forbidden: &forbidden };
+    let refusal = KillPlan::new(scene, &[owner(4312)], Signal::Term).confirm().unwrap_err();
+    assert_eq!(refusal, Refusal::CannotBe { what: "orders (4312)".into(), why: no_right() });
+    assert!(refusal.to_string().contains("CAP_KILL"));
+}
+
+#[test]
+fn who_is_gone_already_or_not_chosen_is_refused() {
+    let snapshot = inhabited(System::Linux, busy());
+    assert!(KillPlan::new(scene(&snapshot), &[owner(77)], Signal::Term).confirm().is_err());
+    assert!(KillPlan::new(scene(&snapshot), &[], Signal::Term).confirm().is_err());
+    let mut later = snapshot.clone();
+    later.ended.insert(owner(4312));
+    let refusal = KillPlan::new(scene(&later), &[owner(4312)], Signal::Term).confirm().unwrap_err();
+    assert!(matches!(refusal, Refusal::CannotBe { why: ControlError::Gone, .. }));
+}
+
+#[test]
+fn children_services_and_the_own_session_are_named() {
+    let mut snapshot = inhabited(System::Linux, Vec::new());
+    let mut put = |pid: u32, name: &str, parent: u32, service: Option<&str>| {
+        let (owner, known) = process(owner(pid), name, "x");
+        let known =
+            Process { parent: Some(Pid(parent)), service: service.map(Into::into), ..(*known).clone() };
+        snapshot.processes.insert(owner, Arc::new(known));
+    };
+    put(500, "sshd", 1, Some("ssh.service"));
+    put(700, "bash", 500, None);
+    put(1000, "porttop", 700, None);
+    // Younger than its child: another process with the number of a parent that is gone.
+    put(9000, "late", 1, None);
+    put(800, "orphan", 9000, None);
+
+    let plan = KillPlan::new(scene(&snapshot), &[owner(500)], Signal::Kill);
+    assert_eq!(plan.children.iter().map(|child| child.name.as_str()).collect::<Vec<_>>(), ["bash"]);
+    assert!(plan.promises().iter().any(|line| line.contains("ssh.service")));
+    assert!(plan.cautions()[0].contains("your own session"), "{:?}", plan.cautions());
+    let late = KillPlan::new(scene(&snapshot), &[owner(9000)], Signal::Term);
+    assert!(late.children.is_empty() && late.cautions().is_empty());
+}
+
+#[test]
+fn names_from_outside_are_made_safe() {
+    let mut snapshot = on(System::Linux, Vec::new());
+    snapshot.processes = [process(owner(5), "evil\u{1b}[2J", "x")].into();
+    let forbidden = HashMap::from([(owner(5), no_right())]);
+    let scene = Scene { snapshot: &snapshot, own_pid: OWN_PID, forbidden: &forbidden };
+    assert!(
+        !KillPlan::new(scene, &[owner(5)], Signal::Term)
+            .confirm()
+            .unwrap_err()
+            .to_string()
+            .contains('\u{1b}')
+    );
+}
+
+#[test]
+fn what_was_shown_is_what_is_hit_and_it_is_written_down() {
+    let (_home, state) = state();
+    let stand = Stand::default();
+    let snapshot = inhabited(System::Linux, busy());
+    stand.with(|machine| {
+        machine.sockets = snapshot.sockets.clone();
+        machine.processes = snapshot.processes.keys().map(|owner| (owner.pid, owner.started)).collect();
+    });
+    let plan = KillPlan::new(scene(&snapshot), &[owner(4312)], Signal::Term).confirm().unwrap();
+    let done = stand.executor(&state).kill(&plan);
+    assert_eq!(done.degradations, []);
+    assert!(done.outcome.succeeded());
+    assert_eq!(done.outcome.targets, [(owner(4312), Fared::Gone)]);
+    // The machine takes away all of its sockets but the TIME_WAIT that nobody owns.
+    let ports = PortsAfter { released: 7, closing: 1, longest: Some(Duration::from_secs(12)), held: 2 };
+    assert_eq!(done.outcome.ports, Some(ports));
+    stand.with(|machine| assert_eq!(machine.signals, [(Pid(4312), Signal::Term)]));
+
+    let (entries, odd) = audit::read(&state).unwrap();
+    assert_eq!((entries.len(), odd), (2, None));
+    assert!(entries.iter().all(|entry| entry.action == "kill" && entry.id == entries[0].id));
+    let Stage::Asked { commands, .. } = &entries[0].stage else { panic!("{entries:?}") };
+    assert!(commands[0].contains("pid") && commands[0].contains("SIGTERM"));
+    assert!(matches!(&entries[1].stage, Stage::Done { succeeded: true, .. }));
+}
+
+/// The number was used again between the dialog and Yes.
+#[test]
+fn another_process_with_the_same_number_is_not_hit() {
+    let (_home, state) = state();
+    let stand = Stand::default();
+    stand.with(|machine| machine.processes = HashMap::from([(Pid(4312), StartTime(999_999))]));
+    let snapshot = inhabited(System::Linux, busy());
+    let plan = KillPlan::new(scene(&snapshot), &[owner(4312)], Signal::Kill).confirm().unwrap();
+    let outcome = stand.executor(&state).kill(&plan).outcome;
+    assert_eq!(outcome.targets, [(owner(4312), Fared::Failed(ControlError::Replaced))]);
+    stand.with(|machine| {
+        assert!(machine.signals.is_empty());
+        assert_eq!(machine.processes.len(), 1);
+    });
+}
+
+#[test]
+fn in_a_group_each_is_judged_by_itself() {
+    let (_home, state) = state();
+    let stand = Stand::default();
+    let owners: Vec<Owner> = [11, 12, 13, 14].map(owner).into();
+    let mut snapshot = on(System::Linux, Vec::new());
+    snapshot.processes = owners.iter().map(|owner| process(*owner, "worker", "x")).collect();
+    stand.with(|machine| {
+        machine.processes = owners.iter().map(|owner| (owner.pid, owner.started)).collect();
+        machine.processes.remove(&Pid(12));
+        machine.stubborn = vec![Pid(13)];
+        machine.forbidden = vec![Pid(14)];
+    });
+    let plan = KillPlan::new(scene(&snapshot), &owners, Signal::Term).confirm().unwrap();
+    let outcome = stand.executor(&state).kill(&plan).outcome;
+    let fared: Vec<_> = outcome.targets.iter().map(|(_, fared)| fared.clone()).collect();
+    assert_eq!(
+        fared,
+        [Fared::Gone, Fared::Failed(ControlError::Gone), Fared::StillThere, Fared::Failed(no_right())]
+    );
+    assert!(!outcome.succeeded());
+    assert!(outcome.sentences().iter().any(|line| line.contains("still there after 5 s")));
+}
+
+#[test]
+fn what_cannot_be_read_back_is_not_claimed() {
+    let (_home, state) = state();
+    let stand = Stand::default();
+    let mut snapshot = inhabited(System::Linux, busy());
+    stand.with(|machine| machine.gaps = vec![Degradation::new("TCP IPv6 sockets", "no")]);
+    let kill = |snapshot: &Snapshot| {
+        let plan = KillPlan::new(scene(snapshot), &[owner(4312)], Signal::Term).confirm().unwrap();
+        stand.executor(&state).kill(&plan).outcome
+    };
+    assert_eq!(kill(&snapshot).ports, None);
+    // What was not seen before is not missed after.
+    snapshot.degradations = vec![Degradation::new("TCP IPv6 sockets", "no")];
+    assert!(kill(&snapshot).ports.is_some());
+}
+
+#[test]
+fn an_audit_that_cannot_be_written_is_said_and_stops_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("file"), "").unwrap();
+    let state = crate::remedy::StateDirectory::at(home.path().join("file/state"));
+    let stand = Stand::default();
+    stand.with(|machine| machine.processes = HashMap::from([(Pid(4312), owner(4312).started)]));
+    let snapshot = inhabited(System::Linux, Vec::new());
+    let plan = KillPlan::new(scene(&snapshot), &[owner(4312)], Signal::Term).confirm().unwrap();
+    let done = stand.executor(&state).kill(&plan);
+    assert!(done.outcome.succeeded());
+    assert_eq!(done.degradations.len(), 1);
+}

@@ -8,7 +8,7 @@ use color_eyre::eyre::Result;
 
 use super::values::{self, FilterText};
 use super::{collect, interval, output};
-use crate::analysis::{Analysis, GroupBy};
+use crate::analysis::{Analysis, GroupBy, Thresholds};
 use crate::export::{Excerpt, Order, csv, json, table};
 use crate::model::Backend;
 use crate::platform::Platform;
@@ -55,8 +55,8 @@ enum Format {
     Csv,
 }
 
-pub(super) fn run(args: &Args) -> Result<()> {
-    let mut analysis = Analysis::default();
+pub(super) fn run(args: &Args, thresholds: Thresholds) -> Result<()> {
+    let mut analysis = Analysis::new(thresholds);
     let mut sampler = Sampler::new(Platform::open(args.backend)?);
     let snapshot = collect::collect(&mut sampler, &mut analysis, args.span);
     let picture = analysis.picture(snapshot, args.group_by);

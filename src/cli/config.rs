@@ -49,11 +49,12 @@ impl Config {
     /// # Errors
     /// When the file can't be read or understood.
     pub fn read() -> Result<Self, UsageError> {
-        let Some(path) = path() else { return Ok(Self::default()) };
+        let named = std::env::var_os("PORTTOP_CONFIG").map(PathBuf::from);
+        let Some(path) = named.clone().or_else(usual_path) else { return Ok(Self::default()) };
         let wrong = |what: &str| UsageError(format!("{}: {what}", path.display()));
         match fs::read_to_string(&path) {
             Ok(text) => Self::parse(&text).map_err(|what| wrong(&what)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) if named.is_none() && is_nobodys(error.kind()) => Ok(Self::default()),
             Err(error) => Err(wrong(&error.to_string())),
         }
     }
@@ -105,11 +106,14 @@ impl Limits {
     }
 }
 
-fn path() -> Option<PathBuf> {
-    match std::env::var_os("PORTTOP_CONFIG") {
-        Some(path) => Some(path.into()),
-        None => Some(etcetera::choose_base_strategy().ok()?.config_dir().join("porttop").join("config.toml")),
-    }
+fn usual_path() -> Option<PathBuf> {
+    Some(etcetera::choose_base_strategy().ok()?.config_dir().join("porttop").join("config.toml"))
+}
+
+/// Whether there is no configuration of this user: none at all, or the home is another user's, as with
+/// `sudo -u` and `HOME` kept.
+fn is_nobodys(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::NotADirectory)
 }
 
 #[cfg(test)]

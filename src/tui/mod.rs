@@ -37,6 +37,8 @@ pub struct Options {
     pub sort: Sort<ProcessColumn>,
     /// The filter in force, empty for none.
     pub filter: String,
+    /// Whether it is traced who closes connections and who is given no port.
+    pub trace: bool,
     /// Whether only ASCII is shown.
     pub ascii: bool,
     /// Whether there are colours; `NO_COLOR` is for the caller to honour.
@@ -50,6 +52,7 @@ impl Default for Options {
             group_by: GroupBy::default(),
             sort: Sort::by(ProcessColumn::Ports),
             filter: String::new(),
+            trace: true,
             ascii: false,
             color: true,
         }

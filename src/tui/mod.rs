@@ -6,6 +6,7 @@
 
 pub mod action;
 pub mod app;
+mod follow;
 pub mod keymap;
 mod list;
 pub mod page;

@@ -108,6 +108,7 @@ impl Loop {
                     self.changed = true;
                 }
                 Effect::Every(interval) => self.sampling.every(interval),
+                Effect::Copy(text) => self.screen.copy(&text)?,
                 Effect::Quit => return Ok(Next::Break(())),
             }
         }

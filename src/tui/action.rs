@@ -6,15 +6,18 @@ use std::time::Duration;
 use crossterm::event::{KeyEvent, MouseEvent};
 use jiff::Timestamp;
 
+use super::handles::Listed;
 use super::page::Pane;
 use crate::analysis::ProcessColumn;
-use crate::model::Snapshot;
+use crate::model::{Owner, Snapshot};
 
 /// Something that happened.
 #[derive(Clone, Debug)]
 pub enum Action {
     /// A snapshot arrived.
     Snapshot(Arc<Snapshot>),
+    /// The handles of a process were listed, or could not be.
+    Handles(Owner, Listed),
     /// A key was pressed.
     Key(KeyEvent),
     /// The mouse was used.
@@ -69,6 +72,8 @@ pub enum Effect {
     Redraw,
     /// Take snapshots this often.
     Every(Duration),
+    /// List the handles of a process.
+    ListHandles(Owner),
     /// Put a text into the clipboard of the terminal.
     Copy(String),
     /// Leave.

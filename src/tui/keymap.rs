@@ -27,6 +27,10 @@ pub enum Context {
     Findings,
     /// What the system says of ports running out.
     Events,
+    /// The handles of a process.
+    Handles,
+    /// How a process went.
+    Timeline,
     /// The details of a process.
     Details,
     /// The filter is being typed.
@@ -41,7 +45,7 @@ pub enum Context {
 
 impl Context {
     /// Every context.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Processes,
         Self::Group,
         Self::Destinations,
@@ -50,6 +54,8 @@ impl Context {
         Self::Subset,
         Self::Findings,
         Self::Events,
+        Self::Handles,
+        Self::Timeline,
         Self::Details,
         Self::Filter,
         Self::Help,
@@ -69,6 +75,8 @@ impl Context {
             Self::Subset => "Sockets of a row",
             Self::Findings => "Findings",
             Self::Events => "Events and failures",
+            Self::Handles => "Handles of a process",
+            Self::Timeline => "Timeline of a process",
             Self::Details => "Details of a process",
             Self::Filter => "Filter",
             Self::Help => "Help",
@@ -87,7 +95,8 @@ impl Context {
             Self::Subset => &[ROWS, OPEN, FILTER, TABLE, BACK_FIRST, VIEWS, ANYWHERE],
             Self::Findings => &[ROWS, FOLLOW, BACK_TO_PROCESSES, VIEWS, ANYWHERE],
             Self::Events => &[LINES, BACK_TO_PROCESSES, VIEWS, ANYWHERE],
-            Self::Details => &[LINES, PANES, BACK_FIRST, VIEWS, ANYWHERE],
+            Self::Handles => &[ROWS, PANES, TO_CONNECTION, FILTER, TABLE, BACK_FIRST, VIEWS, ANYWHERE],
+            Self::Timeline | Self::Details => &[LINES, PANES, BACK_FIRST, VIEWS, ANYWHERE],
             Self::Filter => &[TYPING],
             Self::Help | Self::Degradations => &[LINES, CLOSE],
             Self::SortMenu => &[ROWS, CHOOSE, CLOSE],
@@ -261,6 +270,9 @@ const FOLLOW: &[Binding] = &[
     Binding::new(&[ENTER], Command::Follow, "show what it is about").hint("show it"),
     Binding::new(&[Key::char('y')], Command::Copy, "copy it as text").hint("copy"),
 ];
+
+const TO_CONNECTION: &[Binding] =
+    &[Binding::new(&[ENTER], Command::Follow, "show the connection of a socket").hint("connection")];
 
 const BACK_TO_PROCESSES: &[Binding] =
     &[Binding::new(&[ESC], Command::Back, "back to the processes").pinned("back")];

@@ -16,6 +16,8 @@ pub enum ItemKey {
     Socket(SocketKey),
     /// A finding.
     Finding(FindingKey),
+    /// A handle, by its number.
+    Handle(u64),
 }
 
 /// What tells a destination from others.

@@ -7,6 +7,7 @@
 pub mod action;
 pub mod app;
 mod follow;
+pub mod handles;
 pub mod keymap;
 mod list;
 pub mod page;
@@ -18,6 +19,7 @@ pub mod theme;
 pub mod update;
 mod view;
 mod widget;
+mod worker;
 
 use std::io;
 use std::time::Duration;

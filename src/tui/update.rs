@@ -16,9 +16,16 @@ const WHEEL_ROWS: isize = 3;
 
 /// Applies an action to the state.
 pub fn update(app: &mut App, action: Action) -> Vec<Effect> {
-    let effects = match action {
+    let mut effects = match action {
         Action::Snapshot(snapshot) => {
             if app.take(snapshot) {
+                vec![Effect::Draw]
+            } else {
+                Vec::new()
+            }
+        }
+        Action::Handles(owner, listed) => {
+            if app.take_handles(owner, &listed) {
                 vec![Effect::Draw]
             } else {
                 Vec::new()
@@ -37,6 +44,7 @@ pub fn update(app: &mut App, action: Action) -> Vec<Effect> {
         }
     };
     app.settle();
+    effects.extend(app.wanted_handles().map(Effect::ListHandles));
     effects
 }
 
@@ -118,7 +126,7 @@ fn move_by(app: &mut App, command: Command) {
         list.move_to(step(list.cursor, list.order.len().saturating_sub(1), rows, command));
     } else {
         page.scroll = step(page.scroll, usize::MAX, rows, command);
-        let last = view::text_lines(app).len().saturating_sub(rows);
+        let last = view::last_scroll(app, rows);
         let page = app.page_mut();
         page.scroll = page.scroll.min(last);
     }
@@ -144,7 +152,7 @@ fn sort(app: &mut App, what: Sorting) {
 }
 
 fn clear_filter(app: &mut App) {
-    app.page_mut().filter = super::page::FilterLine::default();
+    app.page_mut().filter.clear();
     app.arrange();
 }
 
@@ -162,7 +170,7 @@ fn turn(app: &mut App, by: isize) {
     let page = app.page_mut();
     let panes = page.subject.panes();
     let place = panes.iter().position(|pane| *pane == page.pane).unwrap_or(0);
-    page.pane = panes[(place + panes.len()).saturating_add_signed(by) % panes.len()];
+    page.turn_to(panes[(place + panes.len()).saturating_add_signed(by) % panes.len()]);
     app.arrange();
 }
 
@@ -185,7 +193,7 @@ fn open(app: &mut App) {
         Pane::Sockets => {
             picture.snapshot.sockets.get(place).and_then(|socket| socket.holders.counted()).map(process)
         }
-        Pane::Findings | Pane::Events | Pane::Details => None,
+        Pane::Findings | Pane::Events | Pane::Handles | Pane::Timeline | Pane::Details => None,
     };
     let socket = (page.pane == Pane::Sockets).then(|| page.key_at(&picture, place)).flatten();
     if let Some(subject) = subject {

@@ -14,10 +14,11 @@ use ratatui::buffer::Buffer;
 
 use crate::analysis::tests_support::failed;
 use crate::model::{
-    Attribution, Degradation, DynamicRange, Holders, Host, Moment, NamespaceId, Owner, Pid, Port, PortEvent,
-    PortFailure, PortOperation, PortRange, PortSet, PortSpace, Process, Protocol, Snapshot, Socket, SpaceId,
-    StartTime, State, System, Trace,
+    Attribution, Degradation, DynamicRange, Handle, HandleKind, Handles, Holders, Host, Moment, NamespaceId,
+    Owner, Pid, Port, PortEvent, PortFailure, PortOperation, PortRange, PortSet, PortSpace, Process,
+    Protocol, Snapshot, Socket, SpaceId, StartTime, State, System, Trace,
 };
+use crate::platform::Reading;
 use crate::tui::Options;
 use crate::tui::action::{Action, Effect};
 use crate::tui::app::App;
@@ -158,6 +159,33 @@ pub fn screen(columns: u16, rows: u16) -> App {
     app
 }
 
+/// Handles of `orders.exe`: two files, a pipe, an event and so many sockets.
+pub fn handles(sockets: u64) -> Handles {
+    let handle = |number, kind, name: Option<&str>| Handle {
+        number,
+        kind,
+        name: name.map(str::to_owned),
+        socket: None,
+    };
+    let mut handles = vec![
+        handle(4, HandleKind::File, Some(r"C:\Apps\Orders\orders.log")),
+        handle(8, HandleKind::File, Some("evil\u{1b}[2Jname")),
+        handle(12, HandleKind::Pipe, Some(r"\Device\NamedPipe\orders")),
+        handle(16, HandleKind::Other("Event".into()), None),
+    ];
+    let mut known = machine(0).sockets.into_iter().filter(|socket| socket.state == State::Established);
+    for number in 0..sockets {
+        let socket = known.next().map(Box::new);
+        handles.push(Handle { socket, ..handle(20 + 4 * number, HandleKind::Socket, None) });
+    }
+    Handles { owner: ORDERS, handles, limit: Some(40) }
+}
+
+/// Lets the screen have listed handles.
+pub fn list(app: &mut App, handles: Handles) -> Vec<Effect> {
+    update(app, Action::Handles(handles.owner, Ok(Arc::new(Reading::whole(handles)))))
+}
+
 /// A screen that has seen nothing.
 pub fn blank(columns: u16, rows: u16, options: &Options) -> App {
     let mut app = App::new(options, TimeZone::UTC, start()).unwrap();
@@ -195,6 +223,7 @@ fn key(name: &str) -> Option<KeyEvent> {
         "enter" => KeyCode::Enter,
         "esc" => KeyCode::Esc,
         "tab" => KeyCode::Tab,
+        "backtab" => KeyCode::BackTab,
         "up" => KeyCode::Up,
         "down" => KeyCode::Down,
         "pgup" => KeyCode::PageUp,

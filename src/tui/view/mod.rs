@@ -9,6 +9,7 @@ pub mod filter;
 pub mod findings;
 pub mod footer;
 pub mod gauges;
+pub mod handles;
 pub mod header;
 pub mod help;
 pub mod layout;
@@ -18,6 +19,7 @@ pub mod sockets;
 pub mod sort_menu;
 pub mod subject;
 pub mod tables;
+pub mod timeline;
 pub mod verdict;
 
 use ratatui::Frame;
@@ -52,7 +54,12 @@ pub fn draw(app: &App, frame: &mut Frame) {
     rule::draw(app, layout.rule, buffer);
     match app.page().pane {
         Pane::Events | Pane::Details => draw_text(app, layout.whole_body(), buffer),
+        Pane::Timeline => timeline::draw(app, layout.whole_body(), buffer),
         Pane::Findings => findings::draw(app, layout.whole_body(), buffer),
+        Pane::Handles => {
+            handles::draw_summary(app, layout.summary, buffer);
+            tables::draw(app, &layout, buffer);
+        }
         _ => tables::draw(app, &layout, buffer),
     }
     filter::draw(app, layout.filter, buffer);
@@ -81,6 +88,15 @@ pub fn text_lines(app: &App) -> Vec<Line<'static>> {
         Pane::Details => details::lines(app),
         Pane::Events => events::lines(app),
         _ => Vec::new(),
+    }
+}
+
+/// How far a pane without rows can be scrolled on a screen of so many.
+#[must_use]
+pub fn last_scroll(app: &App, rows: usize) -> usize {
+    match app.page().pane {
+        Pane::Timeline => timeline::last_scroll(app),
+        _ => text_lines(app).len().saturating_sub(rows),
     }
 }
 

@@ -44,6 +44,8 @@ fn title(app: &App) -> String {
             RowKey::Service(None) => "Processes of no service".to_owned(),
             RowKey::Process(_) | RowKey::NoOwner => "Processes".to_owned(),
         },
+        (Subject::Process(..), Pane::Handles) => "Handles".to_owned(),
+        (Subject::Process(..), Pane::Timeline) => "Timeline".to_owned(),
         (Subject::Process(..), Pane::Details) => "Details".to_owned(),
         (Subject::Process(..), _) => "Connections".to_owned(),
         (Subject::NoOwner, _) => "Sockets without an owner".to_owned(),

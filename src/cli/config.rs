@@ -138,6 +138,16 @@ mod tests {
         assert_eq!(config.thresholds(), expected);
     }
 
+    #[test]
+    fn the_readme_shows_every_threshold_with_its_default() {
+        let readme = include_str!("../../README.md");
+        let example = readme.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let config = Config::parse(example).unwrap();
+        assert!(config.read_only);
+        assert_eq!(config.thresholds(), Thresholds::default());
+        assert!(!format!("{:?}", config.thresholds).contains("None"), "{config:?}");
+    }
+
     #[rstest]
     #[case("\nreadonly = true", "line 2", "readonly")]
     #[case("read_only = 1", "line 1", "boolean")]

@@ -159,6 +159,9 @@ impl HandleList {
         let handles = &listed.value.handles;
         let words: Vec<String> = filter.split_whitespace().map(str::to_lowercase).collect();
         let passes = |handle: &Handle| {
+            if words.is_empty() {
+                return true;
+            }
             let text =
                 format!("{} {} {}", handle.number, kind(&handle.kind), name(handle).unwrap_or_default());
             let text = text.to_lowercase();

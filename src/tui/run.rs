@@ -121,7 +121,7 @@ impl Loop {
                 }
                 Effect::Every(interval) => self.sampling.every(interval),
                 Effect::ListHandles(owner) => self.list_handles(owner),
-                Effect::Copy(text) => self.screen.copy(&text)?,
+                Effect::Copy(text) => self.screen.copy(&text),
                 Effect::Quit => return Ok(Next::Break(())),
             }
         }

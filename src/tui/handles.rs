@@ -159,6 +159,9 @@ impl HandleList {
         let handles = &listed.value.handles;
         let words: Vec<String> = filter.split_whitespace().map(str::to_lowercase).collect();
         let passes = |handle: &Handle| {
+            if words.is_empty() {
+                return true;
+            }
             let text =
                 format!("{} {} {}", handle.number, kind(&handle.kind), name(handle).unwrap_or_default());
             let text = text.to_lowercase();
@@ -190,9 +193,6 @@ pub fn kind(kind: &HandleKind) -> &str {
 #[must_use]
 pub fn name(handle: &Handle) -> Option<String> {
     let Some(socket) = &handle.socket else { return handle.name.clone() };
-    let mut text = format!("{} {} {}", socket.protocol.key(), socket.state.title(), socket.local);
-    if let Some(remote) = socket.remote {
-        text.push_str(&format!(" → {remote}"));
-    }
-    Some(text)
+    let remote = socket.remote.map_or_else(String::new, |remote| format!(" → {remote}"));
+    Some(format!("{} {} {}{remote}", socket.protocol.key(), socket.state.title(), socket.local))
 }

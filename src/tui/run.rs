@@ -16,7 +16,7 @@ use super::terminal::Screen;
 use super::update::update;
 use super::worker::HandleWorker;
 use super::{Options, TuiError, view};
-use crate::model::{Degradation, Snapshot};
+use crate::model::{Degradation, Owner, Snapshot};
 use crate::platform::{Platform, signals};
 use crate::sampler::{Sampler, Sampling};
 
@@ -120,18 +120,21 @@ impl Loop {
                     self.changed = true;
                 }
                 Effect::Every(interval) => self.sampling.every(interval),
-                Effect::ListHandles(owner) => match &self.worker {
-                    Some(worker) => worker.list(owner),
-                    None => {
-                        let refused = Degradation::new("handles", "this backend can't list them");
-                        self.changed |= self.app.take_handles(owner, &Err(refused));
-                    }
-                },
-                Effect::Copy(text) => self.screen.copy(&text)?,
+                Effect::ListHandles(owner) => self.list_handles(owner),
+                Effect::Copy(text) => self.screen.copy(&text),
                 Effect::Quit => return Ok(Next::Break(())),
             }
         }
         Ok(Next::Continue(()))
+    }
+
+    fn list_handles(&mut self, owner: Owner) {
+        if let Some(worker) = &self.worker {
+            worker.list(owner);
+        } else {
+            let refused = Degradation::new("handles", "this backend can't list them");
+            self.changed |= self.app.take_handles(owner, &Err(refused));
+        }
     }
 
     fn draw(&mut self) -> Result<(), TuiError> {

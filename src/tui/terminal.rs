@@ -59,12 +59,10 @@ impl Screen {
         Write::flush(self.terminal.backend_mut())
     }
 
-    /// Puts a text into the clipboard, where the terminal allows that.
-    ///
-    /// # Errors
-    /// When the terminal is gone.
-    pub fn copy(&mut self, text: &str) -> io::Result<()> {
-        execute!(self.terminal.backend_mut(), CopyToClipboard::to_clipboard_from(text))
+    /// Puts a text into the clipboard, where the terminal allows that; none says whether it did, and old
+    /// Windows consoles can't.
+    pub fn copy(&mut self, text: &str) {
+        execute!(self.terminal.backend_mut(), CopyToClipboard::to_clipboard_from(text)).ok();
     }
 
     /// Forgets what the terminal shows, so that the next frame is drawn whole.

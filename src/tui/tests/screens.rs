@@ -47,7 +47,9 @@ fn small_screens(#[values((40, 12), (20, 5), (60, 9), (19, 5))] size: (u16, u16)
 #[case::findings("failing-findings", "5")]
 fn refused_ports(#[case] name: &str, #[case] keys: &str, #[values((80, 24), (200, 60))] size: (u16, u16)) {
     let mut app = blank(size.0, size.1, &Options::default());
-    [0, 4, 8].into_iter().for_each(|second| see(&mut app, failing(second)));
+    for second in [0, 4, 8] {
+        see(&mut app, failing(second));
+    }
     press(&mut app, keys);
     assert_snapshot!(format!("{name}-{}x{}", size.0, size.1), text_of(&app));
 }

@@ -95,6 +95,12 @@ fn trace(page: &mut Text, picture: &Picture, traces: bool) {
         None if traces => page.say(2, "off: this can't be traced here", Style::new()),
         None => page.say(2, "off: --no-trace was given", Style::new()),
     }
+    let unread = snapshot.trace.as_ref().map_or(0, |trace| trace.unread_binds);
+    if unread > 0 {
+        let what =
+            "calls of bind() just now found their port taken; whether they asked for any port can't be told";
+        page.say(2, &format!("{} {what}", thousands(unread)), WEAK);
+    }
     let of_trace = |gap: &&Degradation| OF_TRACE.iter().any(|part| gap.what.contains(part));
     page.gaps(snapshot.degradations.iter().filter(of_trace));
     let how = Attribution::ALL.map(|how| {

@@ -11,9 +11,11 @@ use crossterm::terminal::{
     disable_raw_mode, enable_raw_mode,
 };
 use crossterm::{cursor, execute, queue};
-use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Rect;
 use ratatui::{Frame, Terminal};
+use ratatui_crossterm::CrosstermBackend;
+
+use crate::platform::console::speaks_vt;
 
 /// A frame goes to the terminal in one piece up to this many bytes.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -48,14 +50,19 @@ impl Screen {
         entered().inspect_err(|_| restore())
     }
 
-    /// Draws a frame as one synchronized update.
+    /// Draws a frame, as one synchronized update where escape sequences are understood: elsewhere
+    /// crossterm would write them as text.
     ///
     /// # Errors
     /// When the terminal is gone.
     pub fn draw(&mut self, render: impl FnOnce(&mut Frame)) -> io::Result<()> {
-        queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
+        if speaks_vt() {
+            queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
+        }
         self.terminal.draw(render)?;
-        queue!(self.terminal.backend_mut(), EndSynchronizedUpdate)?;
+        if speaks_vt() {
+            queue!(self.terminal.backend_mut(), EndSynchronizedUpdate)?;
+        }
         Write::flush(self.terminal.backend_mut())
     }
 
@@ -89,9 +96,28 @@ pub fn restore() {
         return;
     }
     let mut out = stdout();
-    execute!(out, EndSynchronizedUpdate).ok();
+    if speaks_vt() {
+        execute!(out, EndSynchronizedUpdate).ok();
+    }
     execute!(out, DisableMouseCapture).ok();
     execute!(out, LeaveAlternateScreen).ok();
     execute!(out, cursor::Show).ok();
     disable_raw_mode().ok();
+}
+
+#[cfg(test)]
+mod tests {
+    use ratatui::backend::Backend;
+    use ratatui::buffer::Cell;
+
+    use super::*;
+
+    /// The colour of underlines is refused by consoles before Windows 10, and with it the frame.
+    #[test]
+    fn a_frame_asks_for_no_colour_of_underlines() {
+        let mut frame = Vec::new();
+        CrosstermBackend::new(&mut frame).draw([(0, 0, &Cell::default())].into_iter()).unwrap();
+        let frame = String::from_utf8(frame).unwrap();
+        assert!(frame.contains("\x1b[39m") && !frame.contains("\x1b[59m"), "{frame:?}");
+    }
 }

@@ -60,7 +60,7 @@ enum Command {
 pub fn run(line: impl IntoIterator<Item = OsString>) -> Result<ExitCode> {
     match Cli::try_parse_from(read_only_last(line)) {
         Ok(Cli { command, screen, read_only }) => match command {
-            None => screen::run(screen).map(|()| ExitCode::SUCCESS),
+            None => screen::run(screen, read_only).map(|()| ExitCode::SUCCESS),
             Some(Command::Snapshot(args)) => snapshot::run(&args).map(|()| ExitCode::SUCCESS),
             Some(Command::Check(args)) => check::run(&args),
             Some(Command::Range(args)) => range::run(&args, read_only).map(|()| ExitCode::SUCCESS),

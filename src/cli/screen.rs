@@ -38,7 +38,7 @@ pub(super) struct Args {
     no_color: bool,
 }
 
-pub(super) fn run(args: Args) -> Result<()> {
+pub(super) fn run(args: Args, read_only: bool) -> Result<()> {
     if !(stdin().is_terminal() && stdout().is_terminal()) {
         let message = "the screen needs a terminal; `porttop snapshot` prints without one";
         return Err(UsageError(message.to_owned()).into());
@@ -50,6 +50,7 @@ pub(super) fn run(args: Args) -> Result<()> {
         filter: args.filter.text,
         ascii: args.ascii,
         color: !args.no_color && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        read_only,
     };
     Ok(tui::run(Platform::open(args.backend)?, &options)?)
 }

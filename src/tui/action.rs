@@ -7,6 +7,7 @@ use crossterm::event::{KeyEvent, MouseEvent};
 use jiff::Timestamp;
 
 use super::page::Pane;
+use super::remedy::{Answer, Request};
 use crate::analysis::ProcessColumn;
 use crate::model::Snapshot;
 
@@ -23,6 +24,8 @@ pub enum Action {
     Resize(u16, u16),
     /// Time went by.
     Clock(Timestamp),
+    /// What was asked for is done.
+    Answer(Box<Answer>),
 }
 
 /// What a key stands for.
@@ -56,10 +59,40 @@ pub enum Command {
     Group,
     NextPane,
     PreviousPane,
+    Kill,
+    CloseSockets,
+    Probe,
+    NextButton,
+    PreviousButton,
+    NextField,
+    NextProposal,
+    PreviousProposal,
+    OwnNumbers,
+    SetActive,
+    SetPersistent,
+    Undo,
+    Copy,
+}
+
+impl Command {
+    /// Whether it leads to a change of the machine; with `--read-only` there is none of these.
+    #[must_use]
+    pub const fn acts(self) -> bool {
+        matches!(
+            self,
+            Self::Kill
+                | Self::CloseSockets
+                | Self::Probe
+                | Self::SetActive
+                | Self::SetPersistent
+                | Self::Undo
+                | Self::Copy
+        )
+    }
 }
 
 /// What the screen asks of the event loop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     /// Draw what changed.
     Draw,
@@ -67,6 +100,10 @@ pub enum Effect {
     Redraw,
     /// Take snapshots this often.
     Every(Duration),
+    /// Do this beside the screen; an [`Action::Answer`] comes back.
+    Ask(Box<Request>),
+    /// Put this text into the clipboard of the terminal.
+    Copy(String),
     /// Leave.
     Quit,
 }

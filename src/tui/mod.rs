@@ -9,6 +9,7 @@ pub mod app;
 pub mod keymap;
 mod list;
 pub mod page;
+pub mod remedy;
 mod run;
 mod terminal;
 #[cfg(test)]
@@ -41,6 +42,8 @@ pub struct Options {
     pub ascii: bool,
     /// Whether there are colours; `NO_COLOR` is for the caller to honour.
     pub color: bool,
+    /// Whether nothing can be changed.
+    pub read_only: bool,
 }
 
 impl Default for Options {
@@ -52,6 +55,7 @@ impl Default for Options {
             filter: String::new(),
             ascii: false,
             color: true,
+            read_only: false,
         }
     }
 }

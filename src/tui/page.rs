@@ -22,6 +22,8 @@ pub enum Pane {
     Sockets,
     /// All that is known of a process.
     Details,
+    /// The dynamic port ranges of the machine.
+    Ranges,
 }
 
 /// What a page is about.
@@ -44,7 +46,7 @@ impl Subject {
     #[must_use]
     pub const fn panes(&self) -> &'static [Pane] {
         match self {
-            Self::Machine => &[Pane::Processes, Pane::Destinations, Pane::Sockets],
+            Self::Machine => &[Pane::Processes, Pane::Destinations, Pane::Sockets, Pane::Ranges],
             Self::Group(_) => &[Pane::Processes],
             Self::Process(..) => &[Pane::Sockets, Pane::Details],
             Self::NoOwner | Self::Destination(_) => &[Pane::Sockets],
@@ -220,14 +222,14 @@ impl Page {
         }
     }
 
-    /// The rows of the open pane; its details have none.
+    /// The rows of the open pane; details and ranges have none.
     #[must_use]
     pub fn list(&self) -> Option<&List> {
         match self.pane {
             Pane::Processes => Some(&self.processes.list),
             Pane::Destinations => Some(&self.destinations.list),
             Pane::Sockets => Some(&self.sockets.list),
-            Pane::Details => None,
+            Pane::Details | Pane::Ranges => None,
         }
     }
 
@@ -237,7 +239,7 @@ impl Page {
             Pane::Processes => Some(&mut self.processes.list),
             Pane::Destinations => Some(&mut self.destinations.list),
             Pane::Sockets => Some(&mut self.sockets.list),
-            Pane::Details => None,
+            Pane::Details | Pane::Ranges => None,
         }
     }
 
@@ -254,7 +256,7 @@ impl Page {
             Pane::Processes => names(&self.processes),
             Pane::Destinations => names(&self.destinations),
             Pane::Sockets => names(&self.sockets),
-            Pane::Details => Vec::new(),
+            Pane::Details | Pane::Ranges => Vec::new(),
         }
     }
 
@@ -264,7 +266,7 @@ impl Page {
             Pane::Processes => self.processes.sorting(what),
             Pane::Destinations => self.destinations.sorting(what),
             Pane::Sockets => self.sockets.sorting(what),
-            Pane::Details => {}
+            Pane::Details | Pane::Ranges => {}
         }
     }
 
@@ -289,12 +291,12 @@ impl Page {
             Pane::Sockets => self.sockets.sort.places(&snapshot.sockets, snapshot, |place| {
                 passes.sockets[place] && subject.has_socket(place, &snapshot.sockets[place], picture)
             }),
-            Pane::Details => return,
+            Pane::Details | Pane::Ranges => return,
         };
         let items = match pane {
             Pane::Processes => picture.rows.len(),
             Pane::Destinations => picture.destinations.len(),
-            Pane::Sockets | Pane::Details => snapshot.sockets.len(),
+            Pane::Sockets | Pane::Details | Pane::Ranges => snapshot.sockets.len(),
         };
         if let Some(list) = self.list_mut() {
             list.arrange(order, items, |place| key_at(pane, picture, place));
@@ -309,6 +311,6 @@ fn key_at(pane: Pane, picture: &Picture, place: usize) -> Option<ItemKey> {
             Some(ItemKey::Destination(DestinationKey::of(picture.destinations.get(place)?)))
         }
         Pane::Sockets => Some(ItemKey::Socket(SocketKey::of(picture.snapshot.sockets.get(place)?))),
-        Pane::Details => None,
+        Pane::Details | Pane::Ranges => None,
     }
 }

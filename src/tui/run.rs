@@ -12,6 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::action::{Action, Effect};
 use super::app::App;
+use super::remedy::{Answer, Desk};
 use super::terminal::Screen;
 use super::update::update;
 use super::{Options, TuiError, view};
@@ -30,6 +31,7 @@ const WAITING_SNAPSHOTS: usize = 4;
 pub(super) fn run(platform: Platform, options: &Options) -> Result<(), TuiError> {
     let mut app = App::new(options, TimeZone::system(), Timestamp::now())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let system = platform.host.system;
     let mut screen = Screen::enter().map_err(TuiError::NoTerminal)?;
     runtime.block_on(async {
         if let Ok(size) = crossterm::terminal::size() {
@@ -40,7 +42,10 @@ pub(super) fn run(platform: Platform, options: &Options) -> Result<(), TuiError>
         let deliver =
             move |snapshot| !matches!(sender.try_send(snapshot), Err(mpsc::error::TrySendError::Closed(_)));
         let sampling = Sampling::start(Sampler::new(platform), app.interval, deliver)?;
-        Loop { app, screen, sampling, changed: false, frame_due: Instant::now() }.run(snapshots).await
+        let (sender, answers) = mpsc::unbounded_channel();
+        let desk = Desk::open(options.read_only, system, sender)?;
+        let state = Loop { app, screen, sampling, desk, changed: false, frame_due: Instant::now() };
+        state.run(snapshots, answers).await
     })
 }
 
@@ -48,6 +53,8 @@ struct Loop {
     app: App,
     screen: Screen,
     sampling: Sampling,
+    /// Dropped after the screen: what is half done is finished when the terminal is given back.
+    desk: Desk,
     changed: bool,
     frame_due: Instant,
 }
@@ -56,7 +63,11 @@ struct Loop {
 type Next = std::ops::ControlFlow<()>;
 
 impl Loop {
-    async fn run(mut self, mut snapshots: mpsc::Receiver<Snapshot>) -> Result<(), TuiError> {
+    async fn run(
+        mut self,
+        mut snapshots: mpsc::Receiver<Snapshot>,
+        mut answers: mpsc::UnboundedReceiver<Answer>,
+    ) -> Result<(), TuiError> {
         let mut events = EventStream::new();
         let mut clock = interval(Duration::from_secs(1));
         clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -75,6 +86,7 @@ impl Loop {
                     let snapshot = snapshot.ok_or(TuiError::NoMoreSnapshots)?;
                     self.apply(Action::Snapshot(Arc::new(snapshot)))?
                 }
+                Some(answer) = answers.recv() => self.apply(Action::Answer(Box::new(answer)))?,
                 _ = clock.tick() => self.apply(Action::Clock(Timestamp::now()))?,
                 () = sleep_until(self.frame_due), if self.changed => {
                     self.draw()?;
@@ -106,6 +118,8 @@ impl Loop {
                     self.changed = true;
                 }
                 Effect::Every(interval) => self.sampling.every(interval),
+                Effect::Ask(request) => self.desk.ask(*request),
+                Effect::Copy(text) => super::terminal::copy(&text),
                 Effect::Quit => return Ok(Next::Break(())),
             }
         }

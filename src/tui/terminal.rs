@@ -4,6 +4,7 @@ use std::io::{self, BufWriter, IsTerminal, Stdout, Write, stdout};
 use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crossterm::clipboard::CopyToClipboard;
 use crossterm::event::{DisableMouseCapture, EnableMouseCapture};
 use crossterm::terminal::{
     BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
@@ -67,6 +68,12 @@ impl Screen {
         let size = self.terminal.size()?;
         self.terminal.resize(Rect::new(0, 0, size.width, size.height))
     }
+}
+
+/// Puts a text into the clipboard of the terminal, where it lets programs do so (OSC 52). Whether it
+/// did, it does not say.
+pub fn copy(text: &str) {
+    execute!(stdout(), CopyToClipboard::to_clipboard_from(text)).ok();
 }
 
 impl Drop for Screen {

@@ -8,7 +8,7 @@ use tui_input::backend::crossterm::EventHandler;
 use super::action::{Action, Command, Effect};
 use super::app::{App, Dialog};
 use super::page::{Pane, Sorting, Subject};
-use super::view;
+use super::{remedy, view};
 use crate::analysis::{Column, ProcessColumn, RowKey};
 
 /// How many rows the wheel scrolls.
@@ -35,6 +35,7 @@ pub fn update(app: &mut App, action: Action) -> Vec<Effect> {
             app.now = now;
             if before == app.silence() { Vec::new() } else { vec![Effect::Draw] }
         }
+        Action::Answer(answer) => remedy::answered(app, *answer),
     };
     app.settle();
     effects
@@ -42,7 +43,11 @@ pub fn update(app: &mut App, action: Action) -> Vec<Effect> {
 
 fn key(app: &mut App, event: KeyEvent) -> Vec<Effect> {
     if let Some(command) = app.context().command(event) {
-        return run(app, command);
+        let allowed = app.acts || !command.acts();
+        return if allowed { run(app, command) } else { Vec::new() };
+    }
+    if app.dialog.is_some() {
+        return remedy::typed(app, event);
     }
     let filter = &mut app.page_mut().filter;
     if filter.editing && filter.input.handle_event(&Event::Key(event)).is_some() {
@@ -62,6 +67,7 @@ fn run(app: &mut App, command: Command) -> Vec<Effect> {
             app.interval = app.next_interval(command == Command::Slower);
             return vec![Effect::Every(app.interval), Effect::Draw];
         }
+        _ if remedy::concerns(app, command) => return remedy::run(app, command),
         _ if app.dialog.is_some() => in_dialog(app, command),
         _ => on_page(app, command),
     }
@@ -105,11 +111,16 @@ fn on_page(app: &mut App, command: Command) {
         | Command::PageDown
         | Command::Top
         | Command::Bottom => move_by(app, command),
-        Command::Quit | Command::Redraw | Command::Slower | Command::Faster => {}
+        _ => {}
     }
 }
 
 fn move_by(app: &mut App, command: Command) {
+    if app.page().pane == Pane::Ranges {
+        app.ranges.space = step(app.ranges.space, 3, 4, command);
+        app.ranges.chosen = None;
+        return;
+    }
     let rows = app.layout().map_or(1, |layout| usize::from(layout.body.height).max(1));
     let page = app.page_mut();
     if let Some(list) = page.list_mut() {
@@ -123,7 +134,7 @@ fn move_by(app: &mut App, command: Command) {
 }
 
 /// Where a movement leads from `at`, between 0 and `last`.
-fn step(at: usize, last: usize, screen: usize, command: Command) -> usize {
+pub(super) fn step(at: usize, last: usize, screen: usize, command: Command) -> usize {
     let to = match command {
         Command::Up => at.saturating_sub(1),
         Command::Down => at.saturating_add(1),
@@ -147,10 +158,10 @@ fn clear_filter(app: &mut App) {
 }
 
 fn back(app: &mut App) {
-    if app.page().filter.is_set() {
+    if app.page().pane != Pane::Ranges && app.page().filter.is_set() {
         clear_filter(app);
-    } else {
-        app.close();
+    } else if !app.close() && app.page().pane == Pane::Ranges {
+        app.show(Pane::Processes);
     }
 }
 
@@ -181,7 +192,7 @@ fn open(app: &mut App) {
         Pane::Sockets => {
             picture.snapshot.sockets.get(place).and_then(|socket| socket.holders.counted()).map(process)
         }
-        Pane::Details => None,
+        Pane::Details | Pane::Ranges => None,
     };
     let socket = (page.pane == Pane::Sockets).then(|| page.key_at(&picture, place)).flatten();
     if let Some(subject) = subject {
@@ -195,7 +206,7 @@ fn in_dialog(app: &mut App, command: Command) {
         Some(Dialog::SortMenu(_)) => app.page().columns().len().saturating_sub(1),
         Some(Dialog::Help(_)) => view::help::lines(app).len().saturating_sub(rows),
         Some(Dialog::Degradations(_)) => view::degradations::lines(app).len().saturating_sub(rows),
-        None => 0,
+        _ => 0,
     };
     match (&mut app.dialog, command) {
         (_, Command::Back) => close_dialog(app),
@@ -221,8 +232,8 @@ fn in_dialog(app: &mut App, command: Command) {
     }
 }
 
-fn close_dialog(app: &mut App) {
-    app.dialog = None;
+pub(super) fn close_dialog(app: &mut App) {
+    app.dialog = app.outcomes.pop().map(|outcome| Dialog::Outcome(Box::new(outcome)));
     app.show_latest();
 }
 
@@ -241,7 +252,9 @@ fn wheel(app: &mut App, rows: isize) {
     let height = app.layout().map_or(0, |layout| usize::from(layout.body.height));
     let command = if rows < 0 { Command::Up } else { Command::Down };
     if app.dialog.is_some() {
-        (0..rows.abs()).for_each(|_| in_dialog(app, command));
+        (0..rows.abs()).for_each(|_| {
+            run(app, command);
+        });
     } else if let Some(list) = app.page_mut().list_mut() {
         list.scroll_by(rows, height);
     } else {

@@ -144,6 +144,7 @@ pub fn screen(columns: u16, rows: u16) -> App {
 /// A screen that has seen nothing.
 pub fn blank(columns: u16, rows: u16, options: &Options) -> App {
     let mut app = App::new(options, TimeZone::UTC, start()).unwrap();
+    app.own_pid = Pid(1000);
     update(&mut app, Action::Resize(columns, rows));
     app
 }
@@ -178,12 +179,15 @@ fn key(name: &str) -> Option<KeyEvent> {
         "enter" => KeyCode::Enter,
         "esc" => KeyCode::Esc,
         "tab" => KeyCode::Tab,
+        "left" => KeyCode::Left,
+        "right" => KeyCode::Right,
         "up" => KeyCode::Up,
         "down" => KeyCode::Down,
         "pgup" => KeyCode::PageUp,
         "pgdn" => KeyCode::PageDown,
         "home" => KeyCode::Home,
         "end" => KeyCode::End,
+        "f9" => KeyCode::F(9),
         "f10" => KeyCode::F(10),
         _ => return None,
     };

@@ -46,6 +46,7 @@ pub fn draw(app: &App, layout: &Layout, frame: &mut Buffer) {
 fn pane_name(pane: Pane) -> &'static str {
     match pane {
         Pane::Sockets => "Connections",
+        Pane::Ranges => "Ranges",
         Pane::Details => "Details",
         Pane::Processes => "Processes",
         Pane::Destinations => "Destinations",

@@ -35,8 +35,10 @@ pub enum Context {
     SortMenu,
     /// The dynamic ranges.
     Ranges,
-    /// A question, or what came of it, is open.
+    /// A question is open.
     Question,
+    /// What came of a change is open.
+    Outcome,
     /// Something is being done.
     Working,
     /// A destination is typed, to see whether a port can be had.
@@ -47,7 +49,7 @@ pub enum Context {
 
 impl Context {
     /// Every context.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Processes,
         Self::Group,
         Self::Destinations,
@@ -61,6 +63,7 @@ impl Context {
         Self::SortMenu,
         Self::Ranges,
         Self::Question,
+        Self::Outcome,
         Self::Working,
         Self::Probe,
         Self::OwnRange,
@@ -83,6 +86,7 @@ impl Context {
             Self::SortMenu => "Sort menu",
             Self::Ranges => "Dynamic port ranges",
             Self::Question => "Question",
+            Self::Outcome => "Outcome",
             Self::Working => "At work",
             Self::Probe => "Can a port be had?",
             Self::OwnRange => "Own numbers",
@@ -93,10 +97,10 @@ impl Context {
     pub fn bindings(self) -> impl Iterator<Item = &'static Binding> {
         let parts: &[&'static [Binding]] = match self {
             Self::Processes => {
-                &[ROWS, OPEN, FILTER, PROCESSES, KILL, RANGES, PROBE, GROUP, TABLE, VIEWS, BACK, ANYWHERE]
+                &[ROWS, OPEN, FILTER, KILL, RANGES, PROCESSES, PROBE, GROUP, TABLE, VIEWS, BACK, ANYWHERE]
             }
             Self::Group => {
-                &[ROWS, OPEN, FILTER, PROCESSES, KILL, RANGES, PROBE, TABLE, VIEWS, BACK_FIRST, ANYWHERE]
+                &[ROWS, OPEN, FILTER, KILL, RANGES, PROCESSES, PROBE, TABLE, VIEWS, BACK_FIRST, ANYWHERE]
             }
             Self::Destinations => &[ROWS, OPEN, FILTER, RANGES, PROBE, TABLE, VIEWS, BACK, ANYWHERE],
             Self::Sockets => {
@@ -112,8 +116,9 @@ impl Context {
             Self::Filter => &[TYPING],
             Self::Help | Self::Degradations => &[LINES, CLOSE],
             Self::SortMenu => &[ROWS, CHOOSE, CLOSE],
-            Self::Ranges => &[SPACES, PROPOSALS, CHANGES, RANGES_BACK, PROBE, VIEWS, ANYWHERE],
+            Self::Ranges => &[PROPOSALS, CHANGES, OWN, SPACES, RANGES_BACK, PROBE, VIEWS, ANYWHERE],
             Self::Question => &[BUTTONS, SCROLLED, NO],
+            Self::Outcome => &[BUTTONS, SCROLLED, CLOSE],
             Self::Working => &[HIDE],
             Self::Probe => &[DESTINATION, SCROLLED, STOP_TYPING],
             Self::OwnRange => &[NUMBERS, STOP_TYPING],
@@ -327,10 +332,12 @@ const SPACES: &[Binding] = &[
 ];
 
 const PROPOSALS: &[Binding] = &[
-    Binding::new(&[ENTER, RIGHT], Command::NextProposal, "the next proposal").hint("next proposal"),
+    Binding::new(&[ENTER, RIGHT], Command::NextProposal, "the next proposal").hint("next"),
     Binding::new(&[LEFT], Command::PreviousProposal, "the proposal before"),
-    Binding::new(&[Key::char('e')], Command::OwnNumbers, "numbers of your own").hint("own numbers"),
 ];
+
+const OWN: &[Binding] =
+    &[Binding::new(&[Key::char('e')], Command::OwnNumbers, "numbers of your own").hint("own numbers")];
 
 const CHANGES: &[Binding] = &[
     Binding::new(

@@ -6,7 +6,22 @@ use rstest::rstest;
 use super::support::{blank, cells, machine, press, process, see};
 use crate::tui::Options;
 
-const PAGES: [&str; 8] = ["", "2", "3", "<enter>", "<enter><tab>", "?", "D", "/日本 st:x"];
+const PAGES: [&str; 14] = [
+    "",
+    "2",
+    "3",
+    "<enter>",
+    "<enter><tab>",
+    "?",
+    "D",
+    "/日本 st:x",
+    "4",
+    "x",
+    "x<right>",
+    "3c",
+    "o日",
+    "4e",
+];
 
 #[rstest]
 fn without_colour_no_cell_has_one(#[values(true, false)] color: bool) {

@@ -181,6 +181,7 @@ fn key(name: &str) -> Option<KeyEvent> {
         "tab" => KeyCode::Tab,
         "left" => KeyCode::Left,
         "right" => KeyCode::Right,
+        "backspace" => KeyCode::Backspace,
         "up" => KeyCode::Up,
         "down" => KeyCode::Down,
         "pgup" => KeyCode::PageUp,

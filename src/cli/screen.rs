@@ -41,7 +41,7 @@ pub(super) struct Args {
     no_color: bool,
 }
 
-pub(super) fn run(args: Args) -> Result<()> {
+pub(super) fn run(args: Args, read_only: bool) -> Result<()> {
     if !(stdin().is_terminal() && stdout().is_terminal()) {
         let message = "the screen needs a terminal; `porttop snapshot` prints without one";
         return Err(UsageError(message.to_owned()).into());
@@ -54,6 +54,7 @@ pub(super) fn run(args: Args) -> Result<()> {
         trace: !args.no_trace,
         ascii: args.ascii,
         color: !args.no_color && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        read_only,
     };
     Ok(tui::run(Platform::open(args.backend)?, &options)?)
 }

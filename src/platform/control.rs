@@ -229,7 +229,7 @@ pub enum RangeStep {
 }
 
 /// What is set now, and what can be.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RangeState {
     /// How ranges are set here.
     pub system: System,

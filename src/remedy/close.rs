@@ -11,7 +11,7 @@ use crate::text::thousands;
 const SHOWN: usize = 20;
 
 /// The sockets that will be closed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ClosePlan {
     /// What will be closed.
     pub sockets: Vec<Socket>,

@@ -34,7 +34,7 @@ pub trait Plan: Sized {
 }
 
 /// A plan that can be done and that a person said yes to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Confirmed<P>(P);
 
 impl<P> Confirmed<P> {

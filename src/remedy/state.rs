@@ -49,6 +49,14 @@ impl StateDirectory {
             .map_err(|error| self.degradation(name, &error))
     }
 
+    /// Keeps a text for the person in a file of that name, whole or not at all; returns where.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn keep(&self, name: &str, content: &str) -> Result<PathBuf, Degradation> {
+        self.replace(name, content).map(|()| self.file(name))
+    }
+
     /// Replaces a file in it, whole or not at all.
     pub(super) fn replace(&self, name: &str, content: &str) -> Result<(), Degradation> {
         files::make_private_directory(&self.0)

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::handles::Listed;
 use super::page::Pane;
+use super::remedy::{Answer, Request};
 use crate::analysis::ProcessColumn;
 use crate::model::{Owner, Snapshot};
 
@@ -26,6 +27,8 @@ pub enum Action {
     Resize(u16, u16),
     /// Time went by.
     Clock(Timestamp),
+    /// What was asked for is done.
+    Answer(Box<Answer>),
 }
 
 /// What a key stands for.
@@ -61,10 +64,40 @@ pub enum Command {
     Follow,
     Copy,
     PreviousPane,
+    Kill,
+    CloseSockets,
+    Probe,
+    NextButton,
+    PreviousButton,
+    NextField,
+    NextProposal,
+    PreviousProposal,
+    OwnNumbers,
+    SetActive,
+    SetPersistent,
+    Undo,
+    CopyCommands,
+}
+
+impl Command {
+    /// Whether it leads to a change of the machine; with `--read-only` there is none of these.
+    #[must_use]
+    pub const fn acts(self) -> bool {
+        matches!(
+            self,
+            Self::Kill
+                | Self::CloseSockets
+                | Self::Probe
+                | Self::SetActive
+                | Self::SetPersistent
+                | Self::Undo
+                | Self::CopyCommands
+        )
+    }
 }
 
 /// What the screen asks of the event loop.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     /// Draw what changed.
     Draw,
@@ -74,7 +107,9 @@ pub enum Effect {
     Every(Duration),
     /// List the handles of a process.
     ListHandles(Owner),
-    /// Put a text into the clipboard of the terminal.
+    /// Do this beside the screen; an [`Action::Answer`] comes back.
+    Ask(Box<Request>),
+    /// Put this text into the clipboard of the terminal.
     Copy(String),
     /// Leave.
     Quit,

@@ -8,19 +8,20 @@ use jiff::tz::TimeZone;
 
 use super::Options;
 use super::handles::Listed;
-use super::keymap::Context;
+use super::keymap::{Binding, Context};
 use super::list::{ItemKey, List};
 use super::page::{Page, Pane, Subject};
+use super::remedy::{Outcome, OwnForm, ProbeForm, Question, Ranges};
 use super::theme::Theme;
 use super::view::layout::{self, Layout};
 use crate::analysis::{Analysis, FilterError, GroupBy, Picture, Thresholds};
-use crate::model::{Owner, Progress, Snapshot};
+use crate::model::{Owner, Pid, Progress, Snapshot};
 
 /// The refresh intervals that keys step through, in milliseconds.
 const INTERVALS: [u64; 9] = [200, 500, 1000, 2000, 5000, 10_000, 20_000, 30_000, 60_000];
 
 /// What lies over the page; while it is there, the page stands still.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Dialog {
     /// The keys and the filter language, scrolled by so many lines.
     Help(usize),
@@ -28,6 +29,16 @@ pub enum Dialog {
     Degradations(usize),
     /// The columns to sort by, with the selected one.
     SortMenu(usize),
+    /// Whether something is to be changed.
+    Question(Box<Question>),
+    /// What is being done.
+    Working(&'static str),
+    /// What came of it.
+    Outcome(Box<Outcome>),
+    /// Whether a port can still be had.
+    Probe(Box<ProbeForm>),
+    /// Numbers of one's own for a range.
+    OwnRange(Box<OwnForm>),
 }
 
 /// Everything the screen shows, and nothing else.
@@ -50,6 +61,14 @@ pub struct App {
     pub traces: bool,
     /// What lies over the page.
     pub dialog: Option<Dialog>,
+    /// Whether there is anything that can be changed.
+    pub acts: bool,
+    /// The process number of porttop.
+    pub own_pid: Pid,
+    /// The view of the dynamic ranges.
+    pub ranges: Ranges,
+    /// Outcomes that wait for a dialog to be closed.
+    pub outcomes: Vec<Outcome>,
     pub(super) analysis: Analysis,
     pub(super) latest: Option<Arc<Snapshot>>,
     /// The machine first, then what was opened from it.
@@ -82,6 +101,10 @@ impl App {
             paused: false,
             traces: options.trace,
             dialog: None,
+            acts: !options.read_only,
+            own_pid: Pid(std::process::id()),
+            ranges: Ranges::default(),
+            outcomes: Vec::new(),
             analysis: Analysis::new(Thresholds::default()),
             latest: None,
             pages: vec![machine],
@@ -115,6 +138,11 @@ impl App {
             Some(Dialog::Help(_)) => return Context::Help,
             Some(Dialog::Degradations(_)) => return Context::Degradations,
             Some(Dialog::SortMenu(_)) => return Context::SortMenu,
+            Some(Dialog::Question(_)) => return Context::Question,
+            Some(Dialog::Outcome(_)) => return Context::Outcome,
+            Some(Dialog::Working(_)) => return Context::Working,
+            Some(Dialog::Probe(_)) => return Context::Probe,
+            Some(Dialog::OwnRange(_)) => return Context::OwnRange,
             None => {}
         }
         if self.page().filter.editing { Context::Filter } else { self.page_context() }
@@ -136,7 +164,14 @@ impl App {
             (Pane::Handles, _) => Context::Handles,
             (Pane::Timeline, _) => Context::Timeline,
             (Pane::Details, _) => Context::Details,
+            (Pane::Ranges, _) => Context::Ranges,
         }
+    }
+
+    /// The keys that work in a context.
+    pub fn bindings(&self, context: Context) -> impl Iterator<Item = &'static Binding> + use<> {
+        let acts = self.acts;
+        context.bindings().filter(move |binding| acts || !binding.command.acts())
     }
 
     /// How long nothing has arrived, when that is longer than it should be.

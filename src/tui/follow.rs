@@ -37,7 +37,8 @@ fn show_subject(app: &mut App) {
         View::Processes => Pane::Processes,
         View::Destinations => Pane::Destinations,
         View::Sockets => Pane::Sockets,
-        View::Findings | View::Ranges => return,
+        View::Ranges => return app.show(Pane::Ranges),
+        View::Findings => return,
         View::Events => Pane::Events,
     };
     app.show(pane);

@@ -41,11 +41,23 @@ pub enum Context {
     Degradations,
     /// The menu of columns is open.
     SortMenu,
+    /// The dynamic ranges.
+    Ranges,
+    /// A question is open.
+    Question,
+    /// What came of a change is open.
+    Outcome,
+    /// Something is being done.
+    Working,
+    /// A destination is typed, to see whether a port can be had.
+    Probe,
+    /// The numbers of a range are typed.
+    OwnRange,
 }
 
 impl Context {
     /// Every context.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 21] = [
         Self::Processes,
         Self::Group,
         Self::Destinations,
@@ -61,6 +73,12 @@ impl Context {
         Self::Help,
         Self::Degradations,
         Self::SortMenu,
+        Self::Ranges,
+        Self::Question,
+        Self::Outcome,
+        Self::Working,
+        Self::Probe,
+        Self::OwnRange,
     ];
 
     /// Its name in the help.
@@ -82,24 +100,51 @@ impl Context {
             Self::Help => "Help",
             Self::Degradations => "What could not be read",
             Self::SortMenu => "Sort menu",
+            Self::Ranges => "Dynamic port ranges",
+            Self::Question => "Question",
+            Self::Outcome => "Outcome",
+            Self::Working => "At work",
+            Self::Probe => "Can a port be had?",
+            Self::OwnRange => "Own numbers",
         }
     }
 
     /// The keys that work there, the most telling first.
     pub fn bindings(self) -> impl Iterator<Item = &'static Binding> {
         let parts: &[&'static [Binding]] = match self {
-            Self::Processes => &[ROWS, OPEN, FILTER, PROCESSES, GROUP, TABLE, VIEWS, BACK, ANYWHERE],
-            Self::Group => &[ROWS, OPEN, FILTER, PROCESSES, TABLE, VIEWS, BACK_FIRST, ANYWHERE],
-            Self::Destinations | Self::Sockets => &[ROWS, OPEN, FILTER, TABLE, VIEWS, BACK, ANYWHERE],
-            Self::Connections => &[ROWS, PANES, FILTER, TABLE, BACK_FIRST, VIEWS, ANYWHERE],
-            Self::Subset => &[ROWS, OPEN, FILTER, TABLE, BACK_FIRST, VIEWS, ANYWHERE],
-            Self::Findings => &[ROWS, FOLLOW, BACK_TO_PROCESSES, VIEWS, ANYWHERE],
-            Self::Events => &[LINES, BACK_TO_PROCESSES, VIEWS, ANYWHERE],
-            Self::Handles => &[ROWS, PANES, TO_CONNECTION, FILTER, TABLE, BACK_FIRST, VIEWS, ANYWHERE],
-            Self::Timeline | Self::Details => &[LINES, PANES, BACK_FIRST, VIEWS, ANYWHERE],
+            Self::Processes => {
+                &[ROWS, OPEN, FILTER, KILL, RANGES, PROCESSES, PROBE, GROUP, TABLE, VIEWS, BACK, ANYWHERE]
+            }
+            Self::Group => {
+                &[ROWS, OPEN, FILTER, KILL, RANGES, PROCESSES, PROBE, TABLE, VIEWS, BACK_FIRST, ANYWHERE]
+            }
+            Self::Destinations => &[ROWS, OPEN, FILTER, RANGES, PROBE, TABLE, VIEWS, BACK, ANYWHERE],
+            Self::Sockets => {
+                &[ROWS, OPEN, FILTER, CLOSING, KILL, RANGES, PROBE, TABLE, VIEWS, BACK, ANYWHERE]
+            }
+            Self::Connections => {
+                &[ROWS, PANES, FILTER, CLOSING, KILL, RANGES, PROBE, TABLE, BACK_FIRST, VIEWS, ANYWHERE]
+            }
+            Self::Subset => {
+                &[ROWS, OPEN, FILTER, CLOSING, KILL, RANGES, PROBE, TABLE, BACK_FIRST, VIEWS, ANYWHERE]
+            }
+            Self::Findings => &[ROWS, FOLLOW, RANGES, PROBE, BACK_TO_PROCESSES, VIEWS, ANYWHERE],
+            Self::Events => &[LINES, RANGES, PROBE, BACK_TO_PROCESSES, VIEWS, ANYWHERE],
+            Self::Handles => {
+                &[ROWS, PANES, TO_CONNECTION, FILTER, KILL, RANGES, PROBE, TABLE, BACK_FIRST, VIEWS, ANYWHERE]
+            }
+            Self::Timeline | Self::Details => {
+                &[LINES, PANES, KILL, RANGES, PROBE, BACK_FIRST, VIEWS, ANYWHERE]
+            }
             Self::Filter => &[TYPING],
             Self::Help | Self::Degradations => &[LINES, CLOSE],
             Self::SortMenu => &[ROWS, CHOOSE, CLOSE],
+            Self::Ranges => &[PROPOSALS, CHANGES, OWN, SPACES, RANGES_BACK, PROBE, VIEWS, ANYWHERE],
+            Self::Question => &[BUTTONS, SCROLLED, NO],
+            Self::Outcome => &[BUTTONS, SCROLLED, CLOSE],
+            Self::Working => &[HIDE],
+            Self::Probe => &[DESTINATION, SCROLLED, STOP_TYPING],
+            Self::OwnRange => &[NUMBERS, STOP_TYPING],
         };
         parts.iter().flat_map(|part| part.iter())
     }
@@ -150,6 +195,8 @@ impl fmt::Display for Key {
             KeyCode::F(number) => write!(f, "F{number}"),
             KeyCode::Up => f.write_str("↑"),
             KeyCode::Down => f.write_str("↓"),
+            KeyCode::Left => f.write_str("←"),
+            KeyCode::Right => f.write_str("→"),
             KeyCode::PageUp => f.write_str("PgUp"),
             KeyCode::PageDown => f.write_str("PgDn"),
             KeyCode::BackTab => f.write_str("shift-tab"),
@@ -208,6 +255,8 @@ const PAGE_UP: Key = Key::plain(KeyCode::PageUp);
 const PAGE_DOWN: Key = Key::plain(KeyCode::PageDown);
 const HOME: Key = Key::plain(KeyCode::Home);
 const END: Key = Key::plain(KeyCode::End);
+const LEFT: Key = Key::plain(KeyCode::Left);
+const RIGHT: Key = Key::plain(KeyCode::Right);
 const TAB: Key = Key::plain(KeyCode::Tab);
 const BACK_TAB: Key = Key::plain(KeyCode::BackTab);
 
@@ -257,6 +306,7 @@ const VIEWS: &[Binding] = &[
     Binding::new(&[Key::char('1')], Command::Show(Pane::Processes), "processes").hint_as("1-6", "views"),
     Binding::new(&[Key::char('2')], Command::Show(Pane::Destinations), "destinations"),
     Binding::new(&[Key::char('3')], Command::Show(Pane::Sockets), "sockets"),
+    Binding::new(&[Key::char('4')], Command::Show(Pane::Ranges), "dynamic port ranges"),
     Binding::new(&[Key::char('5')], Command::Show(Pane::Findings), "findings"),
     Binding::new(&[Key::char('6')], Command::Show(Pane::Events), "events and failures"),
 ];
@@ -292,6 +342,91 @@ const ANYWHERE: &[Binding] = &[
         .pinned("help"),
     Binding::new(&[Key::char('q'), Key::plain(KeyCode::F(10)), Key::control('c')], Command::Quit, "quit")
         .pinned("quit"),
+];
+
+const KILL: &[Binding] = &[Binding::new(
+    &[Key::char('x'), Key::plain(KeyCode::F(9))],
+    Command::Kill,
+    "end the process of the row",
+)
+.hint("kill")];
+
+const CLOSING: &[Binding] =
+    &[Binding::new(&[Key::char('c')], Command::CloseSockets, "close this connection or all that are shown")
+        .hint("close")];
+
+const RANGES: &[Binding] =
+    &[Binding::new(&[Key::char('r')], Command::Show(Pane::Ranges), "dynamic port ranges: which would help")
+        .hint("range")];
+
+const PROBE: &[Binding] =
+    &[Binding::new(&[Key::char('o')], Command::Probe, "see whether a port can still be had").hint("probe")];
+
+const SPACES: &[Binding] = &[
+    Binding::new(&[UP, Key::char('k')], Command::Up, "the port space above").hint_as("↑↓", "select"),
+    Binding::new(&[DOWN, Key::char('j')], Command::Down, "the port space below"),
+];
+
+const PROPOSALS: &[Binding] = &[
+    Binding::new(&[ENTER, RIGHT], Command::NextProposal, "the next proposal").hint("next"),
+    Binding::new(&[LEFT], Command::PreviousProposal, "the proposal before"),
+];
+
+const OWN: &[Binding] =
+    &[Binding::new(&[Key::char('e')], Command::OwnNumbers, "numbers of your own").hint("own numbers")];
+
+const CHANGES: &[Binding] = &[
+    Binding::new(
+        &[Key::char('a')],
+        Command::SetActive,
+        "set it until the next start of the system; asks first",
+    )
+    .hint("apply"),
+    Binding::new(&[Key::char('p')], Command::SetPersistent, "set it for good; asks first").hint("persistent"),
+    Binding::new(&[Key::char('y')], Command::CopyCommands, "copy the commands, and keep them in a file")
+        .hint("copy"),
+    Binding::new(&[Key::char('u')], Command::Undo, "set back what porttop has set last; asks first")
+        .hint("undo"),
+];
+
+const RANGES_BACK: &[Binding] =
+    &[Binding::new(&[ESC], Command::Back, "back to the processes").pinned("back")];
+
+const BUTTONS: &[Binding] = &[
+    Binding::new(&[RIGHT, TAB], Command::NextButton, "choose the next button").hint_as("←→", "choose"),
+    Binding::new(&[LEFT, BACK_TAB], Command::PreviousButton, "choose the button before"),
+    Binding::new(&[ENTER], Command::Open, "do what is chosen").hint("do it"),
+];
+
+const SCROLLED: &[Binding] = &[
+    Binding::new(&[UP], Command::Up, "a line up").hint_as("↑↓", "scroll"),
+    Binding::new(&[DOWN], Command::Down, "a line down"),
+    Binding::new(&[PAGE_UP], Command::PageUp, "a screen up"),
+    Binding::new(&[PAGE_DOWN], Command::PageDown, "a screen down"),
+];
+
+const NO: &[Binding] = &[
+    Binding::new(&[ESC, Key::char('q'), Key::char('n')], Command::Back, "do nothing").pinned("no"),
+    Binding::new(&[Key::control('c'), Key::plain(KeyCode::F(10))], Command::Quit, "quit"),
+];
+
+const HIDE: &[Binding] = &[
+    Binding::new(&[ESC], Command::Back, "go on; what comes of it is shown when it is done").pinned("hide"),
+    Binding::new(&[Key::control('c'), Key::plain(KeyCode::F(10))], Command::Quit, "quit"),
+];
+
+const DESTINATION: &[Binding] =
+    &[Binding::new(&[ENTER], Command::Open, "try again, and the destination that is typed").hint("try")];
+
+const NUMBERS: &[Binding] = &[
+    Binding::new(&[ENTER], Command::Open, "take these numbers").hint("take them"),
+    Binding::new(&[TAB, BACK_TAB, UP, DOWN], Command::NextField, "the other number")
+        .hint_as("tab", "other number"),
+];
+
+const STOP_TYPING: &[Binding] = &[
+    Binding::new(&[ESC], Command::Back, "close").pinned("close"),
+    Binding::new(&[Key::control('c'), Key::plain(KeyCode::F(10))], Command::Quit, "quit"),
 ];
 
 const TYPING: &[Binding] = &[

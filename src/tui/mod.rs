@@ -11,6 +11,7 @@ pub mod handles;
 pub mod keymap;
 mod list;
 pub mod page;
+pub mod remedy;
 mod run;
 mod terminal;
 #[cfg(test)]
@@ -31,6 +32,7 @@ use crate::platform::Platform;
 
 /// How the screen starts.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
 pub struct Options {
     /// How often a snapshot is taken.
     pub interval: Duration,
@@ -46,6 +48,8 @@ pub struct Options {
     pub ascii: bool,
     /// Whether there are colours; `NO_COLOR` is for the caller to honour.
     pub color: bool,
+    /// Whether nothing can be changed.
+    pub read_only: bool,
 }
 
 impl Default for Options {
@@ -58,6 +62,7 @@ impl Default for Options {
             trace: true,
             ascii: false,
             color: true,
+            read_only: false,
         }
     }
 }

@@ -31,13 +31,15 @@ pub enum Pane {
     Timeline,
     /// All that is known of a process.
     Details,
+    /// The dynamic port ranges of the machine.
+    Ranges,
 }
 
 impl Pane {
     /// Whether a filter narrows it.
     #[must_use]
     pub const fn has_filter(self) -> bool {
-        !matches!(self, Self::Findings | Self::Events | Self::Timeline | Self::Details)
+        !matches!(self, Self::Findings | Self::Events | Self::Timeline | Self::Details | Self::Ranges)
     }
 }
 
@@ -61,9 +63,14 @@ impl Subject {
     #[must_use]
     pub const fn panes(&self) -> &'static [Pane] {
         match self {
-            Self::Machine => {
-                &[Pane::Processes, Pane::Destinations, Pane::Sockets, Pane::Findings, Pane::Events]
-            }
+            Self::Machine => &[
+                Pane::Processes,
+                Pane::Destinations,
+                Pane::Sockets,
+                Pane::Ranges,
+                Pane::Findings,
+                Pane::Events,
+            ],
             Self::Group(_) => &[Pane::Processes],
             Self::Process(..) => &[Pane::Sockets, Pane::Handles, Pane::Timeline, Pane::Details],
             Self::NoOwner | Self::Destination(_) => &[Pane::Sockets],
@@ -280,7 +287,7 @@ impl Page {
             Pane::Sockets => Some(&self.sockets.list),
             Pane::Findings => Some(&self.findings),
             Pane::Handles => Some(&self.handles.table.list),
-            Pane::Events | Pane::Timeline | Pane::Details => None,
+            Pane::Events | Pane::Timeline | Pane::Details | Pane::Ranges => None,
         }
     }
 
@@ -292,7 +299,7 @@ impl Page {
             Pane::Sockets => Some(&mut self.sockets.list),
             Pane::Findings => Some(&mut self.findings),
             Pane::Handles => Some(&mut self.handles.table.list),
-            Pane::Events | Pane::Timeline | Pane::Details => None,
+            Pane::Events | Pane::Timeline | Pane::Details | Pane::Ranges => None,
         }
     }
 
@@ -310,7 +317,7 @@ impl Page {
             Pane::Destinations => names(&self.destinations),
             Pane::Sockets => names(&self.sockets),
             Pane::Handles => names(&self.handles.table),
-            Pane::Findings | Pane::Events | Pane::Timeline | Pane::Details => Vec::new(),
+            Pane::Findings | Pane::Events | Pane::Timeline | Pane::Details | Pane::Ranges => Vec::new(),
         }
     }
 
@@ -321,7 +328,7 @@ impl Page {
             Pane::Destinations => self.destinations.sorting(what),
             Pane::Sockets => self.sockets.sorting(what),
             Pane::Handles => self.handles.table.sorting(what),
-            Pane::Findings | Pane::Events | Pane::Timeline | Pane::Details => {}
+            Pane::Findings | Pane::Events | Pane::Timeline | Pane::Details | Pane::Ranges => {}
         }
     }
 
@@ -354,14 +361,14 @@ impl Page {
                 passes.sockets[place] && subject.has_socket(place, &snapshot.sockets[place], picture)
             }),
             Pane::Findings => (0..u32::try_from(picture.findings.len()).unwrap_or(0)).collect(),
-            Pane::Events | Pane::Handles | Pane::Timeline | Pane::Details => return,
+            Pane::Events | Pane::Handles | Pane::Timeline | Pane::Details | Pane::Ranges => return,
         };
         let items = match pane {
             Pane::Processes => picture.rows.len(),
             Pane::Destinations => picture.destinations.len(),
             Pane::Sockets => snapshot.sockets.len(),
             Pane::Findings => picture.findings.len(),
-            Pane::Events | Pane::Handles | Pane::Timeline | Pane::Details => 0,
+            Pane::Events | Pane::Handles | Pane::Timeline | Pane::Details | Pane::Ranges => 0,
         };
         if let Some(list) = self.list_mut() {
             list.arrange(order, items, |place| key_at(pane, picture, place));
@@ -377,6 +384,6 @@ fn key_at(pane: Pane, picture: &Picture, place: usize) -> Option<ItemKey> {
         }
         Pane::Sockets => Some(ItemKey::Socket(SocketKey::of(picture.snapshot.sockets.get(place)?))),
         Pane::Findings => Some(ItemKey::Finding(FindingKey::of(&picture.findings, place)?)),
-        Pane::Events | Pane::Handles | Pane::Timeline | Pane::Details => None,
+        Pane::Events | Pane::Handles | Pane::Timeline | Pane::Details | Pane::Ranges => None,
     }
 }

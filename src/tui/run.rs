@@ -12,6 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::action::{Action, Effect};
 use super::app::App;
+use super::remedy::{Answer, Desk};
 use super::terminal::Screen;
 use super::update::update;
 use super::worker::HandleWorker;
@@ -31,6 +32,7 @@ const WAITING_SNAPSHOTS: usize = 4;
 pub(super) fn run(mut platform: Platform, options: &Options) -> Result<(), TuiError> {
     let mut app = App::new(options, TimeZone::system(), Timestamp::now())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let system = platform.host.system;
     let mut screen = Screen::enter().map_err(TuiError::NoTerminal)?;
     runtime.block_on(async {
         if let Ok(size) = crossterm::terminal::size() {
@@ -46,8 +48,11 @@ pub(super) fn run(mut platform: Platform, options: &Options) -> Result<(), TuiEr
         let sampler = Sampler::new(platform);
         let sampler = if options.trace { sampler.traced() } else { sampler };
         let sampling = Sampling::start(sampler, app.interval, deliver)?;
+        let (answer_sender, answers) = mpsc::unbounded_channel();
+        let desk = Desk::open(options.read_only, system, answer_sender)?;
         let frame_due = Instant::now();
-        Loop { app, screen, sampling, worker, changed: false, frame_due }.run(snapshots, listed).await
+        let state = Loop { app, screen, sampling, worker, desk, changed: false, frame_due };
+        state.run(snapshots, listed, answers).await
     })
 }
 
@@ -57,6 +62,8 @@ struct Loop {
     sampling: Sampling,
     /// None where handles can't be listed.
     worker: Option<HandleWorker>,
+    /// Dropped after the screen: what is half done is finished when the terminal is given back.
+    desk: Desk,
     changed: bool,
     frame_due: Instant,
 }
@@ -69,6 +76,7 @@ impl Loop {
         mut self,
         mut snapshots: mpsc::Receiver<Snapshot>,
         mut listed: mpsc::UnboundedReceiver<Action>,
+        mut answers: mpsc::UnboundedReceiver<Answer>,
     ) -> Result<(), TuiError> {
         let mut events = EventStream::new();
         let mut clock = interval(Duration::from_secs(1));
@@ -89,6 +97,7 @@ impl Loop {
                     self.apply(Action::Snapshot(Arc::new(snapshot)))?
                 }
                 Some(action) = listed.recv() => self.apply(action)?,
+                Some(answer) = answers.recv() => self.apply(Action::Answer(Box::new(answer)))?,
                 _ = clock.tick() => self.apply(Action::Clock(Timestamp::now()))?,
                 () = sleep_until(self.frame_due), if self.changed => {
                     self.draw()?;
@@ -121,6 +130,7 @@ impl Loop {
                 }
                 Effect::Every(interval) => self.sampling.every(interval),
                 Effect::ListHandles(owner) => self.list_handles(owner),
+                Effect::Ask(request) => self.desk.ask(*request),
                 Effect::Copy(text) => self.screen.copy(&text),
                 Effect::Quit => return Ok(Next::Break(())),
             }

@@ -8,7 +8,7 @@ use tui_input::backend::crossterm::EventHandler;
 use super::action::{Action, Command, Effect};
 use super::app::{App, Dialog};
 use super::page::{Pane, Sorting, Subject};
-use super::view;
+use super::{remedy, view};
 use crate::analysis::{Column, ProcessColumn, RowKey};
 
 /// How many rows the wheel scrolls.
@@ -42,6 +42,7 @@ pub fn update(app: &mut App, action: Action) -> Vec<Effect> {
             app.now = now;
             if before == app.silence() { Vec::new() } else { vec![Effect::Draw] }
         }
+        Action::Answer(answer) => remedy::answered(app, *answer),
     };
     app.settle();
     effects.extend(app.wanted_handles().map(Effect::ListHandles));
@@ -50,7 +51,11 @@ pub fn update(app: &mut App, action: Action) -> Vec<Effect> {
 
 fn key(app: &mut App, event: KeyEvent) -> Vec<Effect> {
     if let Some(command) = app.context().command(event) {
-        return run(app, command);
+        let allowed = app.acts || !command.acts();
+        return if allowed { run(app, command) } else { Vec::new() };
+    }
+    if app.dialog.is_some() {
+        return remedy::typed(app, event);
     }
     let filter = &mut app.page_mut().filter;
     if filter.editing && filter.input.handle_event(&Event::Key(event)).is_some() {
@@ -71,6 +76,7 @@ fn run(app: &mut App, command: Command) -> Vec<Effect> {
             return vec![Effect::Every(app.interval), Effect::Draw];
         }
         Command::Copy => return super::follow::copied(app).map(Effect::Copy).into_iter().collect(),
+        _ if remedy::concerns(app, command) => return remedy::run(app, command),
         _ if app.dialog.is_some() => in_dialog(app, command),
         _ => on_page(app, command),
     }
@@ -115,11 +121,16 @@ fn on_page(app: &mut App, command: Command) {
         | Command::PageDown
         | Command::Top
         | Command::Bottom => move_by(app, command),
-        Command::Quit | Command::Redraw | Command::Slower | Command::Faster | Command::Copy => {}
+        _ => {}
     }
 }
 
 fn move_by(app: &mut App, command: Command) {
+    if app.page().pane == Pane::Ranges {
+        app.ranges.space = step(app.ranges.space, 3, 4, command);
+        app.ranges.chosen = None;
+        return;
+    }
     let rows = app.layout().map_or(1, |layout| usize::from(layout.body.height).max(1));
     let page = app.page_mut();
     if let Some(list) = page.list_mut() {
@@ -133,7 +144,7 @@ fn move_by(app: &mut App, command: Command) {
 }
 
 /// Where a movement leads from `at`, between 0 and `last`.
-fn step(at: usize, last: usize, screen: usize, command: Command) -> usize {
+pub(super) fn step(at: usize, last: usize, screen: usize, command: Command) -> usize {
     let to = match command {
         Command::Up => at.saturating_sub(1),
         Command::Down => at.saturating_add(1),
@@ -159,10 +170,10 @@ fn clear_filter(app: &mut App) {
 fn back(app: &mut App) {
     if matches!(app.page().pane, Pane::Findings | Pane::Events) {
         app.show(Pane::Processes);
-    } else if app.page().filter.is_set() {
+    } else if app.page().pane != Pane::Ranges && app.page().filter.is_set() {
         clear_filter(app);
-    } else {
-        app.close();
+    } else if !app.close() && app.page().pane == Pane::Ranges {
+        app.show(Pane::Processes);
     }
 }
 
@@ -193,7 +204,7 @@ fn open(app: &mut App) {
         Pane::Sockets => {
             picture.snapshot.sockets.get(place).and_then(|socket| socket.holders.counted()).map(process)
         }
-        Pane::Findings | Pane::Events | Pane::Handles | Pane::Timeline | Pane::Details => None,
+        Pane::Findings | Pane::Events | Pane::Handles | Pane::Timeline | Pane::Details | Pane::Ranges => None,
     };
     let socket = (page.pane == Pane::Sockets).then(|| page.key_at(&picture, place)).flatten();
     if let Some(subject) = subject {
@@ -207,7 +218,7 @@ fn in_dialog(app: &mut App, command: Command) {
         Some(Dialog::SortMenu(_)) => app.page().columns().len().saturating_sub(1),
         Some(Dialog::Help(_)) => view::help::lines(app).len().saturating_sub(rows),
         Some(Dialog::Degradations(_)) => view::degradations::lines(app).len().saturating_sub(rows),
-        None => 0,
+        _ => 0,
     };
     match (&mut app.dialog, command) {
         (_, Command::Back) => close_dialog(app),
@@ -233,8 +244,8 @@ fn in_dialog(app: &mut App, command: Command) {
     }
 }
 
-fn close_dialog(app: &mut App) {
-    app.dialog = None;
+pub(super) fn close_dialog(app: &mut App) {
+    app.dialog = app.outcomes.pop().map(|outcome| Dialog::Outcome(Box::new(outcome)));
     app.show_latest();
 }
 
@@ -253,7 +264,9 @@ fn wheel(app: &mut App, rows: isize) {
     let height = app.layout().map_or(0, |layout| usize::from(layout.body.height));
     let command = if rows < 0 { Command::Up } else { Command::Down };
     if app.dialog.is_some() {
-        (0..rows.abs()).for_each(|_| in_dialog(app, command));
+        (0..rows.abs()).for_each(|_| {
+            run(app, command);
+        });
     } else if app.page().pane == Pane::Findings {
         move_by(app, command);
     } else if let Some(list) = app.page_mut().list_mut() {

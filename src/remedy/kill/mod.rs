@@ -36,7 +36,7 @@ const CRITICAL_ON_WINDOWS: [&str; 9] = [
 ];
 
 /// What one process, or all of one name, will be told.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct KillPlan {
     /// Whom it will hit.
     pub targets: Vec<Arc<Process>>,

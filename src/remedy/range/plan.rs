@@ -9,7 +9,7 @@ use crate::remedy::plan::{Plan, Refusal};
 use crate::text::{age, safe, thousands};
 
 /// A range that will be set, or set back.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RangePlan {
     /// From what to what.
     pub change: RangeChange,

@@ -308,6 +308,7 @@ fn the_help_lists_every_key_of_its_page() {
         (Context::Timeline, "<enter><tab><tab>"),
         (Context::Findings, "5"),
         (Context::Events, "6"),
+        (Context::Ranges, "4"),
     ] {
         let mut app = screen(80, 24);
         press(&mut app, keys);

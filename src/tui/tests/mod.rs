@@ -2,6 +2,7 @@
 
 mod keys;
 mod plain;
+mod remedies;
 mod screens;
 mod sizes;
 mod support;

@@ -6,7 +6,7 @@ use rstest::rstest;
 use super::support::{blank, cells, machine, press, process, see};
 use crate::tui::Options;
 
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 18] = [
     "",
     "2",
     "3",
@@ -19,6 +19,12 @@ const PAGES: [&str; 12] = [
     "?",
     "D",
     "/日本 st:x",
+    "4",
+    "x",
+    "x<right>",
+    "3c",
+    "o日",
+    "4e",
 ];
 
 #[rstest]

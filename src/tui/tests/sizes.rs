@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use proptest::prelude::*;
 
+use super::remedies::{fake, requests};
 use super::support::{ORDERS, blank, cells, cells_on, handles, machine, snapshot, text_of};
 use crate::model::{Degradation, Progress, Snapshot};
 use crate::platform::Reading;
@@ -27,9 +28,12 @@ fn key() -> impl Strategy<Value = Action> {
         KeyCode::Home,
         KeyCode::End,
         KeyCode::Left,
+        KeyCode::Right,
+        KeyCode::Right,
         KeyCode::Backspace,
     ]);
-    let typed = prop::sample::select("12356y/?sSGgDbtijk<>+- :!日\u{1b}\"".chars().collect::<Vec<_>>());
+    let typed =
+        prop::sample::select("12356/?sSGgDbtijk<>+- :!4rxxccoaapyue日\u{1b}\"".chars().collect::<Vec<_>>());
     prop_oneof![named, typed.prop_map(KeyCode::Char)]
         .prop_map(|code| Action::Key(KeyEvent::new(code, KeyModifiers::NONE)))
 }
@@ -97,8 +101,15 @@ proptest! {
         )
     ) {
         let mut app = blank(first.0, first.1, &Options::default());
+        let mut asked = Vec::new();
         for action in actions {
-            update(&mut app, action);
+            asked.extend(requests(update(&mut app, action)));
+            // The desk takes its time: it answers when the next but one thing has happened.
+            if asked.len() > 1 || app.size.0.is_multiple_of(2) {
+                for request in std::mem::take(&mut asked) {
+                    asked.extend(requests(update(&mut app, Action::Answer(Box::new(fake(&request))))));
+                }
+            }
             cells(&app);
             cells_on(&app, other);
         }

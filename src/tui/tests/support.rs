@@ -189,6 +189,7 @@ pub fn list(app: &mut App, handles: Handles) -> Vec<Effect> {
 /// A screen that has seen nothing.
 pub fn blank(columns: u16, rows: u16, options: &Options) -> App {
     let mut app = App::new(options, TimeZone::UTC, start()).unwrap();
+    app.own_pid = Pid(1000);
     update(&mut app, Action::Resize(columns, rows));
     app
 }
@@ -224,12 +225,16 @@ fn key(name: &str) -> Option<KeyEvent> {
         "esc" => KeyCode::Esc,
         "tab" => KeyCode::Tab,
         "backtab" => KeyCode::BackTab,
+        "left" => KeyCode::Left,
+        "right" => KeyCode::Right,
+        "backspace" => KeyCode::Backspace,
         "up" => KeyCode::Up,
         "down" => KeyCode::Down,
         "pgup" => KeyCode::PageUp,
         "pgdn" => KeyCode::PageDown,
         "home" => KeyCode::Home,
         "end" => KeyCode::End,
+        "f9" => KeyCode::F(9),
         "f10" => KeyCode::F(10),
         _ => return None,
     };

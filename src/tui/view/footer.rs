@@ -15,7 +15,7 @@ const GAP: u16 = 2;
 /// Draws them: the pinned ones always, the others in their order as long as there is room.
 pub fn draw(app: &App, area: Rect, frame: &mut Buffer) {
     let hints: Vec<_> =
-        app.context().bindings().filter_map(|binding| Some((binding, binding.hint?))).collect();
+        app.bindings(app.context()).filter_map(|binding| Some((binding, binding.hint?))).collect();
     let pinned: u16 = hints.iter().filter(|(_, hint)| hint.pinned).map(room_for).sum();
     let mut room = (area.width + GAP).saturating_sub(1 + pinned);
     let mut full = false;

@@ -31,7 +31,7 @@ const WORDS: [(&str, &str); 9] = [
 pub fn lines(app: &App) -> Vec<Line<'static>> {
     let room = app.layout().map_or(0, |layout| dialog::body(&layout).width).saturating_sub(KEYS_WIDTH + 3);
     let mut lines = vec![heading(app.page_context().title())];
-    lines.extend(app.page_context().bindings().flat_map(|binding| binding_lines(binding, room)));
+    lines.extend(app.bindings(app.page_context()).flat_map(|binding| binding_lines(binding, room)));
     lines.push(Line::default());
     lines.push(heading("Filter, while it is typed"));
     lines.extend(Context::Filter.bindings().flat_map(|binding| binding_lines(binding, room)));

@@ -14,9 +14,12 @@ pub mod header;
 pub mod help;
 pub mod layout;
 pub mod processes;
+pub mod question;
+pub mod ranges;
 pub mod rule;
 pub mod sockets;
 pub mod sort_menu;
+pub mod strip;
 pub mod subject;
 pub mod tables;
 pub mod timeline;
@@ -45,14 +48,19 @@ pub fn draw(app: &App, frame: &mut Frame) {
     };
     let buffer = frame.buffer_mut();
     header::draw(app, &layout, buffer);
-    if let Subject::Process(..) = app.page().subject {
+    if app.page().pane == Pane::Ranges {
+        ranges::draw(app, &layout, buffer);
+    } else if let Subject::Process(..) = app.page().subject {
         subject::draw(app, &layout, buffer);
     } else {
         verdict::draw(app, layout.verdict, buffer);
         gauges::draw(app, layout.gauges, buffer);
     }
-    rule::draw(app, layout.rule, buffer);
+    if app.page().pane != Pane::Ranges {
+        rule::draw(app, layout.rule, buffer);
+    }
     match app.page().pane {
+        Pane::Ranges => {}
         Pane::Events | Pane::Details => draw_text(app, layout.whole_body(), buffer),
         Pane::Timeline => timeline::draw(app, layout.whole_body(), buffer),
         Pane::Findings => findings::draw(app, layout.whole_body(), buffer),
@@ -64,12 +72,13 @@ pub fn draw(app: &App, frame: &mut Frame) {
     }
     filter::draw(app, layout.filter, buffer);
     footer::draw(app, layout.footer, buffer);
-    match app.dialog {
-        Some(Dialog::Help(at)) => dialog::draw(&layout, " help ", &help::lines(app), at, buffer),
-        Some(Dialog::Degradations(at)) => {
+    match &app.dialog {
+        &Some(Dialog::Help(at)) => dialog::draw(&layout, " help ", &help::lines(app), at, buffer),
+        &Some(Dialog::Degradations(at)) => {
             dialog::draw(&layout, " what could not be read ", &degradations::lines(app), at, buffer);
         }
-        Some(Dialog::SortMenu(at)) => sort_menu::draw(app, &layout, at, buffer),
+        &Some(Dialog::SortMenu(at)) => sort_menu::draw(app, &layout, at, buffer),
+        Some(other) => question::draw(app, &layout, other, buffer),
         None => {}
     }
     app.theme.finish(buffer);

@@ -71,6 +71,7 @@ fn pane_title(app: &App, owner: Owner, pane: Pane) -> String {
 fn pane_name(pane: Pane) -> &'static str {
     match pane {
         Pane::Sockets => "Connections",
+        Pane::Ranges => "Ranges",
         Pane::Details => "Details",
         Pane::Processes => "Processes",
         Pane::Destinations => "Destinations",

@@ -37,7 +37,7 @@ pub fn draw(app: &App, layout: &Layout, frame: &mut Buffer) {
                 return;
             }
         }
-        Pane::Findings | Pane::Events | Pane::Timeline | Pane::Details => {}
+        Pane::Findings | Pane::Events | Pane::Timeline | Pane::Details | Pane::Ranges => {}
     }
     if page.list().is_some_and(|list| list.order.is_empty()) {
         let nothing = match (page.filter.is_set(), page.pane) {
@@ -77,6 +77,6 @@ pub fn column_at(app: &App, layout: &Layout, x: u16) -> Option<usize> {
         Pane::Destinations => at(&Destinations::of(picture), &page.destinations, titles, x),
         Pane::Sockets => at(&Sockets::of(picture, &page.subject), &page.sockets, titles, x),
         Pane::Handles => at(&HandleRows, &page.handles.table, titles, x),
-        Pane::Findings | Pane::Events | Pane::Timeline | Pane::Details => None,
+        Pane::Findings | Pane::Events | Pane::Timeline | Pane::Details | Pane::Ranges => None,
     }
 }

@@ -1,0 +1,256 @@
+//! The dialogs: a question with its plan, what came of it, and the two forms.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tui_input::Input;
+
+use super::desk::Report;
+use crate::model::{Owner, Pid, Snapshot, Socket, System};
+use crate::platform::control::{ControlError, RangeState, Signal};
+use crate::remedy::close::ClosePlan;
+use crate::remedy::kill::KillPlan;
+use crate::remedy::range::RangePlan;
+use crate::remedy::{Plan, Refusal, Scene};
+
+/// What one can answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Button {
+    /// Nothing is done; the default.
+    No,
+    /// The only answer when nothing can be done, or has been.
+    Close,
+    /// This signal is sent.
+    Send(Signal),
+    /// The selected connection is closed.
+    One,
+    /// All that are shown are closed.
+    All,
+    /// The range is set.
+    Set,
+    /// Ask about ending with more force.
+    Harder,
+}
+
+impl Button {
+    /// What stands on it.
+    #[must_use]
+    pub const fn title(self, system: System) -> &'static str {
+        match (self, system) {
+            (Self::No, _) => "No",
+            (Self::Close, _) => "Close",
+            (Self::Send(Signal::Kill), System::Windows) => "Terminate",
+            (Self::Send(signal), _) => signal.title(),
+            (Self::One, _) => "This one",
+            (Self::All, _) => "All shown",
+            (Self::Set, _) => "Set it",
+            (Self::Harder, System::Windows) => "Terminate …",
+            (Self::Harder, _) => "KILL …",
+        }
+    }
+}
+
+/// What is asked about.
+#[derive(Clone, Debug)]
+pub enum About {
+    /// Ending processes.
+    Kill {
+        /// Whom, as the row had them when the key was pressed.
+        owners: Vec<Owner>,
+        /// What was seen then.
+        snapshot: Arc<Snapshot>,
+        /// The process number of porttop.
+        own_pid: Pid,
+        /// The plan for the signal that is chosen.
+        plan: Box<KillPlan>,
+    },
+    /// Closing sockets.
+    Close {
+        /// The selected socket, and the plan to close it.
+        one: Option<(Box<Socket>, Box<ClosePlan>)>,
+        /// The plan to close all that are shown.
+        all: Box<ClosePlan>,
+    },
+    /// Setting a range.
+    Range {
+        /// The plan.
+        plan: Box<RangePlan>,
+        /// What is set now.
+        now: Box<RangeState>,
+        /// Whether the right to do it seems to be missing.
+        elevated: bool,
+    },
+}
+
+/// A question. Nothing happens unless another button than the first is chosen.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// What about.
+    pub about: About,
+    /// The answers, No first.
+    pub buttons: Vec<Button>,
+    /// The one that is chosen.
+    pub chosen: usize,
+    /// How far it is scrolled, in lines.
+    pub scroll: usize,
+    /// On what kind of system.
+    pub system: System,
+}
+
+impl Question {
+    /// Whether to end these processes.
+    #[must_use]
+    pub fn kill(snapshot: Arc<Snapshot>, own_pid: Pid, owners: Vec<Owner>, only: Option<Signal>) -> Self {
+        let system = snapshot.host.system;
+        let service = owners
+            .iter()
+            .any(|owner| snapshot.processes.get(owner).is_some_and(|process| process.service.is_some()));
+        let offered = Signal::offered(system, service);
+        let signals: Vec<_> =
+            offered.iter().copied().filter(|signal| only.is_none_or(|only| only == *signal)).collect();
+        let signal = signals.first().copied().unwrap_or_default();
+        let plan = kill_plan(&snapshot, own_pid, &owners, signal, &HashMap::new());
+        let sends = signals.into_iter().map(Button::Send);
+        let buttons = answers(plan.refusals(), sends);
+        let about = About::Kill { owners, snapshot, own_pid, plan: Box::new(plan) };
+        Self { about, buttons, chosen: 0, scroll: 0, system }
+    }
+
+    /// Whether to close this socket, or all of these.
+    #[must_use]
+    pub fn close(snapshot: &Snapshot, own_pid: Pid, one: Option<Socket>, all: Vec<Socket>) -> Self {
+        let none = HashMap::new();
+        let scene = Scene { snapshot, own_pid, forbidden: &none };
+        let one = one.map(|socket| {
+            let plan = ClosePlan::new(scene, [socket.clone()]);
+            (Box::new(socket), Box::new(plan))
+        });
+        let all = Box::new(ClosePlan::new(scene, all));
+        let mut buttons = Vec::new();
+        if one.as_ref().is_some_and(|(_, plan)| plan.refusals().is_empty()) {
+            buttons.push(Button::One);
+        }
+        if all.refusals().is_empty() {
+            buttons.push(Button::All);
+        }
+        let refusals = if buttons.is_empty() { all.refusals() } else { &[] };
+        let buttons = answers(refusals, buttons.into_iter());
+        let system = snapshot.host.system;
+        Self { about: About::Close { one, all }, buttons, chosen: 0, scroll: 0, system }
+    }
+
+    /// Whether to set this range.
+    #[must_use]
+    pub fn range(plan: RangePlan, now: RangeState, elevated: bool) -> Self {
+        let (buttons, system) = (answers(plan.refusals(), [Button::Set].into_iter()), now.system);
+        let about = About::Range { plan: Box::new(plan), now: Box::new(now), elevated };
+        Self { about, buttons, chosen: 0, scroll: 0, system }
+    }
+
+    /// The button that is chosen.
+    #[must_use]
+    pub fn button(&self) -> Button {
+        self.buttons.get(self.chosen).copied().unwrap_or(Button::Close)
+    }
+
+    /// Chooses another button.
+    pub fn choose(&mut self, by: isize) {
+        self.chosen = turn(self.chosen, self.buttons.len(), by);
+        let button = self.button();
+        if let (About::Kill { plan, owners, snapshot, own_pid }, Button::Send(signal)) =
+            (&mut self.about, button)
+        {
+            **plan = kill_plan(snapshot, *own_pid, owners, signal, &HashMap::new());
+        }
+    }
+
+    /// Takes in which processes may not be ended.
+    pub fn forbid(&mut self, forbidden: &HashMap<Owner, ControlError>) {
+        let About::Kill { owners, snapshot, own_pid, plan } = &mut self.about else { return };
+        if !owners.iter().any(|owner| forbidden.contains_key(owner)) {
+            return;
+        }
+        **plan = kill_plan(snapshot, *own_pid, owners, plan.signal, forbidden);
+        if !plan.refusals().is_empty() {
+            (self.buttons, self.chosen) = (vec![Button::Close], 0);
+        }
+    }
+}
+
+/// No first; when it is refused there is nothing to answer.
+fn answers(refusals: &[Refusal], yes: impl Iterator<Item = Button>) -> Vec<Button> {
+    if refusals.is_empty() { [Button::No].into_iter().chain(yes).collect() } else { vec![Button::Close] }
+}
+
+fn kill_plan(
+    snapshot: &Snapshot,
+    own_pid: Pid,
+    owners: &[Owner],
+    signal: Signal,
+    forbidden: &HashMap<Owner, ControlError>,
+) -> KillPlan {
+    KillPlan::new(Scene { snapshot, own_pid, forbidden }, owners, signal)
+}
+
+/// The place so many further. It stops at both ends, so that No never leads to the last button.
+fn turn(place: usize, places: usize, by: isize) -> usize {
+    place.saturating_add_signed(by).min(places.saturating_sub(1))
+}
+
+/// What came of a change.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// What came of it.
+    pub report: Report,
+    /// The answers, Close first.
+    pub buttons: Vec<Button>,
+    /// The one that is chosen.
+    pub chosen: usize,
+    /// How far it is scrolled, in lines.
+    pub scroll: usize,
+}
+
+impl Outcome {
+    /// The outcome of a report.
+    #[must_use]
+    pub fn new(report: Report) -> Self {
+        let mut buttons = vec![Button::Close];
+        if !report.again.is_empty() {
+            buttons.push(Button::Harder);
+        }
+        Self { report, buttons, chosen: 0, scroll: 0 }
+    }
+
+    /// The button that is chosen.
+    #[must_use]
+    pub fn button(&self) -> Button {
+        self.buttons.get(self.chosen).copied().unwrap_or(Button::Close)
+    }
+
+    /// Chooses another button.
+    pub fn choose(&mut self, by: isize) {
+        self.chosen = turn(self.chosen, self.buttons.len(), by);
+    }
+}
+
+/// Whether a port can be had: a destination that may be typed, and what was found.
+#[derive(Clone, Debug, Default)]
+pub struct ProbeForm {
+    /// The destination.
+    pub input: Input,
+    /// What was tried and what it gave; none while it is being tried.
+    pub tries: Option<Vec<String>>,
+    /// How far it is scrolled, in lines.
+    pub scroll: usize,
+}
+
+/// The numbers of a range.
+#[derive(Clone, Debug)]
+pub struct OwnForm {
+    /// The first port and how many.
+    pub fields: [Input; 2],
+    /// The one that is typed.
+    pub field: usize,
+    /// Why the numbers can't be taken.
+    pub error: Option<String>,
+}

@@ -1,0 +1,295 @@
+//! The remedies on the screen: what the dialogs say, and that nothing is asked for by accident.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use insta::assert_snapshot;
+use rstest::rstest;
+
+use super::support::{NGINX, ORDERS, blank, machine, press, screen, see, selected, text_of};
+use crate::model::{Family, NamespaceId, Owner, Protocol, RangeLimits, State, System};
+use crate::platform::control::{ControlError, RangeState, Signal, Store};
+use crate::remedy::Plan;
+use crate::tui::Options;
+use crate::tui::action::{Action, Command, Effect};
+use crate::tui::app::{App, Dialog};
+use crate::tui::keymap::Context;
+use crate::tui::remedy::{Answer, Deed, Next, Report, Request};
+use crate::tui::update::update;
+
+/// What was asked of the desk.
+pub fn requests(effects: Vec<Effect>) -> Vec<Request> {
+    let request = |effect| if let Effect::Ask(request) = effect { Some(*request) } else { None };
+    effects.into_iter().filter_map(request).collect()
+}
+
+pub fn ranges() -> RangeState {
+    RangeState {
+        system: System::Windows,
+        namespace: NamespaceId::ONLY,
+        spaces: machine(8).spaces,
+        limits: RangeLimits::WINDOWS,
+        file: None,
+    }
+}
+
+/// What a desk that changes nothing answers.
+pub fn fake(request: &Request) -> Answer {
+    let done = |deed, again| {
+        let lines = vec!["It was done.".to_owned()];
+        Answer::Done(Report { deed, succeeded: true, lines, again })
+    };
+    match request {
+        Request::MayEnd(_) => Answer::MayEnd(HashMap::new()),
+        Request::Kill(plan) => {
+            let targets = plan.plan().targets.iter().map(|target| target.owner);
+            done(Deed::Kill, if plan.plan().signal == Signal::Kill { Vec::new() } else { targets.collect() })
+        }
+        Request::Close(_) => done(Deed::Close, Vec::new()),
+        Request::SetRange(..) => done(Deed::Range, Vec::new()),
+        Request::ReadRange(next) => Answer::Range { now: Ok(ranges()), noted: Ok(None), next: next.clone() },
+        Request::Probe(_) => {
+            Answer::Probed(vec!["TCP IPv4  ok, port 50000".into(), "UDP IPv6  ok, port 50001".into()])
+        }
+        Request::Keep(_) => Answer::Kept(Ok("range-commands.txt".into())),
+    }
+}
+
+/// Presses keys, and lets the desk answer.
+fn play(app: &mut App, keys: &str) -> Vec<Request> {
+    let asked = requests(press(app, keys));
+    let mut all = asked.clone();
+    for request in asked {
+        let more = update(app, Action::Answer(Box::new(fake(&request))));
+        for request in requests(more) {
+            update(app, Action::Answer(Box::new(fake(&request))));
+            all.push(request);
+        }
+    }
+    all
+}
+
+fn killed(requests: &[Request]) -> Vec<(Vec<Owner>, Signal)> {
+    let kill = |request: &Request| match request {
+        Request::Kill(plan) => {
+            let plan = plan.plan();
+            Some((plan.targets.iter().map(|target| target.owner).collect(), plan.signal))
+        }
+        _ => None,
+    };
+    requests.iter().filter_map(kill).collect()
+}
+
+#[rstest]
+#[case::kill("kill", &["x"])]
+#[case::kill_terminate("kill-terminate", &["x<right><right>"])]
+#[case::kill_group("kill-group", &["GG", "x"])]
+#[case::kill_done("kill-done", &["x<right>", "<enter>"])]
+#[case::kill_harder("kill-harder", &["x<right>", "<enter>", "<right><enter>"])]
+#[case::ranges("ranges", &["r"])]
+#[case::ranges_next("ranges-next", &["r", "<enter>"])]
+#[case::range_apply("range-apply", &["r", "a"])]
+#[case::range_own("range-own", &["r", "e"])]
+#[case::range_own_wrong("range-own-wrong", &["r", "e<tab><backspace><backspace><backspace><enter>"])]
+#[case::range_copied("range-copied", &["r", "y"])]
+#[case::range_nothing_to_undo("range-nothing-to-undo", &["r", "u"])]
+#[case::close("close", &["3/state:established<enter>", "c"])]
+#[case::close_all("close-all", &["3/state:established<enter>", "c<right><right>"])]
+#[case::close_refused("close-refused", &["3/state:listen<enter>", "c"])]
+#[case::probe("probe", &["o"])]
+#[case::probe_destination("probe-destination", &["o", "db:1433"])]
+fn dialogs(#[case] name: &str, #[case] keys: &[&str], #[values((80, 24), (200, 60))] size: (u16, u16)) {
+    let mut app = screen(size.0, size.1);
+    for keys in keys {
+        play(&mut app, keys);
+    }
+    assert_snapshot!(format!("{name}-{}x{}", size.0, size.1), text_of(&app));
+}
+
+#[rstest]
+#[case::enter("<enter>")]
+#[case::esc("<esc>")]
+#[case::right_and_esc("<right><esc>")]
+#[case::there_and_back("<right><left><enter>")]
+#[case::not_round_the_other_way("<left><enter>")]
+#[case::n("n")]
+fn no_is_the_default(#[case] answer: &str, #[values("x", "c", "a", "p")] question: &str) {
+    let mut app = screen(80, 24);
+    play(
+        &mut app,
+        match question {
+            "c" => "3/state:established<enter>",
+            "x" => "",
+            _ => "r",
+        },
+    );
+    play(&mut app, question);
+    assert!(matches!(app.dialog, Some(Dialog::Question(_))), "{}", text_of(&app));
+    assert_eq!(requests(press(&mut app, answer)), []);
+    assert!(app.dialog.is_none(), "{}", text_of(&app));
+}
+
+#[test]
+fn whom_it_hits_is_decided_when_the_key_is_pressed() {
+    let mut app = screen(80, 24);
+    play(&mut app, "<down>x");
+    let mut later = machine(9);
+    later.sockets.retain(|socket| socket.holders.counted() != Some(ORDERS) || socket.state != State::Bound);
+    later.processes.remove(&ORDERS);
+    see(&mut app, later);
+    let asked = play(&mut app, "<right><enter>");
+    assert_eq!(killed(&asked), [(vec![NGINX], Signal::Kill)]);
+}
+
+#[test]
+fn a_group_is_killed_as_it_is_listed() {
+    let mut app = screen(80, 24);
+    play(&mut app, "GG");
+    assert!(selected(&app).contains("CORP"), "{}", text_of(&app));
+    let asked = play(&mut app, "x");
+    let Some(Request::MayEnd(owners)) = asked.first() else { panic!("{asked:?}") };
+    let shown = text_of(&app);
+    assert!(owners.iter().all(|owner| shown.contains(&owner.pid.to_string())), "{shown}");
+}
+
+#[test]
+fn what_may_not_be_ended_is_said_and_can_only_be_closed() {
+    let mut app = screen(80, 24);
+    press(&mut app, "x");
+    let why =
+        ControlError::MissingRight { right: "SeDebugPrivilege", remedy: "run porttop as administrator" };
+    update(&mut app, Action::Answer(Box::new(Answer::MayEnd(HashMap::from([(ORDERS, why)])))));
+    let shown = text_of(&app);
+    assert!(shown.contains("Refused:") && shown.contains("SeDebugPrivilege"), "{shown}");
+    assert!(shown.contains("[ Close ]") && !shown.contains("Terminate"), "{shown}");
+    assert_eq!(requests(press(&mut app, "<right><enter>")), []);
+}
+
+#[test]
+fn an_ended_process_and_no_owner_are_refused() {
+    let mut app = screen(80, 24);
+    press(&mut app, "<end>x");
+    assert!(text_of(&app).contains("Refused:"), "{}", text_of(&app));
+}
+
+#[test]
+fn who_is_still_there_can_be_ended_with_more_force_and_is_asked_about_again() {
+    let mut app = screen(80, 24);
+    assert_eq!(killed(&play(&mut app, "x")), []);
+    assert_eq!(killed(&play(&mut app, "<right><enter>")), [(vec![ORDERS], Signal::StopService)]);
+    assert_eq!(killed(&play(&mut app, "<right><enter>")), []);
+    assert!(text_of(&app).contains("[ No ]"), "{}", text_of(&app));
+    assert_eq!(killed(&play(&mut app, "<right><enter>")), [(vec![ORDERS], Signal::Kill)]);
+}
+
+#[test]
+fn what_comes_of_it_waits_for_an_open_dialog() {
+    let mut app = screen(80, 24);
+    press(&mut app, "x<right><enter><esc>?");
+    let report =
+        Report { deed: Deed::Kill, succeeded: true, lines: vec!["It ended.".into()], again: Vec::new() };
+    update(&mut app, Action::Answer(Box::new(Answer::Done(report))));
+    assert!(!text_of(&app).contains("It ended."));
+    press(&mut app, "<esc>");
+    assert!(text_of(&app).contains("It ended."), "{}", text_of(&app));
+}
+
+#[test]
+fn the_chosen_proposal_is_set_for_the_chosen_space() {
+    let mut app = screen(80, 24);
+    play(&mut app, "r");
+    play(&mut app, "<down><enter>");
+    play(&mut app, "p");
+    let asked = play(&mut app, "<right><enter>");
+    let [Request::SetRange(plan, _), Request::ReadRange(Next::Show)] = &asked[..] else {
+        panic!("{asked:?}")
+    };
+    let commands = plan.plan().commands();
+    assert!(commands[0].starts_with("netsh int ipv6 set dynamicport tcp"), "{commands:?}");
+    assert!(commands[0].ends_with(Store::Persistent.key()), "{commands:?}");
+}
+
+#[test]
+fn own_numbers_are_checked() {
+    let mut app = screen(80, 24);
+    play(&mut app, "r");
+    let clear = "<backspace>".repeat(5);
+    play(&mut app, &format!("e{clear}80<tab>{clear}1000<enter>"));
+    assert!(text_of(&app).contains("may not start below"), "{}", text_of(&app));
+    play(&mut app, &format!("<tab>{clear}20000<enter>"));
+    let shown = text_of(&app);
+    assert!(shown.contains("own numbers") && shown.contains("20000–20999"), "{shown}");
+    let wanted = |request: &Request| match request {
+        Request::ReadRange(Next::Set(wanted)) => Some((wanted.0.family, wanted.0.protocol, wanted.2)),
+        _ => None,
+    };
+    let asked = play(&mut app, "a");
+    assert_eq!(asked.iter().find_map(wanted), Some((Family::Ipv4, Protocol::Tcp, Store::Active)));
+}
+
+#[test]
+fn all_that_pass_the_filter_are_closed_and_no_others() {
+    let mut app = screen(80, 24);
+    play(&mut app, "3/state:established remote:10.0.0.9<enter>");
+    play(&mut app, "c");
+    let asked = play(&mut app, "<right><right><enter>");
+    let [Request::Close(plan)] = &asked[..] else { panic!("{asked:?}") };
+    let sockets = &plan.plan().sockets;
+    assert_eq!(sockets.len(), 12);
+    assert!(sockets.iter().all(|socket| socket.holders.counted() == Some(ORDERS)));
+}
+
+#[test]
+fn only_a_destination_that_is_typed_is_connected_to() {
+    let mut app = screen(80, 24);
+    assert_eq!(play(&mut app, "o"), [Request::Probe(None)]);
+    assert_eq!(play(&mut app, "<enter>"), [Request::Probe(None)]);
+    assert_eq!(play(&mut app, "db:1433<enter>"), [Request::Probe(Some("db:1433".into()))]);
+}
+
+#[test]
+fn read_only_offers_nothing_and_does_nothing() {
+    let mut app = blank(200, 60, &Options { read_only: true, ..Options::default() });
+    for second in [0, 4, 8] {
+        see(&mut app, machine(second));
+    }
+    for context in Context::ALL {
+        assert!(app.bindings(context).all(|binding| !binding.command.acts()), "{context:?}");
+    }
+    for place in ["1", "2", "3", "1<enter>", "<tab>", "r"] {
+        play(&mut app, place);
+        for key in ["x", "<f9>", "c", "o", "a", "p", "y", "u"] {
+            let before = text_of(&app);
+            assert_eq!(press(&mut app, key), [], "{key} at {place}");
+            assert_eq!(text_of(&app), before);
+        }
+        press(&mut app, "?");
+        let help = text_of(&app);
+        assert!(!help.contains("end the process") && !help.contains("asks first"), "{help}");
+        press(&mut app, "<esc>");
+    }
+}
+
+#[test]
+fn every_command_that_acts_has_a_key() {
+    let acts =
+        |context: Context| context.bindings().map(|binding| binding.command).filter(|command| command.acts());
+    let with_keys: Vec<Command> = Context::ALL.into_iter().flat_map(acts).collect();
+    for command in [Command::Kill, Command::CloseSockets, Command::Probe, Command::SetActive, Command::Undo] {
+        assert!(with_keys.contains(&command), "{command:?}");
+    }
+}
+
+#[test]
+fn names_from_outside_are_harmless_in_a_question() {
+    let mut snapshot = machine(0);
+    let mut process = super::support::process(ORDERS, "C:\\ev\u{1b}[31m\u{202e}il.exe", None);
+    Arc::make_mut(&mut process.1).user = Some("CORP\\\u{1b}]0;x\u{7}".into());
+    snapshot.processes.extend([process]);
+    let mut app = blank(80, 24, &Options::default());
+    see(&mut app, snapshot);
+    press(&mut app, "x");
+    let shown = text_of(&app);
+    assert!(shown.contains("Kill ev"), "{shown}");
+    assert!(!shown.contains(['\u{1b}', '\u{202e}', '\u{7}']), "{shown:?}");
+}

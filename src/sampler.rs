@@ -170,3 +170,33 @@ impl Sampling {
         self.commands.send(Command::Now).ok();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::model::{Backend, Degradation};
+
+    #[test]
+    fn the_trace_starts_once_there_are_sockets_to_show_and_only_when_asked() {
+        for asked in [true, false] {
+            let mut platform = Platform::open(Some(Backend::Portable)).unwrap();
+            let started = Arc::new(AtomicBool::new(false));
+            let start = Arc::clone(&started);
+            platform.start_tracing = Some(Box::new(move || {
+                start.store(true, Ordering::SeqCst);
+                Reading { value: None, degradations: vec![Degradation::new("trace", "refused")] }
+            }));
+            let sampler = Sampler::new(platform);
+            let mut sampler = if asked { sampler.traced() } else { sampler };
+            let mut parts = Vec::new();
+            let first =
+                sampler.take_in_parts(|part| parts.push((part.progress, started.load(Ordering::SeqCst))));
+            assert_eq!(parts, [(Progress::Sockets, false), (Progress::Owners, asked)]);
+            for snapshot in [first, sampler.take()] {
+                assert_eq!(snapshot.degradations.iter().any(|gap| gap.what == "trace"), asked);
+            }
+        }
+    }
+}

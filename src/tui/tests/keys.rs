@@ -279,6 +279,19 @@ fn all_is_well_says_so_with_numbers() {
 }
 
 #[test]
+fn a_process_without_sockets_has_a_timeline_that_ends_at_0() {
+    let mut app = screen(80, 24);
+    press(&mut app, "<enter><tab><tab>");
+    let mut later = machine(9);
+    later.sockets.retain(|socket| socket.holders.counted() != Some(ORDERS));
+    later.processes.extend([super::support::process(ORDERS, r"C:\orders.exe", None)]);
+    see(&mut app, later);
+    for said in ["PORTS  0 ", "min 0  max 12,852", "HANDLES  - "] {
+        assert!(text_of(&app).contains(said), "{said}\n{}", text_of(&app));
+    }
+}
+
+#[test]
 fn silence_is_said() {
     let mut app = screen(80, 24);
     let later = app.now + SignedDuration::from_secs(12);

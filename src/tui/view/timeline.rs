@@ -13,7 +13,7 @@ use crate::text::{per_second, thousands};
 use crate::tui::app::App;
 use crate::tui::page::Subject;
 use crate::tui::theme::{STRONG, WEAK};
-use crate::tui::widget::chart;
+use crate::tui::widget::chart::{self, Point};
 use crate::tui::widget::paint::{put, put_right, row};
 
 /// The spans there are; the shortest that holds what is remembered is shown.
@@ -101,30 +101,32 @@ fn ticks(app: &App) -> (Vec<&Tick>, Duration) {
     (ticks, span)
 }
 
-/// The values of a chart, each with its age. A process that holds nothing is not in the history: from
-/// when it was first seen on, that is 0.
-fn points(ticks: &[&Tick], owner: Owner, one: &Subchart) -> Vec<(Duration, f64)> {
+/// The values of a chart, each with its age, and none where it was not read. A process that holds no
+/// socket may not be in the history: from when it was first seen on, that is 0.
+fn points(ticks: &[&Tick], owner: Owner, one: &Subchart) -> Vec<Point> {
     let Some(now) = ticks.last().map(|tick| tick.taken.elapsed) else { return Vec::new() };
-    let of = |tick: &&&Tick| tick.owners.contains_key(&Some(owner));
-    let since = ticks.iter().position(|tick| of(&tick)).unwrap_or(ticks.len());
-    let value = |tick: &&Tick| {
-        let sample = tick.owners.get(&Some(owner)).copied().unwrap_or_default();
-        Some((now.saturating_sub(tick.taken.elapsed), (one.value)(&sample, tick)?))
+    let mut nothing = Sample::default();
+    nothing.counts.ports = Some(0);
+    let seen = ticks.iter().skip_while(|tick| !tick.owners.contains_key(&Some(owner)));
+    let point = |tick: &&Tick| {
+        let sample = tick.owners.get(&Some(owner)).unwrap_or(&nothing);
+        Point { age: now.saturating_sub(tick.taken.elapsed), value: (one.value)(sample, tick) }
     };
-    ticks[since..].iter().filter_map(value).collect()
+    seen.map(point).collect()
 }
 
-fn draw_one(one: &Subchart, points: &[(Duration, f64)], span: Duration, area: Rect, frame: &mut Buffer) {
+fn draw_one(one: &Subchart, points: &[Point], span: Duration, area: Rect, frame: &mut Buffer) {
     let top = row(area, 0);
     let title = Rect { width: top.width.saturating_sub(1), ..top };
     let x = put(frame, title, area.x + 1, one.title, STRONG);
-    let Some((_, newest)) = points.last() else {
+    let values = || points.iter().filter_map(|point| point.value);
+    let Some(most) = values().reduce(f64::max) else {
         put(frame, title, x + 2, "not known", WEAK);
         return;
     };
-    let most = points.iter().map(|(_, value)| *value).fold(0.0, f64::max);
-    let least = points.iter().map(|(_, value)| *value).fold(f64::INFINITY, f64::min);
-    put(frame, title, x + 2, &per_second(*newest), Style::new());
+    let least = values().fold(most, f64::min);
+    let newest = points.last().and_then(|point| point.value).map_or_else(|| "-".to_owned(), per_second);
+    put(frame, title, x + 2, &newest, Style::new());
     put_right(frame, title, &format!("min {}  max {}", per_second(least), per_second(most)), WEAK);
     let plot = Rect {
         x: area.x + VALUES + 1,

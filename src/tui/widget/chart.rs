@@ -4,12 +4,21 @@ use std::time::Duration;
 
 const BLOCKS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// The lines of a chart of values with their ages, oldest first, from top to bottom.
+/// A moment of a chart.
+#[derive(Clone, Copy, Debug)]
+pub struct Point {
+    /// How long ago it was.
+    pub age: Duration,
+    /// Its value; none where it is not known.
+    pub value: Option<f64>,
+}
+
+/// The lines of a chart, its points oldest first, from top to bottom.
 ///
-/// A column shows the highest value of its time, or the one before where it has none; what is before the
-/// first value stays blank. A value that is not 0 shows.
+/// A column shows the highest value of its time, or the one before where it has no points; what is before
+/// the first of them or not known stays blank. A value that is not 0 shows.
 #[must_use]
-pub fn lines(points: &[(Duration, f64)], span: Duration, most: f64, columns: u16, rows: u16) -> Vec<String> {
+pub fn lines(points: &[Point], span: Duration, most: f64, columns: u16, rows: u16) -> Vec<String> {
     let heights = heights(points, span, columns);
     let eighths = f64::from(rows) * 8.0;
     let line = |place: u16| {
@@ -28,9 +37,9 @@ pub fn lines(points: &[(Duration, f64)], span: Duration, most: f64, columns: u16
 }
 
 /// The value of each column.
-fn heights(points: &[(Duration, f64)], span: Duration, columns: u16) -> Vec<Option<f64>> {
-    let mut heights: Vec<Option<f64>> = vec![None; columns.into()];
-    for (age, value) in points {
+fn heights(points: &[Point], span: Duration, columns: u16) -> Vec<Option<f64>> {
+    let mut seen: Vec<Option<Option<f64>>> = vec![None; columns.into()];
+    for Point { age, value } in points {
         let share = age.as_secs_f64() / span.as_secs_f64().max(f64::MIN_POSITIVE);
         #[expect(
             clippy::cast_possible_truncation,
@@ -38,16 +47,17 @@ fn heights(points: &[(Duration, f64)], span: Duration, columns: u16) -> Vec<Opti
             reason = "a column, or beyond all"
         )]
         let from_right = (share * f64::from(columns)).floor() as usize;
-        if let Some(place) = heights.len().checked_sub(from_right + 1) {
-            heights[place] = Some(heights[place].map_or(*value, |other| other.max(*value)));
+        if let Some(place) = seen.len().checked_sub(from_right + 1) {
+            let most = seen[place].flatten().into_iter().chain(*value).reduce(f64::max);
+            seen[place] = Some(most);
         }
     }
     let mut before = None;
-    for height in &mut heights {
-        *height = height.or(before);
-        before = *height;
-    }
-    heights
+    let column = |value: Option<Option<f64>>| {
+        before = value.unwrap_or(before);
+        before
+    };
+    seen.into_iter().map(column).collect()
 }
 
 #[cfg(test)]
@@ -55,8 +65,11 @@ mod tests {
     use super::*;
 
     fn drawn(points: &[(u64, f64)], rows: u16) -> Vec<String> {
-        let points: Vec<_> = points.iter().map(|(age, value)| (Duration::from_secs(*age), *value)).collect();
         let most = points.iter().map(|(_, value)| *value).fold(0.0, f64::max);
+        let known = |value: f64| Some(value).filter(|value| *value >= 0.0);
+        let point =
+            |(age, value): &(u64, f64)| Point { age: Duration::from_secs(*age), value: known(*value) };
+        let points: Vec<_> = points.iter().map(point).collect();
         lines(&points, Duration::from_secs(10), most, 5, rows)
     }
 
@@ -70,5 +83,10 @@ mod tests {
     fn a_gap_keeps_the_value_before_it_and_little_is_not_nothing() {
         assert_eq!(drawn(&[(9, 1000.0), (1, 1.0)], 1), ["████▁"]);
         assert_eq!(drawn(&[(9, 0.0), (1, 0.0)], 1), ["     "]);
+    }
+
+    #[test]
+    fn what_is_not_known_is_a_gap() {
+        assert_eq!(drawn(&[(9, 1.0), (5, -1.0), (1, 1.0)], 1), ["██  █"]);
     }
 }

@@ -7,14 +7,19 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-fn porttop(arguments: &[&str]) -> Output {
+fn command(arguments: &[&str]) -> Command {
     let program = match env::var_os("PORTTOP_BIN_DIR") {
         // For runs as a user who can't read the build directory.
         Some(directory) => Path::new(&directory).join("porttop"),
         None => env!("CARGO_BIN_EXE_porttop").into(),
     };
     let mut command = Command::new(program);
-    command.args(arguments).env("RUST_BACKTRACE", "0").stdin(Stdio::null()).output().unwrap()
+    command.args(arguments).env("RUST_BACKTRACE", "0").stdin(Stdio::null());
+    command
+}
+
+fn porttop(arguments: &[&str]) -> Output {
+    command(arguments).output().unwrap()
 }
 
 #[track_caller]
@@ -77,4 +82,30 @@ fn every_backend_sees_this_machine() {
         assert_eq!(report["port_spaces"].as_array().map(Vec::len), Some(4), "{arguments:?}");
         assert_eq!(errors, "");
     }
+}
+
+#[test]
+fn a_configuration_that_is_named_and_wrong_is_one_line_and_exit_2() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("config.toml");
+    let refused = |says: &str| {
+        let output = command(&["snapshot"]).env("PORTTOP_CONFIG", &path).output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), errors.lines().count()), (Some(2), 1), "{errors}");
+        assert!(errors.contains(says), "{errors}");
+    };
+    refused("config.toml");
+    std::fs::write(&path, "readonly = true\n").unwrap();
+    refused("readonly");
+}
+
+#[test]
+fn read_only_can_be_configured() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("config.toml");
+    std::fs::write(&path, "read_only = true\n").unwrap();
+    let set = ["range", "set", "--start", "20000", "--num", "1000", "--yes"];
+    let output = command(&set).env("PORTTOP_CONFIG", &path).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("read-only"), "{output:?}");
 }

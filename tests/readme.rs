@@ -41,10 +41,11 @@ fn every_command_does_what_it_says() {
         assert!(ELSEWHERE.iter().any(|known| command.starts_with(known)), "nobody proves: {command}");
     }
     for command in &porttop {
-        if command.contains(" snapshot") || command.contains(" check") || command.contains(" --help") {
-            run_in_shell(command, directory.path());
-        } else {
+        let opens_the_screen = command.split(' ').nth(1).is_none_or(|word| word.starts_with("--"));
+        if opens_the_screen && !command.contains("--help") {
             run_in_terminal(command);
+        } else {
+            run_in_shell(command, directory.path());
         }
     }
 }
@@ -54,9 +55,12 @@ fn run_in_shell(command: &str, directory: &std::path::Path) {
     path.push(":");
     path.push(env::var_os("PATH").unwrap());
     let mut shell = Command::new("sh");
-    shell.args(["-euc", command]).env("PATH", path).current_dir(directory).stdin(Stdio::null());
-    let output = shell.output().unwrap();
-    assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+    shell.args(["-euc", command]).env("PATH", path).env("PORTTOP_STATE_DIR", directory);
+    let output = shell.current_dir(directory).stdin(Stdio::null()).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    // The exit code of a check is its verdict on the machine that runs the tests.
+    let done = output.status.success() || command.starts_with("porttop check");
+    assert!(done && errors.is_empty(), "{command}: {errors}");
 }
 
 fn run_in_terminal(command: &str) {

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use rustix::process::Signal;
 use support::lab::Lab;
-use support::protocol::Role;
+use support::protocol::{Fate, Role};
 use support::pty::{Screen, Size, Terminal};
 use support::stage::{self, LOCALHOST};
 
@@ -250,4 +250,71 @@ fn control_characters_of_a_name_never_reach_the_terminal() {
     let contains = |part: &[u8]| bytes.windows(part.len()).any(|window| window == part);
     assert!(!contains(b"ev\x1b"), "an escape sequence of a name was written");
     assert!(!contains("\u{202e}".as_bytes()), "a bidi override of a name was written");
+}
+
+#[test]
+fn a_finding_names_who_leaks_and_leads_to_its_sockets() {
+    let Some(mut lab) = Lab::open(20000..=20999) else { return };
+    let leaker = lab.start("leaker", Role::Bound { at: LOCALHOST, count: 600 });
+    let mut terminal = terminal(&lab, CLASSIC);
+    terminal.press("5");
+    terminal.wait_for(&format!("leaker ({}) holds 600 BOUND ports", leaker.pid()));
+    terminal.press("Enter");
+    terminal.wait_for(&format!("pid:{} state:bound", leaker.pid()));
+    terminal.wait_for("1/600");
+}
+
+#[test]
+fn the_handles_of_a_process_are_listed_and_lead_to_its_connections() {
+    let Some(mut lab) = Lab::open(20000..=29999) else { return };
+    let server = lab.start("server", Role::Server { listen: vec![stage::local(5000)] });
+    let kept = Role::Client { to: server.listens(), count: 7, fate: Fate::Kept };
+    let client = lab.start("client", kept);
+    let mut terminal = terminal(&lab, CLASSIC);
+    terminal
+        .wait_until("client first", |screen| screen.first_row().is_some_and(|row| row.contains("client")));
+    terminal.press("g");
+    terminal.press("Enter");
+    terminal.wait_for(&format!("client ({})", client.pid()));
+    terminal.press("Tab");
+    terminal.wait_for("7 socket");
+    let of_client = client.sockets.iter().filter(|socket| socket.pids == client.pids);
+    let ports: BTreeSet<u16> = of_client.map(|socket| socket.local.port()).collect();
+    for port in &ports {
+        terminal.wait_for(&format!("tcp ESTABLISHED 127.0.0.1:{port} → 127.0.0.1:5000"));
+    }
+    let last = ports.last().unwrap().to_string();
+    terminal.press("/");
+    terminal.write(&last);
+    terminal.wait_for("1/1");
+    terminal.press("Enter");
+    terminal.press("Enter");
+    terminal.wait_for("[Connections 7]");
+    let selected = |row: &String| row.starts_with('>') && row.contains(&last);
+    terminal.wait_until("the connection", |screen| screen.rows.iter().any(selected));
+}
+
+#[test]
+fn without_a_trace_the_view_of_failures_says_why() {
+    let Some(lab) = Lab::open(20000..=29999) else { return };
+    let mut terminal = Terminal::in_lab(&lab, CLASSIC, &["--no-trace"]);
+    terminal.wait_for("PORTS▼");
+    terminal.press("6");
+    terminal.wait_for("not known: --no-trace was given");
+    terminal.wait_for("this system logs nothing when ports run out");
+}
+
+#[test]
+fn the_timeline_draws_what_a_process_holds() {
+    let Some(mut lab) = Lab::open(20000..=29999) else { return };
+    lab.start("leaker", Role::Bound { at: LOCALHOST, count: 300 });
+    let mut terminal = terminal(&lab, CLASSIC);
+    terminal.wait_for("leaker");
+    terminal.press("Enter");
+    terminal.wait_for("[Connections 300]");
+    terminal.press("Tab");
+    terminal.press("Tab");
+    terminal.wait_for("PORTS  300");
+    terminal.wait_for("BOUND  300");
+    terminal.wait_for("-1 min");
 }

@@ -22,18 +22,21 @@ can't be said.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES)]
 pub(super) struct Args {
-    /// Percent of a capacity in use from which it is a warning
-    #[arg(long, value_name = "PERCENT", default_value = "80", value_parser = values::percent)]
-    warn: f64,
-    /// Percent of a capacity in use from which it is critical
-    #[arg(long, value_name = "PERCENT", default_value = "95", value_parser = values::percent)]
-    critical: f64,
+    /// Percent of a capacity in use from which it is a warning [default: 80]
+    #[arg(long, value_name = "PERCENT", value_parser = values::percent)]
+    warn: Option<f64>,
+    /// Percent of a capacity in use from which it is critical [default: 95]
+    #[arg(long, value_name = "PERCENT", value_parser = values::percent)]
+    critical: Option<f64>,
     /// What to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
     /// Watch this long first: rates, forecasts and failures need time [default: look once]
     #[arg(long = "for", value_name = "DURATION", value_parser = interval::parse)]
     span: Option<Duration>,
+    /// Do not trace who closes connections and who is given no port; without --for nothing is traced
+    #[arg(long)]
+    no_trace: bool,
     /// How to look at this machine [default: its own way where there is one]
     #[arg(long, value_parser = values::backend())]
     backend: Option<Backend>,
@@ -47,7 +50,7 @@ enum Format {
     Json,
 }
 
-pub(super) fn run(args: &Args) -> Result<ExitCode> {
+pub(super) fn run(args: &Args, usual: Thresholds) -> Result<ExitCode> {
     let platform = match Platform::open(args.backend) {
         Ok(platform) => platform,
         Err(error) => {
@@ -55,9 +58,13 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
             return Ok(ExitCode::from(check::UNKNOWN));
         }
     };
-    let thresholds = Thresholds { warn: args.warn, critical: args.critical, ..Thresholds::default() };
+    let thresholds = Thresholds {
+        warn: args.warn.unwrap_or(usual.warn),
+        critical: args.critical.unwrap_or(usual.critical),
+        ..usual
+    };
     let mut analysis = Analysis::new(thresholds);
-    let snapshot = collect::collect(&mut Sampler::new(platform), &mut analysis, args.span);
+    let snapshot = collect::collect(&mut Sampler::new(platform), &mut analysis, args.span, args.no_trace);
     let picture = analysis.picture(snapshot, GroupBy::Process);
     output::print(|out| match args.format {
         Format::Text => check::write_text(&picture, &thresholds, out),

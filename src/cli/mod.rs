@@ -4,6 +4,7 @@
 mod audit;
 mod check;
 mod collect;
+mod config;
 mod consent;
 mod interval;
 mod output;
@@ -22,6 +23,7 @@ use clap::{Parser, Subcommand};
 use color_eyre::eyre::Result;
 
 pub use crate::tui::restore;
+use config::Config;
 pub use usage::UsageError;
 
 const EXIT_CODES: &str = "\
@@ -59,14 +61,19 @@ enum Command {
 /// running it failed.
 pub fn run(line: impl IntoIterator<Item = OsString>) -> Result<ExitCode> {
     match Cli::try_parse_from(read_only_last(line)) {
-        Ok(Cli { command, screen, read_only }) => match command {
-            None => screen::run(screen).map(|()| ExitCode::SUCCESS),
-            Some(Command::Snapshot(args)) => snapshot::run(&args).map(|()| ExitCode::SUCCESS),
-            Some(Command::Check(args)) => check::run(&args),
-            Some(Command::Range(args)) => range::run(&args, read_only).map(|()| ExitCode::SUCCESS),
-            Some(Command::Probe(args)) => probe::run(&args, read_only).map(|()| ExitCode::SUCCESS),
-            Some(Command::Audit(args)) => audit::run(&args).map(|()| ExitCode::SUCCESS),
-        },
+        Ok(Cli { command, screen, read_only }) => {
+            let config = Config::read()?;
+            let read_only = read_only || config.read_only;
+            match command {
+                None => screen::run(screen)?,
+                Some(Command::Snapshot(args)) => snapshot::run(&args, config.thresholds())?,
+                Some(Command::Check(args)) => return check::run(&args, config.thresholds()),
+                Some(Command::Range(args)) => range::run(&args, read_only)?,
+                Some(Command::Probe(args)) => probe::run(&args, read_only)?,
+                Some(Command::Audit(args)) => audit::run(&args)?,
+            }
+            Ok(ExitCode::SUCCESS)
+        }
         Err(error) if error.use_stderr() => Err(UsageError::from(&error).into()),
         Err(help) => output::print(|out| write!(out, "{}", help.render())).map(|()| ExitCode::SUCCESS),
     }

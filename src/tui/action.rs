@@ -6,15 +6,18 @@ use std::time::Duration;
 use crossterm::event::{KeyEvent, MouseEvent};
 use jiff::Timestamp;
 
+use super::handles::Listed;
 use super::page::Pane;
 use crate::analysis::ProcessColumn;
-use crate::model::Snapshot;
+use crate::model::{Owner, Snapshot};
 
 /// Something that happened.
 #[derive(Clone, Debug)]
 pub enum Action {
     /// A snapshot arrived.
     Snapshot(Arc<Snapshot>),
+    /// The handles of a process were listed, or could not be.
+    Handles(Owner, Listed),
     /// A key was pressed.
     Key(KeyEvent),
     /// The mouse was used.
@@ -55,11 +58,13 @@ pub enum Command {
     Reverse,
     Group,
     NextPane,
+    Follow,
+    Copy,
     PreviousPane,
 }
 
 /// What the screen asks of the event loop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Draw what changed.
     Draw,
@@ -67,6 +72,10 @@ pub enum Effect {
     Redraw,
     /// Take snapshots this often.
     Every(Duration),
+    /// List the handles of a process.
+    ListHandles(Owner),
+    /// Put a text into the clipboard of the terminal.
+    Copy(String),
     /// Leave.
     Quit,
 }

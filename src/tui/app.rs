@@ -7,13 +7,14 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::Options;
+use super::handles::Listed;
 use super::keymap::Context;
 use super::list::{ItemKey, List};
 use super::page::{Page, Pane, Subject};
 use super::theme::Theme;
 use super::view::layout::{self, Layout};
 use crate::analysis::{Analysis, FilterError, GroupBy, Picture, Thresholds};
-use crate::model::{Progress, Snapshot};
+use crate::model::{Owner, Progress, Snapshot};
 
 /// The refresh intervals that keys step through, in milliseconds.
 const INTERVALS: [u64; 9] = [200, 500, 1000, 2000, 5000, 10_000, 20_000, 30_000, 60_000];
@@ -45,6 +46,8 @@ pub struct App {
     pub group_by: GroupBy,
     /// Whether the screen stands still.
     pub paused: bool,
+    /// Whether it was asked for a trace.
+    pub traces: bool,
     /// What lies over the page.
     pub dialog: Option<Dialog>,
     pub(super) analysis: Analysis,
@@ -77,6 +80,7 @@ impl App {
             now,
             group_by: options.group_by,
             paused: false,
+            traces: options.trace,
             dialog: None,
             analysis: Analysis::new(Thresholds::default()),
             latest: None,
@@ -127,6 +131,10 @@ impl App {
             (Pane::Sockets, Subject::Machine) => Context::Sockets,
             (Pane::Sockets, Subject::Process(..)) => Context::Connections,
             (Pane::Sockets, _) => Context::Subset,
+            (Pane::Findings, _) => Context::Findings,
+            (Pane::Events, _) => Context::Events,
+            (Pane::Handles, _) => Context::Handles,
+            (Pane::Timeline, _) => Context::Timeline,
             (Pane::Details, _) => Context::Details,
         }
     }
@@ -189,6 +197,29 @@ impl App {
                 _ => false,
             });
         page.kept = if gone { page.kept.take().or(before) } else { None };
+    }
+
+    /// The process whose handles are to be listed now, if the page shows some.
+    pub fn wanted_handles(&mut self) -> Option<Owner> {
+        let (now, still) = (self.now, self.stands_still());
+        let page = self.page_mut();
+        let Subject::Process(owner, _) = page.subject else { return None };
+        let first = page.handles.listed.is_none() && page.handles.refused.is_none();
+        let looks = page.pane == Pane::Handles && (first || !still);
+        (looks && page.handles.is_due(now)).then_some(owner)
+    }
+
+    /// Takes in listed handles; false when they are not on the screen.
+    pub fn take_handles(&mut self, owner: Owner, listed: &Listed) -> bool {
+        let is_about = |page: &Page| matches!(page.subject, Subject::Process(other, _) if other == owner);
+        for page in self.pages.iter_mut().filter(|page| is_about(page)) {
+            page.handles.take(listed.clone());
+        }
+        let shown = is_about(self.page()) && self.page().pane == Pane::Handles;
+        if shown {
+            self.arrange();
+        }
+        shown
     }
 
     /// Filters and sorts the open table anew.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use tui_input::Input;
 
-use super::list::{DestinationKey, ItemKey, List, SocketKey};
+use super::handles::HandleList;
+use super::list::{DestinationKey, FindingKey, ItemKey, List, SocketKey};
 use crate::analysis::{
     Column, DestinationColumn, Direction, Filter, FilterError, Picture, ProcessColumn, Row, RowKey,
     SocketColumn, Sort,
@@ -20,8 +21,24 @@ pub enum Pane {
     Destinations,
     /// The sockets of the machine, of a process or toward a destination.
     Sockets,
+    /// What is wrong and what to do.
+    Findings,
+    /// What the system says of ports running out.
+    Events,
+    /// What a process has open.
+    Handles,
+    /// How a process went.
+    Timeline,
     /// All that is known of a process.
     Details,
+}
+
+impl Pane {
+    /// Whether a filter narrows it.
+    #[must_use]
+    pub const fn has_filter(self) -> bool {
+        !matches!(self, Self::Findings | Self::Events | Self::Timeline | Self::Details)
+    }
 }
 
 /// What a page is about.
@@ -44,9 +61,11 @@ impl Subject {
     #[must_use]
     pub const fn panes(&self) -> &'static [Pane] {
         match self {
-            Self::Machine => &[Pane::Processes, Pane::Destinations, Pane::Sockets],
+            Self::Machine => {
+                &[Pane::Processes, Pane::Destinations, Pane::Sockets, Pane::Findings, Pane::Events]
+            }
             Self::Group(_) => &[Pane::Processes],
-            Self::Process(..) => &[Pane::Sockets, Pane::Details],
+            Self::Process(..) => &[Pane::Sockets, Pane::Handles, Pane::Timeline, Pane::Details],
             Self::NoOwner | Self::Destination(_) => &[Pane::Sockets],
         }
     }
@@ -94,6 +113,8 @@ pub struct FilterLine {
     pub filter: Filter,
     /// Why what is typed can't be understood.
     pub error: Option<FilterError>,
+    /// Whether it is words to look for, and not the filter language.
+    pub is_plain: bool,
 }
 
 impl FilterLine {
@@ -106,9 +127,23 @@ impl FilterLine {
         Ok(Self { input: Input::new(text.to_owned()), filter, ..Self::default() })
     }
 
+    /// A filter of words to look for.
+    #[must_use]
+    pub fn plain() -> Self {
+        Self { is_plain: true, ..Self::default() }
+    }
+
+    /// Lets everything through again.
+    pub fn clear(&mut self) {
+        *self = Self { is_plain: self.is_plain, ..Self::default() };
+    }
+
     /// Reads again what is typed. A wrong term, and all that is half typed looks wrong, leaves in force
     /// what stands before it.
     pub fn read(&mut self) {
+        if self.is_plain {
+            return;
+        }
         let mut text = self.input.value();
         self.error = Filter::parse(text).err();
         self.filter = loop {
@@ -136,7 +171,9 @@ pub struct Table<C> {
 }
 
 impl<C: Column> Table<C> {
-    fn by(sort: Sort<C>) -> Self {
+    /// A table that has no rows yet.
+    #[must_use]
+    pub fn by(sort: Sort<C>) -> Self {
         Self { sort, list: List::default() }
     }
 
@@ -198,7 +235,11 @@ pub struct Page {
     pub destinations: Table<DestinationColumn>,
     /// Its table of sockets.
     pub sockets: Table<SocketColumn>,
-    /// How far its details are scrolled, in lines.
+    /// Its list of findings.
+    pub findings: List,
+    /// Its handles.
+    pub handles: HandleList,
+    /// How far its text is scrolled, in lines.
     pub scroll: usize,
     /// The last picture of a process that has ended and holds nothing any more.
     pub kept: Option<Arc<Picture>>,
@@ -215,19 +256,31 @@ impl Page {
             processes: Table::by(sort),
             destinations: Table::by(Sort::by(DestinationColumn::Ports)),
             sockets: Table::by(Sort::by(SocketColumn::Local)),
+            findings: List::default(),
+            handles: HandleList::default(),
             scroll: 0,
             kept: None,
         }
     }
 
-    /// The rows of the open pane; its details have none.
+    /// Opens another pane.
+    pub fn turn_to(&mut self, pane: Pane) {
+        if (self.pane == Pane::Handles) != (pane == Pane::Handles) {
+            std::mem::swap(&mut self.filter, &mut self.handles.other_filter);
+        }
+        self.pane = pane;
+    }
+
+    /// The rows of the open pane; one of text has none.
     #[must_use]
     pub fn list(&self) -> Option<&List> {
         match self.pane {
             Pane::Processes => Some(&self.processes.list),
             Pane::Destinations => Some(&self.destinations.list),
             Pane::Sockets => Some(&self.sockets.list),
-            Pane::Details => None,
+            Pane::Findings => Some(&self.findings),
+            Pane::Handles => Some(&self.handles.table.list),
+            Pane::Events | Pane::Timeline | Pane::Details => None,
         }
     }
 
@@ -237,7 +290,9 @@ impl Page {
             Pane::Processes => Some(&mut self.processes.list),
             Pane::Destinations => Some(&mut self.destinations.list),
             Pane::Sockets => Some(&mut self.sockets.list),
-            Pane::Details => None,
+            Pane::Findings => Some(&mut self.findings),
+            Pane::Handles => Some(&mut self.handles.table.list),
+            Pane::Events | Pane::Timeline | Pane::Details => None,
         }
     }
 
@@ -254,7 +309,8 @@ impl Page {
             Pane::Processes => names(&self.processes),
             Pane::Destinations => names(&self.destinations),
             Pane::Sockets => names(&self.sockets),
-            Pane::Details => Vec::new(),
+            Pane::Handles => names(&self.handles.table),
+            Pane::Findings | Pane::Events | Pane::Timeline | Pane::Details => Vec::new(),
         }
     }
 
@@ -264,18 +320,26 @@ impl Page {
             Pane::Processes => self.processes.sorting(what),
             Pane::Destinations => self.destinations.sorting(what),
             Pane::Sockets => self.sockets.sorting(what),
-            Pane::Details => {}
+            Pane::Handles => self.handles.table.sorting(what),
+            Pane::Findings | Pane::Events | Pane::Timeline | Pane::Details => {}
         }
     }
 
     /// What a row of the open table stands for, by its place in the picture.
     #[must_use]
     pub fn key_at(&self, picture: &Picture, place: usize) -> Option<ItemKey> {
-        key_at(self.pane, picture, place)
+        if self.pane == Pane::Handles {
+            self.handles.key_at(place)
+        } else {
+            key_at(self.pane, picture, place)
+        }
     }
 
     /// Filters and sorts the open table.
     pub fn arrange(&mut self, picture: &Picture) {
+        if self.pane == Pane::Handles {
+            return self.handles.arrange(self.filter.input.value(), &picture.snapshot);
+        }
         let passes = picture.select(&self.filter.filter);
         let (snapshot, subject, pane) = (&*picture.snapshot, &self.subject, self.pane);
         let order = match pane {
@@ -289,12 +353,15 @@ impl Page {
             Pane::Sockets => self.sockets.sort.places(&snapshot.sockets, snapshot, |place| {
                 passes.sockets[place] && subject.has_socket(place, &snapshot.sockets[place], picture)
             }),
-            Pane::Details => return,
+            Pane::Findings => (0..u32::try_from(picture.findings.len()).unwrap_or(0)).collect(),
+            Pane::Events | Pane::Handles | Pane::Timeline | Pane::Details => return,
         };
         let items = match pane {
             Pane::Processes => picture.rows.len(),
             Pane::Destinations => picture.destinations.len(),
-            Pane::Sockets | Pane::Details => snapshot.sockets.len(),
+            Pane::Sockets => snapshot.sockets.len(),
+            Pane::Findings => picture.findings.len(),
+            Pane::Events | Pane::Handles | Pane::Timeline | Pane::Details => 0,
         };
         if let Some(list) = self.list_mut() {
             list.arrange(order, items, |place| key_at(pane, picture, place));
@@ -309,6 +376,7 @@ fn key_at(pane: Pane, picture: &Picture, place: usize) -> Option<ItemKey> {
             Some(ItemKey::Destination(DestinationKey::of(picture.destinations.get(place)?)))
         }
         Pane::Sockets => Some(ItemKey::Socket(SocketKey::of(picture.snapshot.sockets.get(place)?))),
-        Pane::Details => None,
+        Pane::Findings => Some(ItemKey::Finding(FindingKey::of(&picture.findings, place)?)),
+        Pane::Events | Pane::Handles | Pane::Timeline | Pane::Details => None,
     }
 }

@@ -14,8 +14,9 @@ use super::action::{Action, Effect};
 use super::app::App;
 use super::terminal::Screen;
 use super::update::update;
+use super::worker::HandleWorker;
 use super::{Options, TuiError, view};
-use crate::model::Snapshot;
+use crate::model::{Degradation, Owner, Snapshot};
 use crate::platform::{Platform, signals};
 use crate::sampler::{Sampler, Sampling};
 
@@ -27,7 +28,7 @@ const FRAME: Duration = Duration::from_millis(33);
 const WAITING_SNAPSHOTS: usize = 4;
 
 /// Shows the machine until the user leaves. Draws first, then starts to look.
-pub(super) fn run(platform: Platform, options: &Options) -> Result<(), TuiError> {
+pub(super) fn run(mut platform: Platform, options: &Options) -> Result<(), TuiError> {
     let mut app = App::new(options, TimeZone::system(), Timestamp::now())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut screen = Screen::enter().map_err(TuiError::NoTerminal)?;
@@ -39,8 +40,14 @@ pub(super) fn run(platform: Platform, options: &Options) -> Result<(), TuiError>
         let (sender, snapshots) = mpsc::channel(WAITING_SNAPSHOTS);
         let deliver =
             move |snapshot| !matches!(sender.try_send(snapshot), Err(mpsc::error::TrySendError::Closed(_)));
-        let sampling = Sampling::start(Sampler::new(platform), app.interval, deliver)?;
-        Loop { app, screen, sampling, changed: false, frame_due: Instant::now() }.run(snapshots).await
+        let (listed_sender, listed) = mpsc::unbounded_channel();
+        let start = |lists| HandleWorker::start(lists, move |action| listed_sender.send(action).is_ok());
+        let worker = platform.handles.take().map(start).transpose()?;
+        let sampler = Sampler::new(platform);
+        let sampler = if options.trace { sampler.traced() } else { sampler };
+        let sampling = Sampling::start(sampler, app.interval, deliver)?;
+        let frame_due = Instant::now();
+        Loop { app, screen, sampling, worker, changed: false, frame_due }.run(snapshots, listed).await
     })
 }
 
@@ -48,6 +55,8 @@ struct Loop {
     app: App,
     screen: Screen,
     sampling: Sampling,
+    /// None where handles can't be listed.
+    worker: Option<HandleWorker>,
     changed: bool,
     frame_due: Instant,
 }
@@ -56,7 +65,11 @@ struct Loop {
 type Next = std::ops::ControlFlow<()>;
 
 impl Loop {
-    async fn run(mut self, mut snapshots: mpsc::Receiver<Snapshot>) -> Result<(), TuiError> {
+    async fn run(
+        mut self,
+        mut snapshots: mpsc::Receiver<Snapshot>,
+        mut listed: mpsc::UnboundedReceiver<Action>,
+    ) -> Result<(), TuiError> {
         let mut events = EventStream::new();
         let mut clock = interval(Duration::from_secs(1));
         clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -75,6 +88,7 @@ impl Loop {
                     let snapshot = snapshot.ok_or(TuiError::NoMoreSnapshots)?;
                     self.apply(Action::Snapshot(Arc::new(snapshot)))?
                 }
+                Some(action) = listed.recv() => self.apply(action)?,
                 _ = clock.tick() => self.apply(Action::Clock(Timestamp::now()))?,
                 () = sleep_until(self.frame_due), if self.changed => {
                     self.draw()?;
@@ -106,10 +120,21 @@ impl Loop {
                     self.changed = true;
                 }
                 Effect::Every(interval) => self.sampling.every(interval),
+                Effect::ListHandles(owner) => self.list_handles(owner),
+                Effect::Copy(text) => self.screen.copy(&text),
                 Effect::Quit => return Ok(Next::Break(())),
             }
         }
         Ok(Next::Continue(()))
+    }
+
+    fn list_handles(&mut self, owner: Owner) {
+        if let Some(worker) = &self.worker {
+            worker.list(owner);
+        } else {
+            let refused = Degradation::new("handles", "this backend can't list them");
+            self.changed |= self.app.take_handles(owner, &Err(refused));
+        }
     }
 
     fn draw(&mut self) -> Result<(), TuiError> {

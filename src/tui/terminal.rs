@@ -4,6 +4,7 @@ use std::io::{self, BufWriter, IsTerminal, Stdout, Write, stdout};
 use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crossterm::clipboard::CopyToClipboard;
 use crossterm::event::{DisableMouseCapture, EnableMouseCapture};
 use crossterm::terminal::{
     BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
@@ -63,6 +64,12 @@ impl Screen {
             queue!(self.terminal.backend_mut(), EndSynchronizedUpdate)?;
         }
         Write::flush(self.terminal.backend_mut())
+    }
+
+    /// Puts a text into the clipboard, where the terminal allows that; none says whether it did, and old
+    /// Windows consoles can't.
+    pub fn copy(&mut self, text: &str) {
+        execute!(self.terminal.backend_mut(), CopyToClipboard::to_clipboard_from(text)).ok();
     }
 
     /// Forgets what the terminal shows, so that the next frame is drawn whole.

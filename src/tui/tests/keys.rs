@@ -8,11 +8,13 @@ use jiff::SignedDuration;
 use rstest::rstest;
 
 use super::support::{
-    NGINX, ORDERS, blank, click, machine, mouse, press, screen, see, selected, snapshot, text_of,
+    NGINX, ORDERS, blank, click, handles, list, machine, mouse, press, screen, see, selected, snapshot,
+    text_of,
 };
-use crate::model::{Holders, State};
+use crate::model::{Degradation, Holders, State};
 use crate::tui::Options;
 use crate::tui::action::{Action, Effect};
+use crate::tui::app::App;
 use crate::tui::keymap::{Binding, Context};
 use crate::tui::update::update;
 use crate::tui::view::help;
@@ -173,8 +175,107 @@ fn shared_sockets_are_listed_with_each_holder_and_counted_once() {
     see(&mut app, snapshot);
     press(&mut app, "<enter>/state:listen");
     assert!(text_of(&app).contains("[::]:443"), "{}", text_of(&app));
-    press(&mut app, "<esc><tab>");
+    press(&mut app, "<esc><backtab>");
     assert!(text_of(&app).contains("1 held by other processes too, 1 of them counted with another one"));
+}
+
+#[test]
+fn handles_are_listed_while_one_looks_at_them() {
+    let mut app = screen(80, 24);
+    let asked = || vec![Effect::ListHandles(ORDERS)];
+    assert_eq!(press(&mut app, "<enter>"), [Effect::Draw]);
+    assert_eq!(press(&mut app, "<tab>"), [vec![Effect::Draw], asked()].concat());
+    let later = |app: &mut App, seconds| {
+        let now = app.now + SignedDuration::from_secs(seconds);
+        update(app, Action::Clock(now))
+    };
+    assert!(!later(&mut app, 9).contains(&asked()[0]), "the answer is awaited");
+    assert_eq!(list(&mut app, handles(7)), [vec![Effect::Draw], asked()].concat());
+    assert_eq!(list(&mut app, handles(19)), [Effect::Draw]);
+    assert!(text_of(&app).contains("23 handles  +12 since opened"), "{}", text_of(&app));
+    assert!(later(&mut app, 3).contains(&asked()[0]));
+    press(&mut app, "<tab>");
+    list(&mut app, handles(7));
+    assert!(!later(&mut app, 9).contains(&asked()[0]), "nobody looks");
+}
+
+#[test]
+fn handles_that_can_not_be_listed_say_why_and_stay_as_they_were() {
+    let mut app = screen(80, 24);
+    press(&mut app, "<enter><tab>");
+    let refused = |app: &mut App| {
+        let gap = Degradation::new("handles of orders.exe", "access denied").fixed_by("run elevated");
+        update(app, Action::Handles(ORDERS, Err(gap)))
+    };
+    refused(&mut app);
+    let said = "handles of orders.exe: access denied → run elevated";
+    assert!(text_of(&app).contains(said), "{}", text_of(&app));
+    list(&mut app, handles(3));
+    assert!(!text_of(&app).contains(said));
+    refused(&mut app);
+    assert!(text_of(&app).contains(said) && text_of(&app).contains("7 handles"), "{}", text_of(&app));
+}
+
+#[test]
+fn a_socket_handle_leads_to_its_connection() {
+    let mut app = screen(80, 24);
+    press(&mut app, "<enter>/state:bound<enter><tab>");
+    list(&mut app, handles(3));
+    press(&mut app, "/50092<enter>");
+    assert!(selected(&app).contains("28 "), "{}", text_of(&app));
+    press(&mut app, "<enter>");
+    assert_eq!(app.context(), Context::Connections);
+    assert!(selected(&app).contains("10.0.0.5:50092"), "{}", text_of(&app));
+}
+
+#[rstest]
+#[case::the_fullest("5<enter>", "filter: pid:4312", "> ")]
+#[case::a_leak("5<down><enter>", "pid:4312 state:bound", "BOUND")]
+fn a_finding_leads_to_what_it_is_about(#[case] keys: &str, #[case] filter: &str, #[case] row: &str) {
+    let mut app = screen(80, 24);
+    press(&mut app, keys);
+    assert!(text_of(&app).contains(filter), "{}", text_of(&app));
+    assert!(selected(&app).contains(row), "{}", text_of(&app));
+}
+
+#[test]
+fn a_finding_of_handles_leads_to_them() {
+    let mut app = screen(80, 24);
+    let mut later = machine(9);
+    later.processes.extend([super::support::process(ORDERS, r"C:\orders.exe", Some(20_000))]);
+    see(&mut app, later);
+    press(&mut app, "5<end>");
+    assert!(selected(&app).contains("has 20,000 handles"), "{}", text_of(&app));
+    assert!(press(&mut app, "<enter>").contains(&Effect::ListHandles(ORDERS)));
+    press(&mut app, "<esc>");
+    assert_eq!(app.context(), Context::Processes);
+}
+
+#[test]
+fn a_finding_is_copied_as_text() {
+    let mut app = screen(80, 24);
+    let copied = press(&mut app, "5<down>y");
+    let Some(Effect::Copy(text)) = copied.last() else { panic!("{copied:?}") };
+    assert!(text.starts_with("WARN: orders.exe (4312) holds 11,902 BOUND ports"), "{text}");
+    assert!(text.contains("\n  Why: ") && text.contains("\n  Next: "), "{text}");
+}
+
+#[test]
+fn a_click_selects_a_finding_and_the_wheel_moves_on() {
+    let mut app = screen(80, 24);
+    press(&mut app, "5");
+    click(&mut app, "does not use them");
+    assert!(selected(&app).contains("BOUND ports"), "{}", text_of(&app));
+    mouse(&mut app, MouseEventKind::ScrollUp, 5, 12);
+    assert!(selected(&app).contains("90 % used"), "{}", text_of(&app));
+}
+
+#[test]
+fn all_is_well_says_so_with_numbers() {
+    let mut app = blank(80, 24, &Options::default());
+    see(&mut app, snapshot(0, Vec::new()));
+    press(&mut app, "5");
+    assert!(text_of(&app).contains("All is well. TCP IPv4 0 % used, 0 of 16,384"), "{}", text_of(&app));
 }
 
 #[test]
@@ -202,7 +303,11 @@ fn the_help_lists_every_key_of_its_page() {
         (Context::Sockets, "3"),
         (Context::Connections, "<enter>"),
         (Context::Subset, "2<enter>"),
-        (Context::Details, "<enter><tab>"),
+        (Context::Details, "<enter><backtab>"),
+        (Context::Handles, "<enter><tab>"),
+        (Context::Timeline, "<enter><tab><tab>"),
+        (Context::Findings, "5"),
+        (Context::Events, "6"),
     ] {
         let mut app = screen(80, 24);
         press(&mut app, keys);

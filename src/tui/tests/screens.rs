@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 use rstest::rstest;
 
-use super::support::{ORDERS, blank, machine, press, process, screen, see, text_of};
+use super::support::{ORDERS, blank, failing, handles, list, machine, press, process, screen, see, text_of};
 use crate::model::{Holders, Progress};
 use crate::tui::Options;
 
@@ -14,9 +14,14 @@ use crate::tui::Options;
 #[case::destinations("destinations", "2")]
 #[case::sockets("sockets", "3")]
 #[case::connections("connections", "<enter>")]
-#[case::details("details", "<enter><tab>")]
+#[case::details("details", "<enter><backtab>")]
+#[case::timeline("timeline", "<enter><tab><tab>")]
+#[case::handles("handles-awaited", "<enter><tab>")]
 #[case::no_owner("no-owner", "/how:unknown<enter><enter>")]
 #[case::toward("toward", "2<enter>")]
+#[case::findings("findings", "5")]
+#[case::finding("finding", "5<down>")]
+#[case::events("events", "6")]
 #[case::help("help", "?")]
 #[case::help_end("help-end", "?<end>")]
 #[case::sort_menu("sort-menu", "s<down>")]
@@ -34,6 +39,40 @@ fn panes(#[case] name: &str, #[case] keys: &str, #[values((80, 24), (200, 60))] 
 fn small_screens(#[values((40, 12), (20, 5), (60, 9), (19, 5))] size: (u16, u16)) {
     let app = screen(size.0, size.1);
     assert_snapshot!(format!("small-{}x{}", size.0, size.1), text_of(&app));
+}
+
+#[rstest]
+#[case::processes("failing-processes", "")]
+#[case::events("failing-events", "6")]
+#[case::findings("failing-findings", "5")]
+fn refused_ports(#[case] name: &str, #[case] keys: &str, #[values((80, 24), (200, 60))] size: (u16, u16)) {
+    let mut app = blank(size.0, size.1, &Options::default());
+    for second in [0, 4, 8] {
+        see(&mut app, failing(second));
+    }
+    press(&mut app, keys);
+    assert_snapshot!(format!("{name}-{}x{}", size.0, size.1), text_of(&app));
+}
+
+#[rstest]
+#[case::all("handles", "")]
+#[case::sorted("handles-by-kind", "s<down><enter>")]
+#[case::filtered("handles-filtered", "/established !51")]
+#[case::help("handles-help", "?")]
+fn open_handles(#[case] name: &str, #[case] keys: &str, #[values((80, 24), (200, 60))] size: (u16, u16)) {
+    let mut app = screen(size.0, size.1);
+    press(&mut app, "<enter><tab>");
+    list(&mut app, handles(20));
+    list(&mut app, handles(32));
+    press(&mut app, keys);
+    assert_snapshot!(format!("{name}-{}x{}", size.0, size.1), text_of(&app));
+}
+
+#[rstest]
+fn small_timelines(#[values((40, 12), (20, 5), (60, 9), (120, 30))] size: (u16, u16)) {
+    let mut app = screen(size.0, size.1);
+    press(&mut app, "<enter><tab><tab>");
+    assert_snapshot!(format!("timeline-{}x{}", size.0, size.1), text_of(&app));
 }
 
 #[test]

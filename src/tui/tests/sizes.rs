@@ -6,8 +6,9 @@ use std::sync::{Arc, LazyLock};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use proptest::prelude::*;
 
-use super::support::{blank, cells, cells_on, machine, snapshot, text_of};
-use crate::model::{Progress, Snapshot};
+use super::support::{ORDERS, blank, cells, cells_on, handles, machine, snapshot, text_of};
+use crate::model::{Degradation, Progress, Snapshot};
+use crate::platform::Reading;
 use crate::tui::Options;
 use crate::tui::action::Action;
 use crate::tui::update::update;
@@ -28,7 +29,7 @@ fn key() -> impl Strategy<Value = Action> {
         KeyCode::Left,
         KeyCode::Backspace,
     ]);
-    let typed = prop::sample::select("123/?sSGgDbtijk<>+- :!日\u{1b}\"".chars().collect::<Vec<_>>());
+    let typed = prop::sample::select("12356y/?sSGgDbtijk<>+- :!日\u{1b}\"".chars().collect::<Vec<_>>());
     prop_oneof![named, typed.prop_map(KeyCode::Char)]
         .prop_map(|code| Action::Key(KeyEvent::new(code, KeyModifiers::NONE)))
 }
@@ -56,6 +57,16 @@ fn seen() -> impl Strategy<Value = Action> {
     })
 }
 
+fn listed() -> impl Strategy<Value = Action> {
+    let refused = || Action::Handles(ORDERS, Err(Degradation::new("handles", "gone")));
+    (any::<bool>(), 0..40u64).prop_map(move |(gone, sockets)| {
+        if gone {
+            return refused();
+        }
+        Action::Handles(ORDERS, Ok(Arc::new(Reading::whole(handles(sockets)))))
+    })
+}
+
 fn size() -> impl Strategy<Value = (u16, u16)> {
     prop_oneof![
         (0..30u16, 0..12u16),
@@ -79,6 +90,7 @@ proptest! {
                 6 => key(),
                 1 => mouse(),
                 1 => seen(),
+                1 => listed(),
                 1 => size().prop_map(|(columns, rows)| Action::Resize(columns, rows)),
             ],
             0..40,

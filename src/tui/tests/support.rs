@@ -12,10 +12,13 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 
+use crate::analysis::tests_support::failed;
 use crate::model::{
-    Attribution, Degradation, DynamicRange, Holders, Host, Moment, NamespaceId, Owner, Pid, Port, PortRange,
-    PortSet, PortSpace, Process, Protocol, Snapshot, Socket, SpaceId, StartTime, State, System,
+    Attribution, Degradation, DynamicRange, Handle, HandleKind, Handles, Holders, Host, Moment, NamespaceId,
+    Owner, Pid, Port, PortEvent, PortFailure, PortOperation, PortRange, PortSet, PortSpace, Process,
+    Protocol, Snapshot, Socket, SpaceId, StartTime, State, System, Trace,
 };
+use crate::platform::Reading;
 use crate::tui::Options;
 use crate::tui::action::{Action, Effect};
 use crate::tui::app::App;
@@ -64,6 +67,21 @@ pub fn machine(second: u32) -> Snapshot {
         sockets.push(socket(State::Udp, SocketAddr::from(([0, 0, 0, 0], 49152 + port)), None, Some(DNS)));
     }
     snapshot(second, sockets)
+}
+
+/// The machine while ports are refused to two processes, as a trace sees it.
+pub fn failing(second: u32) -> Snapshot {
+    let of = |owner, name: &str, operation, count| {
+        let failure = PortFailure { name: name.into(), ..failed(owner, operation) };
+        std::iter::repeat_n(failure, count)
+    };
+    let connect = of(ORDERS, "orders.exe", PortOperation::Connect, 124);
+    let bind = of(NGINX, "nginx.exe", PortOperation::Bind, 24);
+    let failures = connect.chain(bind).collect();
+    let event = |id, minute| PortEvent { id, time: start() - SignedDuration::from_mins(minute) };
+    let events = vec![event(4231, 9), event(4227, 2), event(4231, 2), event(4231, 2)];
+    let events = if second == 0 { events } else { Vec::new() };
+    Snapshot { trace: Some(Trace { failures, lost: 3, ..Trace::default() }), events, ..machine(second) }
 }
 
 fn socket(state: State, local: SocketAddr, remote: Option<&str>, holder: Option<Owner>) -> Socket {
@@ -141,6 +159,33 @@ pub fn screen(columns: u16, rows: u16) -> App {
     app
 }
 
+/// Handles of `orders.exe`: two files, a pipe, an event and so many sockets.
+pub fn handles(sockets: u64) -> Handles {
+    let handle = |number, kind, name: Option<&str>| Handle {
+        number,
+        kind,
+        name: name.map(str::to_owned),
+        socket: None,
+    };
+    let mut handles = vec![
+        handle(4, HandleKind::File, Some(r"C:\Apps\Orders\orders.log")),
+        handle(8, HandleKind::File, Some("evil\u{1b}[2Jname")),
+        handle(12, HandleKind::Pipe, Some(r"\Device\NamedPipe\orders")),
+        handle(16, HandleKind::Other("Event".into()), None),
+    ];
+    let mut known = machine(0).sockets.into_iter().filter(|socket| socket.state == State::Established);
+    for number in 0..sockets {
+        let socket = known.next().map(Box::new);
+        handles.push(Handle { socket, ..handle(20 + 4 * number, HandleKind::Socket, None) });
+    }
+    Handles { owner: ORDERS, handles, limit: Some(40) }
+}
+
+/// Lets the screen have listed handles.
+pub fn list(app: &mut App, handles: Handles) -> Vec<Effect> {
+    update(app, Action::Handles(handles.owner, Ok(Arc::new(Reading::whole(handles)))))
+}
+
 /// A screen that has seen nothing.
 pub fn blank(columns: u16, rows: u16, options: &Options) -> App {
     let mut app = App::new(options, TimeZone::UTC, start()).unwrap();
@@ -178,6 +223,7 @@ fn key(name: &str) -> Option<KeyEvent> {
         "enter" => KeyCode::Enter,
         "esc" => KeyCode::Esc,
         "tab" => KeyCode::Tab,
+        "backtab" => KeyCode::BackTab,
         "up" => KeyCode::Up,
         "down" => KeyCode::Down,
         "pgup" => KeyCode::PageUp,

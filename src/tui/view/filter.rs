@@ -34,7 +34,11 @@ pub fn draw(app: &App, area: Rect, frame: &mut Buffer) {
             put(frame, area, x + 2, &keep_start(&safe(&error), room), NOTICE);
         }
         None if filter.input.value().is_empty() => {
-            let example = "name, pid, user, port, address; state:time_wait port:8080 !nginx";
+            let example = if filter.is_plain {
+                "words: number, kind, name, state, address; ! before one means not"
+            } else {
+                "name, pid, user, port, address; state:time_wait port:8080 !nginx"
+            };
             put(frame, area, x + 2, &keep_start(example, room), WEAK);
         }
         None => {}

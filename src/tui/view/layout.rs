@@ -2,9 +2,9 @@
 
 use ratatui::layout::Rect;
 
-use super::{gauges, screen, verdict};
+use super::{gauges, handles, screen, verdict};
 use crate::tui::app::App;
-use crate::tui::page::Subject;
+use crate::tui::page::{Pane, Subject};
 
 /// What a screen says that is smaller than it needs.
 pub const TOO_SMALL: &str = "too small (needs 20×5)";
@@ -25,6 +25,8 @@ pub struct Layout {
     pub gauges: Rect,
     /// What the table shows.
     pub rule: Rect,
+    /// What a table of handles comes to.
+    pub summary: Rect,
     /// The headers of the table.
     pub titles: Rect,
     /// The rows of the table.
@@ -33,6 +35,14 @@ pub struct Layout {
     pub filter: Rect,
     /// The keys.
     pub footer: Rect,
+}
+
+impl Layout {
+    /// The room of a pane that has no headers.
+    #[must_use]
+    pub fn whole_body(&self) -> Rect {
+        self.titles.union(self.body)
+    }
 }
 
 /// Lays the screen out; none when it is too small.
@@ -55,6 +65,10 @@ pub fn of(app: &App) -> Option<Layout> {
             _ => gauges::lines(app),
         },
         u16::from(rows >= 10),
+        match app.page().pane {
+            Pane::Handles if rows >= 9 => handles::lines(app),
+            _ => 0,
+        },
         1,
     ];
     let typing = app.page().filter.editing;
@@ -66,8 +80,19 @@ pub fn of(app: &App) -> Option<Layout> {
         y += height;
         area
     };
-    let [header, verdict, gauges, rule, titles] = heads.map(&mut next);
+    let [header, verdict, gauges, rule, summary, titles] = heads.map(&mut next);
     let body = next(rows.saturating_sub(heads.iter().sum::<u16>() + below));
     let filter = next(u16::from(typing));
-    Some(Layout { screen, header, verdict, gauges, rule, titles, body, filter, footer: next(footer) })
+    Some(Layout {
+        screen,
+        header,
+        verdict,
+        gauges,
+        rule,
+        summary,
+        titles,
+        body,
+        filter,
+        footer: next(footer),
+    })
 }

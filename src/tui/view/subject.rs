@@ -35,12 +35,37 @@ pub fn draw(app: &App, layout: &Layout, frame: &mut Buffer) {
     put(frame, room, room.x + 1, &holds(app, *owner), Style::new());
 
     let mut x = layout.gauges.x + 1;
-    for pane in app.page().subject.panes() {
-        let (name, style) =
-            (pane_name(*pane), if *pane == app.page().pane { SELECTED } else { Style::new() });
-        let name = if *pane == app.page().pane { format!("[{name}]") } else { format!(" {name} ") };
-        x = put(frame, layout.gauges, x, &name, style) + 1;
+    for (pane, title) in tabs(app, *owner, layout.gauges.width) {
+        let open = pane == app.page().pane;
+        let (title, style) =
+            if open { (format!("[{title}]"), SELECTED) } else { (format!(" {title} "), Style::new()) };
+        x = put(frame, layout.gauges, x, &title, style) + 1;
     }
+}
+
+/// The panes and their titles: with numbers where there is room, and else only the open one.
+fn tabs(app: &App, owner: Owner, room: u16) -> Vec<(Pane, String)> {
+    let page = app.page();
+    let panes = page.subject.panes();
+    let counted: Vec<_> = panes.iter().map(|pane| (*pane, pane_title(app, owner, *pane))).collect();
+    let named: Vec<_> = panes.iter().map(|pane| (*pane, pane_name(*pane).to_owned())).collect();
+    let fits =
+        |tabs: &Vec<(Pane, String)>| tabs.iter().map(|(_, title)| columns(title) + 3).sum::<u16>() <= room;
+    let place = panes.iter().position(|pane| *pane == page.pane).unwrap_or(0);
+    let open = format!("{} {}/{}", pane_name(page.pane), place + 1, panes.len());
+    [counted, named].into_iter().find(fits).unwrap_or_else(|| vec![(page.pane, open)])
+}
+
+/// The name of a pane, and how many rows it has.
+fn pane_title(app: &App, owner: Owner, pane: Pane) -> String {
+    let row = row_of(app, owner);
+    let count = match pane {
+        Pane::Sockets => row.map(|row| row.counts.sockets().into()),
+        Pane::Handles => row.and_then(|row| row.handles),
+        _ => None,
+    };
+    let name = pane_name(pane);
+    count.map_or_else(|| name.to_owned(), |count| format!("{name} {}", thousands(count)))
 }
 
 fn pane_name(pane: Pane) -> &'static str {
@@ -49,6 +74,10 @@ fn pane_name(pane: Pane) -> &'static str {
         Pane::Details => "Details",
         Pane::Processes => "Processes",
         Pane::Destinations => "Destinations",
+        Pane::Findings => "Findings",
+        Pane::Events => "Events",
+        Pane::Handles => "Handles",
+        Pane::Timeline => "Timeline",
     }
 }
 

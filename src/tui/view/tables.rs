@@ -4,6 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::destinations::Destinations;
+use super::handles::HandleRows;
 use super::layout::Layout;
 use super::processes::Processes;
 use super::sockets::Sockets;
@@ -29,14 +30,22 @@ pub fn draw(app: &App, layout: &Layout, frame: &mut Buffer) {
             let rows = Sockets::of(picture, &page.subject);
             draw_table(&rows, &page.sockets, &picture.snapshot.sockets, layout, frame);
         }
-        Pane::Details => {}
+        Pane::Handles => {
+            let handles = &page.handles;
+            draw_table(&HandleRows, &handles.table, handles.all(), layout, frame);
+            if handles.listed.is_none() {
+                return;
+            }
+        }
+        Pane::Findings | Pane::Events | Pane::Timeline | Pane::Details => {}
     }
     if page.list().is_some_and(|list| list.order.is_empty()) {
-        let nothing = match (page.filter.filter.is_empty(), page.pane) {
-            (false, _) => "nothing passes the filter",
-            (true, Pane::Processes) => "no processes",
-            (true, Pane::Destinations) => "no connections lead out",
-            (true, _) => "no sockets",
+        let nothing = match (page.filter.is_set(), page.pane) {
+            (true, _) => "nothing passes the filter",
+            (false, Pane::Processes) => "no processes",
+            (false, Pane::Handles) => "no handles",
+            (false, Pane::Destinations) => "no connections lead out",
+            (false, _) => "no sockets",
         };
         put(frame, layout.body, layout.body.x + 1, nothing, WEAK);
     }
@@ -67,6 +76,7 @@ pub fn column_at(app: &App, layout: &Layout, x: u16) -> Option<usize> {
         Pane::Processes => at(&Processes::of(picture), &page.processes, titles, x),
         Pane::Destinations => at(&Destinations::of(picture), &page.destinations, titles, x),
         Pane::Sockets => at(&Sockets::of(picture, &page.subject), &page.sockets, titles, x),
-        Pane::Details => None,
+        Pane::Handles => at(&HandleRows, &page.handles.table, titles, x),
+        Pane::Findings | Pane::Events | Pane::Timeline | Pane::Details => None,
     }
 }

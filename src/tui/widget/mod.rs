@@ -1,5 +1,6 @@
 //! Small things that views are put together from. They know text, numbers and cells, not the program.
 
+pub mod chart;
 pub mod gauge;
 pub mod paint;
 pub mod spark;

@@ -1,0 +1,163 @@
+//! The configuration file: what is the same at every start on this machine.
+//!
+//! `porttop/config.toml` in the user's configuration directory, or the file that `PORTTOP_CONFIG` names.
+//! A key that is not known is an error: a `read_only` written wrong must not be overlooked.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use etcetera::BaseStrategy as _;
+use serde::Deserialize;
+
+use super::UsageError;
+use crate::analysis::Thresholds;
+
+/// What can be configured.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Config {
+    /// No action is offered, as with `--read-only`.
+    pub read_only: bool,
+    thresholds: Limits,
+}
+
+/// From where on something is a finding; what is not given keeps its default. Shares are percent, spans
+/// seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Limits {
+    warn: Option<f64>,
+    critical: Option<f64>,
+    churn: Option<f64>,
+    excluded: Option<f64>,
+    bound: Option<u32>,
+    close_wait: Option<u32>,
+    many_close_waits: Option<u32>,
+    many_time_waits: Option<u32>,
+    handles: Option<u64>,
+    many_handles: Option<u64>,
+    leak_span: Option<u64>,
+    stray_failures: Option<u64>,
+    event_age: Option<u64>,
+}
+
+impl Config {
+    /// Reads the configuration; without a file everything has its default.
+    ///
+    /// # Errors
+    /// When the file can't be read or understood.
+    pub fn read() -> Result<Self, UsageError> {
+        let named = std::env::var_os("PORTTOP_CONFIG").map(PathBuf::from);
+        let Some(path) = named.clone().or_else(usual_path) else { return Ok(Self::default()) };
+        let wrong = |what: &str| UsageError(format!("{}: {what}", path.display()));
+        match fs::read_to_string(&path) {
+            Ok(text) => Self::parse(&text).map_err(|what| wrong(&what)),
+            Err(error) if named.is_none() && is_nobodys(error.kind()) => Ok(Self::default()),
+            Err(error) => Err(wrong(&error.to_string())),
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let config: Self = toml::from_str(text).map_err(|error| {
+            let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
+            format!("line {line}: {}", error.message().replace('\n', " "))
+        })?;
+        config.thresholds.check()?;
+        Ok(config)
+    }
+
+    /// From where on something is a finding.
+    pub fn thresholds(&self) -> Thresholds {
+        let (given, usual) = (self.thresholds, Thresholds::default());
+        let share = |percent: Option<f64>, usual| percent.map_or(usual, |percent| percent / 100.0);
+        let span = |seconds: Option<u64>, usual| seconds.map_or(usual, Duration::from_secs);
+        Thresholds {
+            warn: share(given.warn, usual.warn),
+            critical: share(given.critical, usual.critical),
+            churn: share(given.churn, usual.churn),
+            excluded: share(given.excluded, usual.excluded),
+            bound: given.bound.unwrap_or(usual.bound),
+            close_wait: given.close_wait.unwrap_or(usual.close_wait),
+            many_close_waits: given.many_close_waits.unwrap_or(usual.many_close_waits),
+            many_time_waits: given.many_time_waits.unwrap_or(usual.many_time_waits),
+            handles: given.handles.unwrap_or(usual.handles),
+            many_handles: given.many_handles.unwrap_or(usual.many_handles),
+            leak_span: span(given.leak_span, usual.leak_span),
+            stray_failures: given.stray_failures.unwrap_or(usual.stray_failures),
+            event_age: span(given.event_age, usual.event_age),
+        }
+    }
+}
+
+impl Limits {
+    fn check(&self) -> Result<(), String> {
+        let shares = [
+            ("warn", self.warn),
+            ("critical", self.critical),
+            ("churn", self.churn),
+            ("excluded", self.excluded),
+        ];
+        match shares.iter().find(|(_, share)| share.is_some_and(|share| !(0.0..=100.0).contains(&share))) {
+            Some((name, _)) => Err(format!("thresholds.{name}: give percent, from 0 to 100")),
+            None => Ok(()),
+        }
+    }
+}
+
+fn usual_path() -> Option<PathBuf> {
+    Some(etcetera::choose_base_strategy().ok()?.config_dir().join("porttop").join("config.toml"))
+}
+
+/// Whether there is no configuration of this user: none at all, or the home is another user's, as with
+/// `sudo -u` and `HOME` kept.
+fn is_nobodys(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::NotADirectory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[test]
+    fn what_is_not_given_keeps_its_default() {
+        let config = Config::parse("").unwrap();
+        assert!(!config.read_only);
+        assert_eq!(config.thresholds(), Thresholds::default());
+        let text = "read_only = true\n[thresholds]\nwarn = 70\nhandles = 500\nleak_span = 60\n";
+        let config = Config::parse(text).unwrap();
+        assert!(config.read_only);
+        let expected = Thresholds {
+            warn: 0.7,
+            handles: 500,
+            leak_span: Duration::from_mins(1),
+            ..Thresholds::default()
+        };
+        assert_eq!(config.thresholds(), expected);
+    }
+
+    #[test]
+    fn the_readme_shows_every_threshold_with_its_default() {
+        let readme = include_str!("../../README.md");
+        let example = readme.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let config = Config::parse(example).unwrap();
+        assert!(config.read_only);
+        assert_eq!(config.thresholds(), Thresholds::default());
+        assert!(!format!("{:?}", config.thresholds).contains("None"), "{config:?}");
+    }
+
+    #[rstest]
+    #[case("\nreadonly = true", "line 2", "readonly")]
+    #[case("read_only = 1", "line 1", "boolean")]
+    #[case("[thresholds]\nbound = -1", "line 2", "")]
+    #[case("[thresholds]\nwarn = 120", "thresholds.warn", "percent")]
+    #[case("[thresholds]\nwarn = nan", "thresholds.warn", "percent")]
+    #[case("read_only", "line 1", "")]
+    fn what_can_t_be_understood_is_named(#[case] text: &str, #[case] place: &str, #[case] says: &str) {
+        let error = Config::parse(text).unwrap_err();
+        assert!(error.contains(place) && error.contains(says), "{error}");
+        assert!(!error.contains('\n'), "{error}");
+    }
+}

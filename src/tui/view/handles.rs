@@ -1,0 +1,104 @@
+//! The table of handles of a process, and above it how many there are of which kind.
+
+use std::borrow::Cow;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use crate::analysis::Severity;
+use crate::model::{Degradation, Handle};
+use crate::text::{keep_start, percent, safe, thousands};
+use crate::tui::app::App;
+use crate::tui::handles::{HandleColumn, HandleList, kind, name};
+use crate::tui::theme::{NOTICE, STRONG, WEAK, level};
+use crate::tui::widget::paint::{put, row};
+use crate::tui::widget::table::{Align, Look, Rows};
+
+use HandleColumn as C;
+
+/// From this share of the limit on it is near.
+const NEAR: f64 = 0.8;
+
+/// How the table is drawn.
+pub struct HandleRows;
+
+impl Rows for HandleRows {
+    type Column = HandleColumn;
+
+    fn important(&self) -> &'static [HandleColumn] {
+        &[C::Number, C::Name, C::Kind]
+    }
+
+    fn look(&self, column: HandleColumn) -> Look {
+        let (least, most, align) = match column {
+            C::Number => (8, 10, Align::Right),
+            C::Kind => (10, 20, Align::Left),
+            C::Name => (12, u16::MAX, Align::LeftKeepEnd),
+        };
+        Look { least, most, align }
+    }
+
+    fn cell(&self, column: HandleColumn, handle: &Handle, _: u16) -> (Cow<'static, str>, Style) {
+        let text = match column {
+            C::Number => Some(handle.number.to_string()),
+            C::Kind => Some(kind(&handle.kind).to_owned()),
+            C::Name => name(handle),
+        };
+        text.map_or(("-".into(), WEAK), |text| (text.into(), Style::new()))
+    }
+}
+
+/// How many lines stand above the table.
+#[must_use]
+pub fn lines(app: &App) -> u16 {
+    if missing(&app.page().handles).is_some() { 3 } else { 2 }
+}
+
+/// Draws what stands above the table.
+pub fn draw_summary(app: &App, area: Rect, frame: &mut Buffer) {
+    let handles = &app.page().handles;
+    if let Some(gap) = missing(handles)
+        && area.height > 0
+    {
+        let remedy = gap.remedy.as_ref().map_or_else(String::new, |remedy| format!(" → {remedy}"));
+        let text = format!("{}: {}{remedy}", gap.what, gap.reason);
+        let last = row(area, usize::from(area.height) - 1);
+        let room = usize::from(area.width.saturating_sub(2));
+        put(frame, last, area.x + 1, &keep_start(&safe(&text), room), NOTICE);
+    }
+    let Some(listed) = &handles.listed else {
+        if handles.refused.is_none() {
+            put(frame, row(area, 0), area.x + 1, "reading handles…", NOTICE);
+        }
+        return;
+    };
+    let count = handles.all().len();
+    let first = row(area, 0);
+    let mut x = put(frame, first, area.x + 1, &format!("{} handles", thousands(count as u64)), STRONG);
+    x = put(frame, first, x + 2, &growth(handles), Style::new());
+    if let Some(limit) = listed.value.limit {
+        let share = if limit == 0 { 1.0 } else { count as f64 / limit as f64 };
+        let text = format!("{} % of the limit of {}", percent(share), thousands(limit));
+        put(frame, first, x + 2, &text, level(if share >= NEAR { Severity::Critical } else { Severity::Ok }));
+    }
+    let kinds = handles.kinds();
+    let kinds: Vec<_> =
+        kinds.iter().map(|(kind, count)| format!("{} {}", thousands(*count as u64), safe(kind))).collect();
+    let room = usize::from(area.width.saturating_sub(2));
+    if area.height > 1 {
+        put(frame, row(area, 1), area.x + 1, &keep_start(&kinds.join(" · "), room), Style::new());
+    }
+}
+
+/// What could not be listed.
+fn missing(handles: &HandleList) -> Option<&Degradation> {
+    handles.refused.as_ref().or_else(|| handles.listed.as_ref()?.degradations.first())
+}
+
+/// `+12 since opened`
+fn growth(handles: &HandleList) -> String {
+    let (now, first) = (handles.all().len() as u64, handles.at_first.unwrap_or(0) as u64);
+    let (sign, by) = if now < first { ('-', first - now) } else { ('+', now - first) };
+    format!("{sign}{} since opened", thousands(by))
+}

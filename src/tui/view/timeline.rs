@@ -1,0 +1,161 @@
+//! How a process went over the time remembered: a chart each of its ports, states, handles and new
+//! connections.
+
+use std::time::Duration;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use crate::history::{Sample, Tick};
+use crate::model::{Owner, State};
+use crate::text::{per_second, thousands};
+use crate::tui::app::App;
+use crate::tui::page::Subject;
+use crate::tui::theme::{STRONG, WEAK};
+use crate::tui::widget::chart;
+use crate::tui::widget::paint::{put, put_right, row};
+
+/// The spans there are; the shortest that holds what is remembered is shown.
+const SPANS: [Duration; 5] = [
+    Duration::from_mins(1),
+    Duration::from_mins(5),
+    Duration::from_mins(10),
+    Duration::from_mins(20),
+    Duration::from_mins(30),
+];
+
+/// A chart with its title and the axis of time.
+const LEAST_ROWS: u16 = 4;
+/// From this width on there are two charts side by side.
+const WIDE: u16 = 70;
+/// The columns of the values.
+const VALUES: u16 = 7;
+
+/// What a chart shows.
+struct Subchart {
+    title: &'static str,
+    value: fn(&Sample, &Tick) -> Option<f64>,
+}
+
+const CHARTS: [Subchart; 6] = [
+    Subchart { title: "PORTS", value: |sample, _| sample.counts.ports.map(f64::from) },
+    Subchart { title: "BOUND", value: |sample, _| Some(sample.counts.of(State::Bound).into()) },
+    Subchart { title: "TIME_WAIT", value: |sample, _| Some(sample.counts.of(State::TimeWait).into()) },
+    Subchart { title: "CLOSE_WAIT", value: |sample, _| Some(sample.counts.of(State::CloseWait).into()) },
+    Subchart { title: "HANDLES", value: |sample, _| sample.handles.map(|handles| handles as f64) },
+    Subchart {
+        title: "NEW/s",
+        value: |sample, tick| Some(f64::from(sample.born) / tick.after?.as_secs_f64()),
+    },
+];
+
+/// How many charts can be scrolled out at the top.
+#[must_use]
+pub fn last_scroll(app: &App) -> usize {
+    let room = app.layout().map(|layout| layout.whole_body()).unwrap_or_default();
+    let (across, down) = grid(room);
+    CHARTS.len().div_ceil(across).saturating_sub(down)
+}
+
+/// Draws them.
+pub fn draw(app: &App, area: Rect, frame: &mut Buffer) {
+    let Subject::Process(owner, _) = app.page().subject else { return };
+    let (across, down) = grid(area);
+    if down == 0 {
+        put(frame, area, area.x + 1, "no room for a chart", WEAK);
+        return;
+    }
+    let (ticks, span) = ticks(app);
+    let first = app.page().scroll.min(last_scroll(app)) * across;
+    let bound_is_read = app.picture().is_none_or(|picture| {
+        !picture.snapshot.degradations.iter().any(|gap| gap.what.starts_with(State::Bound.title()))
+    });
+    let (width, height) = (area.width / columns(across), area.height / columns(down));
+    for (place, one) in CHARTS.iter().skip(first).take(across * down).enumerate() {
+        let (column, line) = (columns(place % across), columns(place / across));
+        let area = Rect { x: area.x + column * width, y: area.y + line * height, width, height };
+        let seen = bound_is_read || one.title != State::Bound.title();
+        let points = if seen { points(&ticks, owner, one) } else { Vec::new() };
+        draw_one(one, &points, span, area, frame);
+    }
+}
+
+/// How many charts stand side by side, and how many below each other.
+fn grid(area: Rect) -> (usize, usize) {
+    let across = if area.width >= WIDE { 2 } else { 1 };
+    (across, usize::from(area.height / LEAST_ROWS).min(CHARTS.len() / across))
+}
+
+fn columns(count: usize) -> u16 {
+    u16::try_from(count).unwrap_or(1)
+}
+
+/// What is remembered, up to what the screen shows, and the span it fits into.
+fn ticks(app: &App) -> (Vec<&Tick>, Duration) {
+    let now = app.picture().map_or(Duration::ZERO, |picture| picture.snapshot.taken.elapsed);
+    let ticks = app.analysis.history().ticks();
+    let ticks: Vec<_> = ticks.filter(|tick| tick.taken.elapsed <= now).collect();
+    let held = ticks.first().map_or(Duration::ZERO, |first| now.saturating_sub(first.taken.elapsed));
+    let span = SPANS.into_iter().find(|span| *span >= held).unwrap_or(SPANS[SPANS.len() - 1]);
+    (ticks, span)
+}
+
+/// The values of a chart, each with its age. A process that holds nothing is not in the history: from
+/// when it was first seen on, that is 0.
+fn points(ticks: &[&Tick], owner: Owner, one: &Subchart) -> Vec<(Duration, f64)> {
+    let Some(now) = ticks.last().map(|tick| tick.taken.elapsed) else { return Vec::new() };
+    let of = |tick: &&&Tick| tick.owners.contains_key(&Some(owner));
+    let since = ticks.iter().position(|tick| of(&tick)).unwrap_or(ticks.len());
+    let value = |tick: &&Tick| {
+        let sample = tick.owners.get(&Some(owner)).copied().unwrap_or_default();
+        Some((now.saturating_sub(tick.taken.elapsed), (one.value)(&sample, tick)?))
+    };
+    ticks[since..].iter().filter_map(value).collect()
+}
+
+fn draw_one(one: &Subchart, points: &[(Duration, f64)], span: Duration, area: Rect, frame: &mut Buffer) {
+    let top = row(area, 0);
+    let title = Rect { width: top.width.saturating_sub(1), ..top };
+    let x = put(frame, title, area.x + 1, one.title, STRONG);
+    let Some((_, newest)) = points.last() else {
+        put(frame, title, x + 2, "not known", WEAK);
+        return;
+    };
+    let most = points.iter().map(|(_, value)| *value).fold(0.0, f64::max);
+    let least = points.iter().map(|(_, value)| *value).fold(f64::INFINITY, f64::min);
+    put(frame, title, x + 2, &per_second(*newest), Style::new());
+    put_right(frame, title, &format!("min {}  max {}", per_second(least), per_second(most)), WEAK);
+    let plot = Rect {
+        x: area.x + VALUES + 1,
+        y: area.y + 1,
+        width: area.width.saturating_sub(VALUES + 2),
+        height: area.height.saturating_sub(2),
+    };
+    for (place, line) in chart::lines(points, span, most, plot.width, plot.height).iter().enumerate() {
+        put(frame, row(plot, place), plot.x, line, Style::new());
+    }
+    axes(most, span, area, plot, frame);
+}
+
+/// The highest value and 0 at the left, the time below.
+fn axes(most: f64, span: Duration, area: Rect, plot: Rect, frame: &mut Buffer) {
+    let values = Rect { width: VALUES, ..area };
+    put_right(frame, row(values, 1), &short(most.max(1.0)), WEAK);
+    if plot.height > 1 {
+        put_right(frame, row(values, usize::from(plot.height)), "0", WEAK);
+    }
+    let axis = Rect { x: plot.x, width: plot.width, ..row(area, usize::from(area.height) - 1) };
+    put(frame, axis, axis.x, &format!("-{} min", span.as_secs() / 60), WEAK);
+    put_right(frame, axis, "now", WEAK);
+    for place in 1..=plot.height {
+        put(frame, row(area, place.into()), plot.x - 1, "│", WEAK);
+    }
+}
+
+/// A value in the columns it has.
+fn short(value: f64) -> String {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count or rate")]
+    let whole = value.round() as u64;
+    if whole < 1_000_000 { thousands(whole) } else { format!("{}M", whole / 1_000_000) }
+}

@@ -10,7 +10,10 @@ mod host;
 mod probe;
 mod processes;
 mod ranges;
+#[cfg(any(target_os = "linux", target_os = "macos", windows))]
 mod sockets;
+#[cfg(any(test, not(any(target_os = "linux", target_os = "macos", windows))))]
+mod unlisted;
 
 use std::sync::Arc;
 
@@ -28,7 +31,10 @@ pub(super) fn open() -> Platform {
         host: Arc::new(host::host()),
         backend: Backend::Portable,
         namespace,
+        #[cfg(any(target_os = "linux", target_os = "macos", windows))]
         sockets: Box::new(sockets::Netstat::new(namespace)),
+        #[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
+        sockets: Box::new(unlisted::Unlisted),
         processes: Box::new(processes::SysinfoProcesses::default()),
         ranges: ranges::ranges(namespace),
         limits: None,

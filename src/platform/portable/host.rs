@@ -2,6 +2,8 @@
 
 use sysinfo::System;
 
+#[cfg(windows)]
+use super::super::windows::elevated;
 use crate::model::{self, Host};
 
 pub(super) fn host() -> Host {
@@ -23,8 +25,8 @@ fn elevated() -> bool {
     process.and_then(sysinfo::Process::effective_user_id).is_some_and(|uid| **uid == 0)
 }
 
-/// Windows has its own implementation that knows.
-#[cfg(not(unix))]
+/// Nobody here knows.
+#[cfg(not(any(unix, windows)))]
 fn elevated() -> bool {
     false
 }

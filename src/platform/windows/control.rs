@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use super::ffi::CallError;
 use super::ffi::control::{End, EndableProcess, delete_connection};
-use super::ffi::{system, token::Token};
+use super::ffi::system;
+use super::host::elevated;
 use crate::model::{Pid, Socket, StartTime};
 use crate::platform::control::{
     ControlError, Controls, ProcessControl, ProcessHandle, RangeControl, RangeState, RangeStep, Signal,
@@ -28,7 +29,7 @@ const NOT_FOUND: i32 = 1168;
 
 const NO_RIGHT: ControlError = ControlError::MissingRight {
     right: "the elevated rights of an administrator",
-    remedy: "run porttop elevated; a protected process refuses even then",
+    remedy: "run porttop elevated",
 };
 
 pub(super) fn controls() -> Controls {
@@ -97,8 +98,7 @@ struct Ranges;
 impl Ranges {
     fn netsh() -> Result<Netsh, ControlError> {
         let directory = system::system_directory().map_err(|error| ControlError::system("netsh", error))?;
-        let elevated = Token::of_self().and_then(|token| token.elevated()).unwrap_or(false);
-        Ok(Netsh { program: directory.join("netsh.exe"), limit: LIMIT, elevated })
+        Ok(Netsh { program: directory.join("netsh.exe"), limit: LIMIT, elevated: elevated() })
     }
 }
 
@@ -117,9 +117,10 @@ fn translated(error: &CallError) -> ControlError {
         CallError::Os { source, .. } => source.raw_os_error(),
         _ => None,
     };
+    let refused = error.is_refusal() || code == Some(NOT_ELEVATED);
     match code {
-        _ if error.is_refusal() => NO_RIGHT,
-        Some(NOT_ELEVATED) => NO_RIGHT,
+        // What an administrator is refused, more rights don't get.
+        _ if refused && !elevated() => NO_RIGHT,
         Some(NO_SUCH_PROCESS | NOT_FOUND) => ControlError::Gone,
         _ => ControlError::system("Windows", error),
     }

@@ -32,7 +32,7 @@ const HANGING: usize = 8;
 pub struct Lister {
     sockets: Tables,
     worker: Worker<Answer>,
-    debug: Result<(), CallError>,
+    elevated: bool,
 }
 
 /// What a handle said of itself.
@@ -53,13 +53,11 @@ struct Lacking {
 }
 
 impl Lister {
-    /// Asks for the right to open other users' processes, which only an elevated porttop is given.
-    pub fn new(alive: Arc<Alive>) -> Self {
-        Self {
-            sockets: Tables::new(alive),
-            worker: Worker::new(ONE, HANGING),
-            debug: enable_debug_privilege(),
-        }
+    /// Asks for the right to open other users' processes, which only an elevated porttop is given, and not
+    /// even that one everywhere; without it their owners decide.
+    pub fn new(alive: Arc<Alive>, elevated: bool) -> Self {
+        let _ = enable_debug_privilege();
+        Self { sockets: Tables::new(alive), worker: Worker::new(ONE, HANGING), elevated }
     }
 
     fn read(&mut self, owner: Owner) -> Result<Reading<Handles>, CallError> {
@@ -129,13 +127,14 @@ impl HandleLists for Lister {
     fn list(&mut self, owner: Owner) -> Result<Reading<Handles>, Degradation> {
         self.read(owner).map_err(|error| {
             let what = format!("handles of process {}", owner.pid);
-            let refused = error.is_refusal();
-            match &self.debug {
-                Err(_) if refused => {
+            match (error.is_refusal(), self.elevated) {
+                (true, false) => {
                     Degradation::new(what, error.to_string()).fixed_by("run porttop as administrator")
                 }
-                Ok(()) if refused => Degradation::new(what, format!("{error} (Windows protects it)")),
-                _ => Degradation::new(what, error.to_string()),
+                (true, true) => {
+                    Degradation::new(what, format!("{error} (it is kept from administrators too)"))
+                }
+                (false, _) => Degradation::new(what, error.to_string()),
             }
         })
     }
@@ -248,7 +247,7 @@ mod tests {
         let reading = std::thread::spawn(move || reader.read(&mut [0; 1]).unwrap());
         let own = this_process();
 
-        let listed = Lister::new(Arc::default()).list(own).unwrap().value;
+        let listed = Lister::new(Arc::default(), false).list(own).unwrap().value;
         let pipe = listed.handles.iter().find(|handle| handle.number == number).unwrap();
         assert_eq!(pipe.kind, HandleKind::Other("File".into()));
 

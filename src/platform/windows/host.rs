@@ -9,6 +9,11 @@ pub fn read() -> Host {
         name: system::computer_name().unwrap_or_else(|_| "this computer".to_owned()).into(),
         system: System::Windows,
         os: os.into(),
-        elevated: Token::of_self().and_then(|token| token.elevated()).unwrap_or(false),
+        elevated: elevated(),
     }
+}
+
+/// Whether porttop has the rights of an administrator.
+pub fn elevated() -> bool {
+    Token::of_self().and_then(|token| token.elevated()).unwrap_or(false)
 }

@@ -34,6 +34,7 @@ use std::sync::Arc;
 
 use super::{HandleLists, OpenError, Platform, PortEvents};
 use crate::model::{Backend, Degradation, NamespaceId};
+pub(super) use host::elevated;
 use processes::Alive;
 pub(super) use ranges::Netsh;
 
@@ -53,6 +54,7 @@ pub(super) fn open() -> Result<Platform, OpenError> {
         source: std::io::Error::other(error.to_string()),
     })?;
     let host = host::read();
+    let elevated = host.elevated;
     let mut missing = Vec::new();
     let events = match events::Log::open() {
         Ok(log) => Some(Box::new(log) as Box<dyn PortEvents>),
@@ -61,17 +63,17 @@ pub(super) fn open() -> Result<Platform, OpenError> {
             None
         }
     };
-    let lister: Box<dyn HandleLists> = Box::new(handles::Lister::new(Arc::clone(&alive)));
+    let lister: Box<dyn HandleLists> = Box::new(handles::Lister::new(Arc::clone(&alive), elevated));
     Ok(Platform {
         sockets: Box::new(sockets::Tables::new(Arc::clone(&alive))),
-        processes: Box::new(processes::Details::new(alive, host.elevated)),
+        processes: Box::new(processes::Details::new(alive, elevated)),
         ranges: Box::new(ranges::Netsh::new()),
         host: Arc::new(host),
         backend: Backend::Native,
         namespace: NamespaceId::ONLY,
         handles: Some(lister),
         limits: None,
-        start_tracing: Some(Box::new(tracing::start)),
+        start_tracing: Some(Box::new(move || tracing::start(elevated))),
         events,
         missing,
     })

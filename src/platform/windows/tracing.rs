@@ -30,27 +30,28 @@ struct Running {
     session: Session,
     arrived: Arc<Mutex<Trace>>,
     lost: u64,
+    elevated: bool,
 }
 
 /// Starts the trace, after removing what earlier porttops left behind. There is none when Windows refuses,
 /// or pretends to start what can't be read.
-pub fn start() -> Reading<Option<Box<dyn Tracing>>> {
-    match open() {
+pub fn start(elevated: bool) -> Reading<Option<Box<dyn Tracing>>> {
+    match open(elevated) {
         Ok(trace) => Reading::whole(Some(Box::new(trace))),
-        Err(error) => Reading { value: None, degradations: vec![missing(&error)] },
+        Err(error) => Reading { value: None, degradations: vec![missing(&error, elevated)] },
     }
 }
 
-fn missing(error: &CallError) -> Degradation {
+fn missing(error: &CallError, elevated: bool) -> Degradation {
     let missing = Degradation::new("live trace of connections and failures", error.to_string());
-    if error.is_refusal() {
+    if error.is_refusal() && !elevated {
         missing.fixed_by("run porttop as administrator or as a member of Performance Log Users")
     } else {
         missing
     }
 }
 
-fn open() -> Result<Running, CallError> {
+fn open(elevated: bool) -> Result<Running, CallError> {
     remove_stale();
     let name = session_name(std::process::id());
     let session = Session::start(&name)?;
@@ -70,7 +71,7 @@ fn open() -> Result<Running, CallError> {
         .name("trace".into())
         .spawn(run)
         .map_err(|source| CallError::Os { call: "thread", source })?;
-    Ok(Running { session, arrived, lost })
+    Ok(Running { session, arrived, lost, elevated })
 }
 
 /// Stops the sessions of porttops that are gone, this one's number included: whoever had it is gone.
@@ -96,7 +97,7 @@ impl Tracing for Running {
                 self.lost = lost;
                 Reading::whole(trace)
             }
-            Err(error) => Reading { value: trace, degradations: vec![missing(&error)] },
+            Err(error) => Reading { value: trace, degradations: vec![missing(&error, self.elevated)] },
         }
     }
 }

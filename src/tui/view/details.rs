@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 use super::subject::row_of;
 use super::verdict::wrap;
 use crate::analysis::Row;
-use crate::model::{Attribution, Owner, Pid, Process, State};
+use crate::model::{Attribution, Integrity, Owner, Pid, Process, State, WindowsProcess};
 use crate::text::{age, keep_start, percent, safe, thousands};
 use crate::tui::app::App;
 use crate::tui::page::Subject;
@@ -39,7 +39,7 @@ fn of_process(app: &App, process: Option<&Process>) -> Vec<Fact> {
     let text = |of: fn(&Process) -> Option<&str>| {
         fact(process, |process| of(process).map(|text| safe(text).into_owned()))
     };
-    vec![
+    let mut facts = vec![
         ("Name", text(|process| Some(&process.name))),
         ("Path", text(|process| process.path.as_deref())),
         ("Command line", text(|process| process.command_line.as_deref())),
@@ -48,6 +48,26 @@ fn of_process(app: &App, process: Option<&Process>) -> Vec<Fact> {
         ("Started", fact(process, |process| process.started).map(|started| since(app, started))),
         ("Parent", fact(process, |process| process.parent).map(|parent| named(app, parent))),
         ("Handles", fact(process, |process| process.handles).map(thousands)),
+    ];
+    if let Some(windows) = process.and_then(|process| process.windows) {
+        facts.extend(of_windows(windows));
+    }
+    facts
+}
+
+fn of_windows(process: WindowsProcess) -> [Fact; 3] {
+    let integrity = process.integrity.map(|integrity| match integrity {
+        Integrity::Low => "low",
+        Integrity::Medium => "medium",
+        Integrity::High => "high",
+        Integrity::System => "system",
+    });
+    let critical =
+        process.critical.map(|critical| if critical { "yes: Windows stops with it" } else { "no" });
+    [
+        ("Session", Some(process.session.to_string())),
+        ("Integrity", integrity.map(str::to_owned)),
+        ("Critical", critical.map(str::to_owned)),
     ]
 }
 

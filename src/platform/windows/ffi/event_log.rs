@@ -3,7 +3,9 @@
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::time::Duration;
 
-use windows_sys::Win32::Foundation::{ERROR_INSUFFICIENT_BUFFER, ERROR_NO_MORE_ITEMS, ERROR_TIMEOUT};
+use windows_sys::Win32::Foundation::{
+    ERROR_INSUFFICIENT_BUFFER, ERROR_NO_MORE_ITEMS, ERROR_TIMEOUT, WAIT_FAILED,
+};
 use windows_sys::Win32::System::EventLog::{
     EVT_HANDLE, EvtClose, EvtNext, EvtQuery, EvtQueryChannelPath, EvtQueryForwardDirection, EvtRender,
     EvtRenderEventXml, EvtSubscribe, EvtSubscribeToFutureEvents,
@@ -14,8 +16,9 @@ use super::CallError;
 use super::buffer::{Room, grow};
 use super::text::{until_nul, wide};
 
-/// How long one question to the log may take.
-const LIMIT_MS: u32 = 2000;
+/// How long one question to the log may take. Windows reads the whole log for it, from a disk that may be
+/// slow, and whoever asks has a thread of its own.
+const LIMIT_MS: u32 = 30_000;
 
 /// Something of the log that has to be closed.
 struct Open(EVT_HANDLE);
@@ -91,7 +94,9 @@ impl Subscription {
     pub fn wait(&self, limit: Duration) -> Result<Vec<String>, CallError> {
         let limit = u32::try_from(limit.as_millis()).unwrap_or(u32::MAX - 1);
         // SAFETY: the handle is open.
-        unsafe { WaitForSingleObject(self.arrived.as_raw_handle(), limit) };
+        if unsafe { WaitForSingleObject(self.arrived.as_raw_handle(), limit) } == WAIT_FAILED {
+            return Err(CallError::last("WaitForSingleObject"));
+        }
         let mut records = Vec::new();
         loop {
             match self.results.next() {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::ffi::CallError;
 use super::ffi::control::{End, EndableProcess, delete_connection};
-use super::ffi::{system, token::Token};
+use super::ranges;
 use crate::model::{Pid, Socket, StartTime};
 use crate::platform::control::{
     ControlError, Controls, ProcessControl, ProcessHandle, RangeControl, RangeState, RangeStep, Signal,
@@ -96,9 +96,7 @@ struct Ranges;
 
 impl Ranges {
     fn netsh() -> Result<Netsh, ControlError> {
-        let directory = system::system_directory().map_err(|error| ControlError::system("netsh", error))?;
-        let elevated = Token::of_self().and_then(|token| token.elevated()).unwrap_or(false);
-        Ok(Netsh { program: directory.join("netsh.exe"), limit: LIMIT, elevated })
+        ranges::program(LIMIT).map_err(|error| ControlError::system("netsh", error))
     }
 }
 
@@ -139,7 +137,7 @@ mod tests {
     impl Sleeper {
         fn start() -> Self {
             let mut command = Command::new(std::env::current_exe().unwrap());
-            command.args(["--ignored", "--exact", "platform::windows::ranges::tests::never_ends"]);
+            command.args(["--ignored", "--exact", "platform::tool::tests::never_ends"]);
             Self(command.spawn().unwrap())
         }
     }

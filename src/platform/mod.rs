@@ -113,6 +113,10 @@ pub trait Tracing: Send {
 pub trait PortEvents: Send {
     /// The entries since the last call; the first ones are those of the last 24 hours. Never waits.
     fn drain(&mut self) -> Reading<Vec<PortEvent>>;
+
+    /// Waits until the entries of the last 24 hours are there, but no longer than `limit`: for whoever
+    /// looks only once.
+    fn settle(&mut self, _limit: Duration) {}
 }
 
 /// Starts a trace, as far as it can, and says what can't be traced. A trace costs the system something: it is started only where its

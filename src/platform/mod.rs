@@ -15,6 +15,8 @@ pub(crate) mod netsh;
 #[cfg(any(windows, test))]
 mod patience;
 mod portable;
+#[cfg(any(windows, test))]
+mod service_stop;
 pub mod signals;
 #[cfg(any(windows, test))]
 mod tool;

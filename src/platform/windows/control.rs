@@ -1,6 +1,7 @@
 //! Ending processes, closing connections, moving ranges.
 //!
-//! Seen under Wine 8: processes are told apart by their start and ended. Checked by type and test only:
+//! Seen under Wine 8: processes are told apart by their start and ended, services are stopped or do not
+//! accept it. Checked by type and test only:
 //! `SetTcpEntry`, `IsProcessCritical` and a `netsh` that answers.
 
 use std::net::SocketAddr;

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use crate::model::{Limits, Moment, Progress, Snapshot};
 use crate::platform::{Platform, Reading, Tracing};
 
-/// How long a single look waits for slow tools: longer than each of them is given.
+/// How long a single look waits for all that is slow together: longer than each tool is given.
 const SETTLE: Duration = Duration::from_secs(6);
 
 /// Takes snapshots of a platform.
@@ -49,7 +49,11 @@ impl Sampler {
     /// Waits for what is slow to be read the first time, a few seconds at the most: for whoever looks only
     /// once.
     pub fn settle(&mut self) {
+        let started = Instant::now();
         self.platform.ranges.settle(SETTLE);
+        if let Some(events) = &mut self.platform.events {
+            events.settle(SETTLE.saturating_sub(started.elapsed()));
+        }
     }
 
     /// Takes a whole snapshot.
@@ -173,10 +177,12 @@ impl Sampling {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
-    use crate::model::{Backend, Degradation};
+    use crate::model::{Backend, Degradation, PortEvent, PortSpace};
+    use crate::platform::{PortEvents, PortRanges};
 
     #[test]
     fn the_trace_starts_once_there_are_sockets_to_show_and_only_when_asked() {
@@ -198,5 +204,49 @@ mod tests {
                 assert_eq!(snapshot.degradations.iter().any(|gap| gap.what == "trace"), asked);
             }
         }
+    }
+
+    /// Notes how long it may be waited for, and takes some of that.
+    #[derive(Clone, Default)]
+    struct Slow(Arc<Mutex<Vec<Duration>>>);
+
+    impl Slow {
+        fn wait(&self, limit: Duration) {
+            self.0.lock().unwrap().push(limit);
+            let started = Instant::now();
+            while started.elapsed().is_zero() {}
+        }
+    }
+
+    impl PortRanges for Slow {
+        fn read(&mut self) -> Reading<Vec<PortSpace>> {
+            Reading::whole(Vec::new())
+        }
+
+        fn settle(&mut self, limit: Duration) {
+            self.wait(limit);
+        }
+    }
+
+    impl PortEvents for Slow {
+        fn drain(&mut self) -> Reading<Vec<PortEvent>> {
+            Reading::whole(Vec::new())
+        }
+
+        fn settle(&mut self, limit: Duration) {
+            self.wait(limit);
+        }
+    }
+
+    #[test]
+    fn a_single_look_waits_for_ranges_and_events_together_no_longer_than_for_one() {
+        let slow = Slow::default();
+        let mut platform = Platform::open(Some(Backend::Portable)).unwrap();
+        platform.ranges = Box::new(slow.clone());
+        platform.events = Some(Box::new(slow.clone()));
+        Sampler::new(platform).settle();
+        let limits = slow.0.lock().unwrap();
+        let [ranges, events] = limits.as_slice() else { panic!("asked {} times", limits.len()) };
+        assert!(events < ranges && *ranges == SETTLE, "{events:?} after {ranges:?}");
     }
 }

@@ -2,8 +2,9 @@
 
 use std::io::{Write, stderr};
 
-use color_eyre::eyre::{Result, eyre};
+use color_eyre::eyre::Result;
 
+use super::failure;
 use super::output::{self, Format};
 use crate::export::audit as export;
 use crate::remedy::{StateDirectory, audit};
@@ -17,8 +18,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<()> {
-    let state = StateDirectory::find().map_err(|gap| eyre!("{}: {}", gap.what, gap.reason))?;
-    let (entries, odd) = audit::read(&state).map_err(|gap| eyre!("{}: {}", gap.what, gap.reason))?;
+    let state = StateDirectory::find().map_err(failure)?;
+    let (entries, odd) = audit::read(&state).map_err(failure)?;
     if let Some(gap) = odd {
         writeln!(stderr(), "porttop: {}: {}", gap.what, gap.reason).ok();
     }

@@ -20,8 +20,9 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use color_eyre::eyre::Result;
+use color_eyre::eyre::{Report, Result, eyre};
 
+use crate::model::Degradation;
 pub use crate::tui::restore;
 use config::Config;
 pub use usage::UsageError;
@@ -89,6 +90,12 @@ fn read_only_last(line: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     line
 }
 
+/// Something that could not be read, for a command that can't go on without it.
+fn failure(gap: Degradation) -> Report {
+    let Degradation { what, reason, remedy } = gap;
+    remedy.map_or_else(|| eyre!("{what}: {reason}"), |remedy| eyre!("{what}: {reason}; {remedy}"))
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -129,6 +136,14 @@ mod tests {
     fn a_right_command_line_is_understood(#[case] line: &[&str]) {
         let line = ["porttop"].iter().chain(line).map(OsString::from);
         Cli::try_parse_from(read_only_last(line)).unwrap();
+    }
+
+    #[test]
+    fn a_failure_says_what_would_help() {
+        let gap = Degradation::new("state directory", "there is no home");
+        assert_eq!(failure(gap.clone()).to_string(), "state directory: there is no home");
+        let gap = gap.fixed_by("set PORTTOP_STATE_DIR");
+        assert!(failure(gap).to_string().ends_with("no home; set PORTTOP_STATE_DIR"));
     }
 
     #[rstest]

@@ -7,7 +7,7 @@ use color_eyre::eyre::{Result, bail, eyre};
 
 use super::collect::collect;
 use super::output::{self, Format};
-use super::{UsageError, consent};
+use super::{UsageError, consent, failure};
 use crate::analysis::range_plan::{self, Proposal, RangeFacts};
 use crate::analysis::{Analysis, GroupBy, Picture, SpaceUsage};
 use crate::export::{action, range as export};
@@ -152,9 +152,9 @@ pub(super) fn run(args: &Args, read_only: bool) -> Result<()> {
             carry_out(plan, &now, set.consent, args.format, read_only)
         }
         Some(Command::Undo(consent)) => {
-            let state = StateDirectory::find().map_err(|gap| eyre!("{}: {}", gap.what, gap.reason))?;
+            let state = StateDirectory::find().map_err(failure)?;
             let noted = crate::remedy::range::Journal::of(&state).last(now.namespace);
-            let Some(noted) = noted.map_err(|gap| eyre!("{}: {}", gap.what, gap.reason))? else {
+            let Some(noted) = noted.map_err(failure)? else {
                 bail!("there is nothing to undo: porttop has set no range here that is not undone");
             };
             carry_out(RangePlan::undo(&now, &noted), &now, *consent, args.format, read_only)
@@ -206,7 +206,7 @@ fn carry_out(
     if !consent::given(consent.yes, "Do it?")? {
         return print(None);
     }
-    let state = StateDirectory::find().map_err(|gap| eyre!("{}: {}", gap.what, gap.reason))?;
+    let state = StateDirectory::find().map_err(failure)?;
     let done = Executor::open(license, state)?.set_range(&confirmed, now);
     print(Some(&done))?;
     if done.outcome.succeeded() { Ok(()) } else { Err(eyre!("the range was not set")) }

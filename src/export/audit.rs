@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use super::document;
 use crate::remedy::audit::{Entry, Stage};
 use crate::text::safe;
 
@@ -30,7 +31,5 @@ pub fn write(entries: &[Entry], out: &mut impl Write) -> io::Result<()> {
 /// # Errors
 /// When `out` can't be written.
 pub fn write_json(entries: &[Entry], out: &mut impl Write) -> io::Result<()> {
-    let document = serde_json::json!({ "schema": "porttop.audit/1", "entries": entries });
-    serde_json::to_writer_pretty(&mut *out, &document)?;
-    writeln!(out)
+    document::write(out, &serde_json::json!({ "schema": "porttop.audit/1", "entries": entries }))
 }

@@ -20,6 +20,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::document;
 use super::finding::{EventRecord, FindingRecord};
 use crate::analysis::{Forecast, Picture, Severity, SpaceUsage, Step, Thresholds};
 use crate::model::{Degradation, Family, Protocol};
@@ -166,7 +167,7 @@ impl FullIn {
 /// When the writer fails.
 pub fn write_json(picture: &Picture, out: &mut impl Write) -> io::Result<()> {
     let (snapshot, verdict) = (&picture.snapshot, &picture.verdict);
-    let document = Document {
+    let written = Document {
         schema: "porttop.check/1",
         time: snapshot.taken.wall,
         host: safe(&snapshot.host.name).into_owned(),
@@ -179,8 +180,7 @@ pub fn write_json(picture: &Picture, out: &mut impl Write) -> io::Result<()> {
         events: picture.events.iter().map(EventRecord::of).collect(),
         degradations: snapshot.degradations.iter().map(safely).collect(),
     };
-    serde_json::to_writer_pretty(&mut *out, &document)?;
-    writeln!(out)
+    document::write(out, &written)
 }
 
 fn safely(gap: &Degradation) -> Degradation {

@@ -8,6 +8,7 @@ pub mod action;
 pub mod audit;
 pub mod check;
 pub mod csv;
+mod document;
 mod excerpt;
 mod finding;
 mod grid;

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use super::document;
 use crate::model::{NamespaceId, SpaceId};
 use crate::remedy::probe::{Attempt, Try};
 
@@ -52,9 +53,5 @@ pub fn write_json(tries: &[Try], out: &mut impl Write) -> io::Result<()> {
             })
         })
         .collect();
-    serde_json::to_writer_pretty(
-        &mut *out,
-        &serde_json::json!({ "schema": "porttop.probe/1", "tries": tries }),
-    )?;
-    writeln!(out)
+    document::write(out, &serde_json::json!({ "schema": "porttop.probe/1", "tries": tries }))
 }

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use super::document;
 use crate::analysis::SpaceUsage;
 use crate::analysis::range_plan::{Lasts, Listener, Proposal};
 use crate::model::{Degradation, Port, PortRange, SpaceId};
@@ -74,7 +75,7 @@ pub fn write_state_json(now: &RangeState, usage: &[SpaceUsage], out: &mut impl W
         serde_json::json!({ "path": file.path.display().to_string(), "sets": sets })
     });
     let limits = now.limits;
-    print(
+    document::write(
         out,
         &serde_json::json!({
             "schema": SCHEMA,
@@ -172,7 +173,7 @@ pub fn write_proposals_json(
             })
         })
         .collect();
-    print(out, &serde_json::json!({ "schema": SCHEMA, "proposals": proposals }))
+    document::write(out, &serde_json::json!({ "schema": SCHEMA, "proposals": proposals }))
 }
 
 /// Writes what became of a change; none when nothing was done.
@@ -217,7 +218,10 @@ pub fn write_outcome_json(
             "kind": kind, "sentences": done.outcome.sentences(), "degradations": done.degradations,
         })
     });
-    print(out, &serde_json::json!({ "schema": SCHEMA, "plan": PlanJson::from(plan), "outcome": outcome }))
+    document::write(
+        out,
+        &serde_json::json!({ "schema": SCHEMA, "plan": PlanJson::from(plan), "outcome": outcome }),
+    )
 }
 
 #[derive(Serialize)]
@@ -258,9 +262,4 @@ impl<'a> From<&'a Listener> for ListenerJson<'a> {
 
 fn ends(range: PortRange) -> [Port; 2] {
     [range.start(), range.end()]
-}
-
-fn print(out: &mut impl Write, value: &serde_json::Value) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, value)?;
-    writeln!(out)
 }

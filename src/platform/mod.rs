@@ -15,6 +15,8 @@ pub(crate) mod netsh;
 #[cfg(any(windows, test))]
 mod patience;
 mod portable;
+#[cfg(any(windows, test))]
+mod service_stop;
 pub mod signals;
 #[cfg(any(windows, test))]
 mod tool;
@@ -113,6 +115,10 @@ pub trait Tracing: Send {
 pub trait PortEvents: Send {
     /// The entries since the last call; the first ones are those of the last 24 hours. Never waits.
     fn drain(&mut self) -> Reading<Vec<PortEvent>>;
+
+    /// Waits until the entries of the last 24 hours are there, but no longer than `limit`: for whoever
+    /// looks only once.
+    fn settle(&mut self, _limit: Duration) {}
 }
 
 /// Starts a trace, as far as it can, and says what can't be traced. A trace costs the system something: it is started only where its

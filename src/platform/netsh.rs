@@ -1,19 +1,24 @@
-//! Moving dynamic ranges through `netsh`. Nothing of what it claims is believed: its answers are in the
+//! Reading and moving dynamic ranges through `netsh`. Nothing of what it claims is believed: its answers are in the
 //! language of the system, and its exit code says little. What is set, only reading again shows.
 
+use std::fmt::Display;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::Reading;
 use super::control::{ControlError, RangeControl, RangeState, RangeStep};
 use super::tool::{self, Answer};
 use super::windows_format::netsh::{dynamic_range, excluded_ranges};
-use crate::model::{DynamicRange, NamespaceId, PortSet, PortSpace, RangeLimits, SpaceId, System};
+use crate::model::{Degradation, DynamicRange, NamespaceId, PortSpace, RangeLimits, SpaceId, System};
 
 const NO_RIGHT: ControlError = ControlError::MissingRight {
     right: "the elevated rights of an administrator",
     remedy: "run porttop, or these commands, from an elevated prompt",
 };
+
+/// The range of one port space, as far as `netsh` tells it.
+pub(crate) type Dynamic = Reading<Option<DynamicRange>>;
 
 /// `netsh` as a program.
 pub(crate) struct Netsh {
@@ -30,30 +35,56 @@ impl Netsh {
         tool::run(&self.program, arguments, self.limit)
     }
 
-    fn dynamic(&self, id: SpaceId) -> Result<DynamicRange, String> {
+    /// The range of a port space, with the ports that are excluded from it. Without these its capacity is
+    /// only estimated too high.
+    pub fn dynamic(&self, id: SpaceId) -> Dynamic {
         let (family, protocol) = (id.family.key(), id.protocol.key());
-        let shown = self.run(&["int", family, "show", "dynamicport", protocol]);
-        let shown = shown.map_err(|error| error.to_string())?;
-        let range = dynamic_range(&shown.output).map_err(|error| error.to_string())?;
-        // Without the exclusions the capacity is only estimated too high.
+        let range = match self.show(&["int", family, "show", "dynamicport", protocol], dynamic_range) {
+            Ok(range) => range,
+            Err(reason) => return unread(id, reason),
+        };
         let protocol = format!("protocol={protocol}");
-        let shown = self.run(&["int", family, "show", "excludedportrange", &protocol]).ok();
-        let excluded = shown.and_then(|shown| excluded_ranges(&shown.output).ok());
-        let reserved = excluded.map_or_else(PortSet::new, |blocks| blocks.into_iter().collect());
-        Ok(DynamicRange { range, reserved })
+        let shown = self.show(&["int", family, "show", "excludedportrange", &protocol], excluded_ranges);
+        let (excluded, degradations) = match shown {
+            Ok(excluded) => (excluded, Vec::new()),
+            Err(reason) => {
+                let what = format!("excluded ports of {id} (its capacity may be smaller than shown)");
+                (Vec::new(), vec![Degradation::new(what, reason)])
+            }
+        };
+        let reserved = excluded.into_iter().collect();
+        Reading { value: Some(DynamicRange { range, reserved }), degradations }
     }
+
+    /// Asks, and reads what was printed.
+    fn show<T, E: Display>(
+        &self,
+        arguments: &[&str],
+        parse: impl FnOnce(&[u8]) -> Result<T, E>,
+    ) -> Result<T, String> {
+        let shown = self.run(arguments).map_err(|error| error.to_string())?;
+        parse(&shown.output).map_err(|error| error.to_string())
+    }
+}
+
+/// The range of a port space that could not be read.
+pub(crate) fn unread(id: SpaceId, reason: impl Display) -> Dynamic {
+    let what = format!("dynamic port range of {id}");
+    Reading { value: None, degradations: vec![Degradation::new(what, reason.to_string())] }
 }
 
 impl RangeControl for Netsh {
     fn read(&mut self) -> Result<RangeState, ControlError> {
         let read = SpaceId::all_of(NamespaceId::ONLY).map(|id| (id, self.dynamic(id)));
-        if let [(_, Err(reason)), (_, Err(_)), (_, Err(_)), (_, Err(_))] = &read {
+        if read.iter().all(|(_, dynamic)| dynamic.value.is_none()) {
+            let reason = read.iter().flat_map(|(_, dynamic)| &dynamic.degradations).next();
+            let reason = reason.map_or("it said nothing", |gap| &gap.reason);
             return Err(ControlError::system("netsh", reason));
         }
         Ok(RangeState {
             system: System::Windows,
             namespace: NamespaceId::ONLY,
-            spaces: read.map(|(id, dynamic)| PortSpace { id, dynamic: dynamic.ok() }).into(),
+            spaces: read.map(|(id, dynamic)| PortSpace { id, dynamic: dynamic.value }).into(),
             limits: RangeLimits::WINDOWS,
             file: None,
         })

@@ -74,3 +74,32 @@ fn without_window(command: &mut Command) {
 
 #[cfg(not(windows))]
 fn without_window(_: &mut Command) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[ignore = "run by the test below, in a process of its own"]
+    fn never_ends() {
+        loop {
+            thread::park();
+        }
+    }
+
+    #[test]
+    fn a_program_that_never_ends_is_ended() {
+        let arguments = ["--ignored", "--exact", "platform::tool::tests::never_ends"];
+        let program = std::env::current_exe().unwrap();
+        let error = run(&program, &arguments, Duration::from_millis(200)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn what_a_program_prints_is_returned_as_bytes() {
+        let program = std::env::current_exe().unwrap();
+        let answer = run(&program, &["--ignored", "--list"], Duration::from_mins(1)).unwrap();
+        assert_eq!(answer.code, Some(0));
+        assert!(String::from_utf8(answer.output).unwrap().contains("tool::tests::never_ends: test"));
+    }
+}

@@ -1,21 +1,24 @@
 //! Ending processes, closing connections, moving ranges.
 //!
-//! Seen under Wine 8: processes are told apart by their start and ended. Checked by type and test only:
-//! `SetTcpEntry`, `IsProcessCritical` and a `netsh` that answers. Services are not stopped from here yet.
+//! Seen under Wine 8: processes are told apart by their start and ended, services are stopped or do not
+//! accept it. Checked by type and test only:
+//! `SetTcpEntry`, `IsProcessCritical` and a `netsh` that answers.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::ffi::CallError;
 use super::ffi::control::{End, EndableProcess, delete_connection};
-use super::ffi::system;
+use super::ffi::services::{self, StoppableService};
 use super::host::elevated;
+use super::ranges;
 use crate::model::{Pid, Socket, StartTime};
 use crate::platform::control::{
     ControlError, Controls, ProcessControl, ProcessHandle, RangeControl, RangeState, RangeStep, Signal,
     SocketControl,
 };
 use crate::platform::netsh::Netsh;
+use crate::platform::service_stop::{self, Refused, Service, Services, Status};
 
 /// How long one `netsh` may take.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -50,7 +53,7 @@ impl ProcessControl for Processes {
         if critical.unwrap_or(true) {
             return Err(ControlError::Unsupported("it is critical: when it ends, so does Windows".into()));
         }
-        Ok(Box::new(process))
+        Ok(Box::new(Opened { pid, process }))
     }
 
     fn may_end(&mut self, pid: Pid) -> Result<(), ControlError> {
@@ -58,17 +61,22 @@ impl ProcessControl for Processes {
     }
 }
 
-impl ProcessHandle for EndableProcess {
+/// An open process. Its number stays its own as long as it is open: a service that runs under this number
+/// runs in it.
+struct Opened {
+    pid: Pid,
+    process: EndableProcess,
+}
+
+impl ProcessHandle for Opened {
     fn started(&self) -> Result<StartTime, ControlError> {
-        self.started().map_err(|error| translated(&error))
+        self.process.started().map_err(|error| translated(&error))
     }
 
     fn send(&self, signal: Signal) -> Result<(), ControlError> {
         match signal {
-            Signal::Kill => self.terminate().map_err(|error| translated(&error)),
-            Signal::StopService => {
-                Err(ControlError::Unsupported("porttop does not stop services yet: use sc stop".into()))
-            }
+            Signal::Kill => self.process.terminate().map_err(|error| translated(&error)),
+            Signal::StopService => service_stop::stop_all(&ServiceManager(Instant::now()), self.pid),
             Signal::Term | Signal::Int | Signal::Hup => {
                 Err(ControlError::Unsupported("Windows has no such signal".into()))
             }
@@ -76,8 +84,50 @@ impl ProcessHandle for EndableProcess {
     }
 
     fn ended_within(&self, limit: Duration) -> Result<bool, ControlError> {
-        self.ended_within(limit).map_err(|error| translated(&error))
+        self.process.ended_within(limit).map_err(|error| translated(&error))
     }
+}
+
+/// The service control manager, with the time since it was turned to.
+struct ServiceManager(Instant);
+
+impl Services for ServiceManager {
+    type Opened = StoppableService;
+
+    fn of(&self, pid: Pid) -> Result<Vec<String>, Refused> {
+        let running = services::running().map_err(|error| refused(&error))?;
+        Ok(running.into_iter().filter(|(of, _)| *of == pid.0).map(|(_, name)| name).collect())
+    }
+
+    fn open(&self, name: &str) -> Result<StoppableService, Refused> {
+        StoppableService::open(name).map_err(|error| refused(&error))
+    }
+
+    fn clock(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    fn pause(&self, time: Duration) {
+        std::thread::sleep(time);
+    }
+}
+
+impl Service for StoppableService {
+    fn status(&self) -> Result<Status, Refused> {
+        self.status().map_err(|error| refused(&error))
+    }
+
+    fn dependents(&self) -> Result<Vec<String>, Refused> {
+        self.dependents().map_err(|error| refused(&error))
+    }
+
+    fn stop(&self) -> Result<(), Refused> {
+        self.stop().map_err(|error| refused(&error))
+    }
+}
+
+fn refused(error: &CallError) -> Refused {
+    Refused { code: code(error), said: error.to_string() }
 }
 
 struct Connections;
@@ -97,8 +147,7 @@ struct Ranges;
 
 impl Ranges {
     fn netsh() -> Result<Netsh, ControlError> {
-        let directory = system::system_directory().map_err(|error| ControlError::system("netsh", error))?;
-        Ok(Netsh { program: directory.join("netsh.exe"), limit: LIMIT, elevated: elevated() })
+        ranges::program(LIMIT).map_err(|error| ControlError::system("netsh", error))
     }
 }
 
@@ -112,13 +161,17 @@ impl RangeControl for Ranges {
     }
 }
 
-fn translated(error: &CallError) -> ControlError {
-    let code = match error {
+/// The error of Win32, where it is one.
+fn code(error: &CallError) -> Option<i32> {
+    match error {
         CallError::Os { source, .. } => source.raw_os_error(),
         _ => None,
-    };
-    let refused = error.is_refusal() || code == Some(NOT_ELEVATED);
-    match code {
+    }
+}
+
+fn translated(error: &CallError) -> ControlError {
+    let refused = error.is_refusal() || code(error) == Some(NOT_ELEVATED);
+    match code(error) {
         // What an administrator is refused, more rights don't get.
         _ if refused && !elevated() => NO_RIGHT,
         Some(NO_SUCH_PROCESS | NOT_FOUND) => ControlError::Gone,
@@ -140,7 +193,7 @@ mod tests {
     impl Sleeper {
         fn start() -> Self {
             let mut command = Command::new(std::env::current_exe().unwrap());
-            command.args(["--ignored", "--exact", "platform::windows::ranges::tests::never_ends"]);
+            command.args(["--ignored", "--exact", "platform::tool::tests::never_ends"]);
             Self(command.spawn().unwrap())
         }
     }
@@ -164,6 +217,15 @@ mod tests {
         assert!(!process.ended_within(Duration::ZERO).unwrap());
         process.send(Signal::Kill).unwrap();
         assert!(process.ended_within(Duration::from_mins(1)).unwrap());
+    }
+
+    #[test]
+    fn a_process_that_runs_no_service_says_so_and_lives_on() {
+        let sleeper = Sleeper::start();
+        let process = Processes.open(Pid(sleeper.0.id())).unwrap();
+        let error = process.send(Signal::StopService).unwrap_err().to_string();
+        assert_eq!(error, "it runs no service any more");
+        assert!(!process.ended_within(Duration::ZERO).unwrap());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -22,9 +22,15 @@ const MOST: usize = 10_000;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// [`PortEvents`] of Windows. A thread reads the log and follows it.
-pub struct Log {
-    seen: Arc<Mutex<Seen>>,
-    over: Arc<AtomicBool>,
+pub struct Log(Arc<Shared>);
+
+/// What the thread and its owner share.
+#[derive(Default)]
+struct Shared {
+    seen: Mutex<Seen>,
+    /// The last day has been read, or can't be.
+    settled: Condvar,
+    over: AtomicBool,
 }
 
 /// What the thread has found.
@@ -52,22 +58,22 @@ impl Log {
     /// # Errors
     /// When there is no thread to be had.
     pub fn open() -> std::io::Result<Self> {
-        let (seen, over) = <(Arc<Mutex<Seen>>, Arc<AtomicBool>)>::default();
-        let (found, stop) = (Arc::clone(&seen), Arc::clone(&over));
-        thread::Builder::new().name("event log".into()).spawn(move || follow(&found, &stop))?;
-        Ok(Self { seen, over })
+        let shared = Arc::<Shared>::default();
+        let log = Self(Arc::clone(&shared));
+        thread::Builder::new().name("event log".into()).spawn(move || follow(&shared))?;
+        Ok(log)
     }
 }
 
 impl Drop for Log {
     fn drop(&mut self) {
-        self.over.store(true, Ordering::Relaxed);
+        self.0.over.store(true, Ordering::Relaxed);
     }
 }
 
 impl PortEvents for Log {
     fn drain(&mut self) -> Reading<Vec<PortEvent>> {
-        let mut seen = lock(&self.seen);
+        let mut seen = self.0.lock();
         let value = seen.waiting.drain(..).collect();
         let mut degradations = Vec::new();
         match &seen.history {
@@ -90,6 +96,17 @@ impl PortEvents for Log {
         }
         Reading { value, degradations }
     }
+
+    fn settle(&mut self, limit: Duration) {
+        let awaited = |seen: &mut Seen| matches!(seen.history, Part::Awaited);
+        let _ = self.0.settled.wait_timeout_while(self.0.lock(), limit, awaited);
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Seen {
@@ -102,27 +119,23 @@ impl Seen {
     }
 }
 
-fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
-    seen.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Subscribes first, so that nothing falls between the last day and now; what is found by both counts
 /// once.
-fn follow(seen: &Mutex<Seen>, over: &AtomicBool) {
+fn follow(shared: &Shared) {
     let live = subscribe(CHANNEL, LIVE);
-    let old = read_last_day(seen);
+    let old = read_last_day(shared);
     match live {
-        Err(error) => lock(seen).live = Part::Failed(error.to_string()),
-        Ok(live) => read_live(&live, seen, over, &old),
+        Err(error) => shared.lock().live = Part::Failed(error.to_string()),
+        Ok(live) => read_live(&live, shared, &old),
     }
 }
 
-fn read_last_day(seen: &Mutex<Seen>) -> HashSet<u64> {
+fn read_last_day(shared: &Shared) -> HashSet<u64> {
     let mut old = HashSet::new();
     let mut read = || -> Result<(), CallError> {
         let results = query(CHANNEL, LAST_DAY)?;
         while let Some(records) = results.next()? {
-            let mut seen = lock(seen);
+            let mut seen = shared.lock();
             for record in records {
                 match record.parse::<Record>() {
                     Ok(record) if old.insert(record.number) => seen.add(record.event),
@@ -134,20 +147,21 @@ fn read_last_day(seen: &Mutex<Seen>) -> HashSet<u64> {
         Ok(())
     };
     let outcome = read();
-    lock(seen).history = outcome.map_or_else(|error| Part::Failed(error.to_string()), |()| Part::Read);
+    shared.lock().history = outcome.map_or_else(|error| Part::Failed(error.to_string()), |()| Part::Read);
+    shared.settled.notify_all();
     old
 }
 
-fn read_live(live: &Subscription, seen: &Mutex<Seen>, over: &AtomicBool, old: &HashSet<u64>) {
-    lock(seen).live = Part::Read;
-    while !over.load(Ordering::Relaxed) {
+fn read_live(live: &Subscription, shared: &Shared, old: &HashSet<u64>) {
+    shared.lock().live = Part::Read;
+    while !shared.over.load(Ordering::Relaxed) {
         match live.wait(PATIENCE) {
             Err(error) => {
-                lock(seen).live = Part::Failed(error.to_string());
+                shared.lock().live = Part::Failed(error.to_string());
                 return;
             }
             Ok(records) => {
-                let mut seen = lock(seen);
+                let mut seen = shared.lock();
                 for record in records {
                     match record.parse::<Record>() {
                         Ok(record) if !old.contains(&record.number) => seen.add(record.event),
@@ -157,5 +171,17 @@ fn read_live(live: &Subscription, seen: &Mutex<Seen>, over: &AtomicBool, old: &H
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_waits_sees_the_last_day_or_why_it_can_not_be_read() {
+        let mut log = Log::open().unwrap();
+        log.settle(Duration::from_mins(1));
+        assert!(!log.drain().degradations.iter().any(|gap| gap.what == "event log"));
     }
 }

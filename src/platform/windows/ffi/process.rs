@@ -2,14 +2,12 @@
 
 use std::ffi::c_void;
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
-use std::process::Child;
-use std::time::Duration;
 
 use windows_sys::Wdk::System::Threading::{NtQueryInformationProcess, ProcessCommandLineInformation};
-use windows_sys::Win32::Foundation::{ERROR_NOT_FOUND, FILETIME, HANDLE, WAIT_OBJECT_0};
+use windows_sys::Win32::Foundation::{ERROR_NOT_FOUND, FILETIME, HANDLE};
 use windows_sys::Win32::System::Threading::{
     GetProcessTimes, OpenProcess, PROCESS_ACCESS_RIGHTS, PROCESS_DUP_HANDLE, PROCESS_QUERY_INFORMATION,
-    PROCESS_QUERY_LIMITED_INFORMATION, QueryFullProcessImageNameW, WaitForSingleObject,
+    PROCESS_QUERY_LIMITED_INFORMATION, QueryFullProcessImageNameW,
 };
 use windows_sys::core::BOOL;
 
@@ -167,11 +165,4 @@ pub fn identify(pid: Pid) -> Result<(Owner, String), CallError> {
     let mut path = process.path()?;
     let name = path.split_off(path.rfind('\\').map_or(0, |slash| slash + 1));
     Ok((Owner { pid, started: process.started()? }, name))
-}
-
-/// Waits until a child has ended; false when it has not within the limit.
-pub fn wait(child: &Child, limit: Duration) -> bool {
-    let milliseconds = u32::try_from(limit.as_millis()).unwrap_or(u32::MAX - 1);
-    // SAFETY: the handle is open as long as the child is borrowed.
-    unsafe { WaitForSingleObject(child.as_raw_handle(), milliseconds) == WAIT_OBJECT_0 }
 }

@@ -11,12 +11,13 @@ use super::desk::{Answer, Deed, Next, Request};
 use super::question::{About, Button, Outcome, OwnForm, Question};
 use super::ranges::{choice, plan_of};
 use crate::analysis::range_plan;
-use crate::model::{Owner, Socket};
+use crate::model::{Owner, PortRange, Socket};
 use crate::platform::control::{Signal, Store};
 use crate::remedy::Plan;
 use crate::remedy::range::RangePlan;
 use crate::tui::action::{Command, Effect};
 use crate::tui::app::{App, Dialog};
+use crate::tui::list::List;
 use crate::tui::page::{Pane, Subject};
 use crate::tui::update::{close_dialog, step};
 use crate::tui::view;
@@ -95,7 +96,7 @@ fn selected_owners(app: &App) -> Vec<Owner> {
     if let Subject::Process(owner, _) = page.subject {
         return vec![owner];
     }
-    let Some((picture, place)) = app.picture().zip(page.list().and_then(|list| list.selected())) else {
+    let Some((picture, place)) = app.picture().zip(page.list().and_then(List::selected)) else {
         return Vec::new();
     };
     match page.pane {
@@ -144,7 +145,7 @@ fn propose(app: &mut App, by: isize) {
 fn own_numbers(app: &mut App) {
     let range = choice(app).and_then(|choice| choice.proposal().map(|proposal| proposal.range));
     let text = |number: Option<u32>| Input::new(number.map_or_else(String::new, |number| number.to_string()));
-    let fields = [text(range.map(|range| range.start().0.into())), text(range.map(|range| range.size()))];
+    let fields = [text(range.map(|range| range.start().0.into())), text(range.map(PortRange::size))];
     app.dialog = Some(Dialog::OwnRange(Box::new(OwnForm { fields, field: 0, error: None })));
 }
 

@@ -93,7 +93,7 @@ proptest! {
         for action in actions {
             asked.extend(requests(update(&mut app, action)));
             // The desk takes its time: it answers when the next but one thing has happened.
-            if asked.len() > 1 || app.size.0 % 2 == 0 {
+            if asked.len() > 1 || app.size.0.is_multiple_of(2) {
                 for request in std::mem::take(&mut asked) {
                     asked.extend(requests(update(&mut app, Action::Answer(Box::new(fake(&request))))));
                 }

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -66,15 +67,20 @@ impl State {
 impl Terminal {
     /// porttop with these arguments in the namespace of the lab.
     pub fn in_lab(lab: &Lab, size: Size, arguments: &[&str]) -> Self {
-        Self::run(size, lab.inside(), arguments)
+        Self::run(size, lab.inside(), arguments, None)
+    }
+
+    /// The same with a state directory, for porttop to change things.
+    pub fn in_lab_with_state(lab: &Lab, size: Size, arguments: &[&str], state: &Path) -> Self {
+        Self::run(size, lab.inside(), arguments, Some(state))
     }
 
     /// porttop with these arguments in the namespace of the tests.
     pub fn start(size: Size, arguments: &[&str]) -> Self {
-        Self::run(size, Vec::new(), arguments)
+        Self::run(size, Vec::new(), arguments, None)
     }
 
-    fn run(size: Size, mut argv: Vec<OsString>, arguments: &[&str]) -> Self {
+    fn run(size: Size, mut argv: Vec<OsString>, arguments: &[&str], state: Option<&Path>) -> Self {
         argv.push(porttop_path().into());
         argv.extend(arguments.iter().map(Into::into));
         let mut command = CommandBuilder::from_argv(argv);
@@ -83,6 +89,9 @@ impl Terminal {
         command.env("LANG", "C.UTF-8");
         command.env("RUST_BACKTRACE", "0");
         command.env_remove("NO_COLOR");
+        if let Some(state) = state {
+            command.env("PORTTOP_STATE_DIR", state);
+        }
 
         let pair = native_pty_system().openpty(pty_size(size)).unwrap();
         let modes_at_start = modes(&*pair.master);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::background::Latest;
 use super::ffi::CallError;
 use super::ffi::system::system_directory;
-use super::ffi::token::Token;
+use super::host::elevated;
 use crate::model::{Degradation, NamespaceId, PortSpace, SpaceId};
 use crate::platform::netsh::{self, Dynamic};
 use crate::platform::{PortRanges, Reading};
@@ -80,6 +80,5 @@ fn ask(id: SpaceId) -> Dynamic {
 
 /// `netsh` from the system directory.
 pub(super) fn program(limit: Duration) -> Result<netsh::Netsh, CallError> {
-    let elevated = Token::of_self().and_then(|token| token.elevated()).unwrap_or(false);
-    Ok(netsh::Netsh { program: system_directory()?.join("netsh.exe"), limit, elevated })
+    Ok(netsh::Netsh { program: system_directory()?.join("netsh.exe"), limit, elevated: elevated() })
 }

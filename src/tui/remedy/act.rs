@@ -17,6 +17,7 @@ use crate::remedy::Plan;
 use crate::remedy::range::RangePlan;
 use crate::tui::action::{Command, Effect};
 use crate::tui::app::{App, Dialog};
+use crate::tui::list::List;
 use crate::tui::page::{Pane, Subject};
 use crate::tui::update::{close_dialog, step};
 use crate::tui::view;
@@ -95,8 +96,7 @@ fn selected_owners(app: &App) -> Vec<Owner> {
     if let Subject::Process(owner, _) = page.subject {
         return vec![owner];
     }
-    let Some((picture, place)) = app.picture().zip(page.list().and_then(super::super::list::List::selected))
-    else {
+    let Some((picture, place)) = app.picture().zip(page.list().and_then(List::selected)) else {
         return Vec::new();
     };
     match page.pane {

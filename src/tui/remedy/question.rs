@@ -104,7 +104,7 @@ impl Question {
         let system = snapshot.host.system;
         let service = owners
             .iter()
-            .any(|owner| snapshot.processes.get(owner).is_some_and(|process| process.service.is_some()));
+            .all(|owner| snapshot.processes.get(owner).is_some_and(|process| process.service.is_some()));
         let offered = Signal::offered(system, service);
         let signals: Vec<_> =
             offered.iter().copied().filter(|signal| only.is_none_or(|only| only == *signal)).collect();

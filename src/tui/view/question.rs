@@ -20,6 +20,9 @@ use crate::tui::widget::paint::{put, put_line, put_right, row};
 /// The widest a box gets, so that it stays readable.
 const WIDEST: u16 = 96;
 
+/// So many commands are shown first.
+const FEW: usize = 3;
+
 /// What a box holds.
 struct Sheet {
     title: String,
@@ -129,12 +132,20 @@ impl Text {
         self.lines.push(Line::default());
     }
 
-    /// What a plan says: the commands, what will happen, what to think of, why it can't be done.
+    /// What a plan says: the commands, what will happen, what to think of, why it can't be done. Many
+    /// commands come last, so that they don't hide the rest.
     fn plan(&mut self, plan: &impl Plan) {
-        self.add_all(plan.commands(), WEAK);
+        let commands = plan.commands();
+        let many = commands.len() > FEW;
+        if !many {
+            self.add_all(&commands, WEAK);
+        }
         self.add_all(plan.promises(), Style::new());
         self.add_all(plan.cautions().iter().map(|caution| format!("Caution: {caution}.")), NOTICE);
         self.refusals(plan);
+        if many {
+            self.add_all(&commands, WEAK);
+        }
     }
 
     fn refusals(&mut self, plan: &impl Plan) {
@@ -224,7 +235,7 @@ fn ask(app: &App, question: &Question, text: &mut Text) -> String {
                 text.add_all(&plan.reserve_by_hand, WEAK);
             }
             if !elevated {
-                text.add("porttop does not run elevated: where that is needed, run the commands above elsewhere (y copies them).", NOTICE);
+                text.add("porttop does not run elevated: where that is needed, run the commands above elsewhere; y in the view copies them.", NOTICE);
             }
             if plan.undoes().is_some() { " Set the range back? ".into() } else { " Set the range? ".into() }
         }

@@ -12,7 +12,7 @@ use crate::analysis::{Picture, SpaceUsage};
 use crate::model::{DynamicRange, System};
 use crate::platform::control::Store;
 use crate::remedy::Plan;
-use crate::text::{percent, safe, thousands};
+use crate::text::{keep_start, percent, safe, thousands};
 use crate::tui::app::App;
 use crate::tui::remedy::{Choice, choice, plan_of};
 use crate::tui::theme::{NOTICE, SELECTED, STRONG, WEAK};
@@ -65,10 +65,15 @@ impl Lines {
         Rect { y: self.area.y + taken, height: self.area.height - taken, ..self.area }
     }
 
+    /// A text on two lines at most: the question before anything is set shows all of it.
     fn text(&mut self, text: &str, style: Style, frame: &mut Buffer) {
-        for line in wrap(&safe(text), self.area.width.saturating_sub(2)) {
+        let room = self.area.width.saturating_sub(2);
+        let wrapped = wrap(&safe(text), room);
+        let (first, rest) = wrapped.split_at(1);
+        let rest = (!rest.is_empty()).then(|| keep_start(&rest.join(" "), room.into()).into_owned());
+        for line in first.iter().chain(&rest) {
             let area = self.take();
-            put(frame, area, area.x + 1, &line, style);
+            put(frame, area, area.x + 1, line, style);
         }
     }
 }

@@ -20,6 +20,7 @@ const SETTLE: Duration = Duration::from_secs(6);
 pub struct Sampler {
     platform: Platform,
     tracing: Option<Box<dyn Tracing>>,
+    trace_is_due: bool,
     started: Instant,
 }
 
@@ -27,7 +28,13 @@ impl Sampler {
     /// A sampler that has taken none yet.
     #[must_use]
     pub fn new(platform: Platform) -> Self {
-        Self { platform, tracing: None, started: Instant::now() }
+        Self { platform, tracing: None, trace_is_due: false, started: Instant::now() }
+    }
+
+    /// The same, to trace from its first snapshot on, as soon as that has sockets to show.
+    #[must_use]
+    pub fn traced(self) -> Self {
+        Self { trace_is_due: true, ..self }
     }
 
     /// Starts the platform's trace; what can't be traced, every snapshot says with the reason.
@@ -71,6 +78,9 @@ impl Sampler {
             degradations: [sockets.degradations, spaces.degradations].concat(),
         };
         part(&snapshot);
+        if std::mem::take(&mut self.trace_is_due) {
+            self.trace();
+        }
         snapshot.degradations.extend(self.platform.sockets.attribute(&mut snapshot.sockets));
         snapshot.progress = Progress::Owners;
         part(&snapshot);

@@ -34,6 +34,9 @@ pub(super) struct Args {
     /// Watch this long first: rates, forecasts and failures need time [default: look once]
     #[arg(long = "for", value_name = "DURATION", value_parser = interval::parse)]
     span: Option<Duration>,
+    /// Do not trace who closes connections and who is given no port; without --for nothing is traced
+    #[arg(long)]
+    no_trace: bool,
     /// How to look at this machine [default: its own way where there is one]
     #[arg(long, value_parser = values::backend())]
     backend: Option<Backend>,
@@ -57,7 +60,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     };
     let thresholds = Thresholds { warn: args.warn, critical: args.critical, ..Thresholds::default() };
     let mut analysis = Analysis::new(thresholds);
-    let snapshot = collect::collect(&mut Sampler::new(platform), &mut analysis, args.span);
+    let snapshot = collect::collect(&mut Sampler::new(platform), &mut analysis, args.span, args.no_trace);
     let picture = analysis.picture(snapshot, GroupBy::Process);
     output::print(|out| match args.format {
         Format::Text => check::write_text(&picture, &thresholds, out),

@@ -12,12 +12,17 @@ use crate::sampler::Sampler;
 const INTERVAL: Duration = Duration::from_secs(1);
 const PARTS: u32 = 6;
 
-/// Shows an analysis one snapshot, and more of them when it is to last; gives back the last.
+/// Shows an analysis one snapshot, and more of them when it is to last; gives back the last. What is to
+/// last is traced, unless `no_trace`.
 pub(super) fn collect(
     sampler: &mut Sampler,
     analysis: &mut Analysis,
     span: Option<Duration>,
+    no_trace: bool,
 ) -> Arc<Snapshot> {
+    if span.is_some() && !no_trace {
+        sampler.trace();
+    }
     sampler.settle();
     let start = Instant::now();
     let mut last = analysis.observe(sampler.take());

@@ -30,6 +30,9 @@ pub(super) struct Args {
     /// Show only what passes: text, or terms such as `state:time_wait`, `!port:8080`, `remote:10.0.0.0/8`
     #[arg(long, value_name = "EXPR", default_value = "", hide_default_value = true)]
     filter: FilterText,
+    /// Do not trace who closes connections and who is given no port
+    #[arg(long)]
+    no_trace: bool,
     /// Draw with ASCII characters only
     #[arg(long)]
     ascii: bool,
@@ -48,6 +51,7 @@ pub(super) fn run(args: Args) -> Result<()> {
         group_by: args.group_by,
         sort: args.sort,
         filter: args.filter.text,
+        trace: !args.no_trace,
         ascii: args.ascii,
         color: !args.no_color && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
     };

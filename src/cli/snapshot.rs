@@ -40,6 +40,9 @@ pub(super) struct Args {
     /// Watch this long before printing: rates, owners and findings need time [default: look once]
     #[arg(long = "for", value_name = "DURATION", value_parser = interval::parse)]
     span: Option<Duration>,
+    /// Do not trace who closes connections and who is given no port; without --for nothing is traced
+    #[arg(long)]
+    no_trace: bool,
     /// What makes one row of the processes
     #[arg(long, default_value = "process", value_parser = values::group_by())]
     group_by: GroupBy,
@@ -58,7 +61,7 @@ enum Format {
 pub(super) fn run(args: &Args) -> Result<()> {
     let mut analysis = Analysis::default();
     let mut sampler = Sampler::new(Platform::open(args.backend)?);
-    let snapshot = collect::collect(&mut sampler, &mut analysis, args.span);
+    let snapshot = collect::collect(&mut sampler, &mut analysis, args.span, args.no_trace);
     let picture = analysis.picture(snapshot, args.group_by);
     let excerpt = Excerpt::of(&picture, &args.filter.filter, args.sort, args.top);
     output::print(|out| match args.format {

@@ -55,11 +55,13 @@ pub enum Command {
     Reverse,
     Group,
     NextPane,
+    Follow,
+    Copy,
     PreviousPane,
 }
 
 /// What the screen asks of the event loop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Draw what changed.
     Draw,
@@ -67,6 +69,8 @@ pub enum Effect {
     Redraw,
     /// Take snapshots this often.
     Every(Duration),
+    /// Put a text into the clipboard of the terminal.
+    Copy(String),
     /// Leave.
     Quit,
 }

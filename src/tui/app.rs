@@ -45,6 +45,8 @@ pub struct App {
     pub group_by: GroupBy,
     /// Whether the screen stands still.
     pub paused: bool,
+    /// Whether it was asked for a trace.
+    pub traces: bool,
     /// What lies over the page.
     pub dialog: Option<Dialog>,
     pub(super) analysis: Analysis,
@@ -77,6 +79,7 @@ impl App {
             now,
             group_by: options.group_by,
             paused: false,
+            traces: options.trace,
             dialog: None,
             analysis: Analysis::new(Thresholds::default()),
             latest: None,
@@ -127,6 +130,8 @@ impl App {
             (Pane::Sockets, Subject::Machine) => Context::Sockets,
             (Pane::Sockets, Subject::Process(..)) => Context::Connections,
             (Pane::Sockets, _) => Context::Subset,
+            (Pane::Findings, _) => Context::Findings,
+            (Pane::Events, _) => Context::Events,
             (Pane::Details, _) => Context::Details,
         }
     }

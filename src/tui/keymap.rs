@@ -23,6 +23,10 @@ pub enum Context {
     Connections,
     /// The sockets toward a destination, or of no owner.
     Subset,
+    /// The list of findings.
+    Findings,
+    /// What the system says of ports running out.
+    Events,
     /// The details of a process.
     Details,
     /// The filter is being typed.
@@ -37,13 +41,15 @@ pub enum Context {
 
 impl Context {
     /// Every context.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Processes,
         Self::Group,
         Self::Destinations,
         Self::Sockets,
         Self::Connections,
         Self::Subset,
+        Self::Findings,
+        Self::Events,
         Self::Details,
         Self::Filter,
         Self::Help,
@@ -61,6 +67,8 @@ impl Context {
             Self::Sockets => "Sockets",
             Self::Connections => "Connections of a process",
             Self::Subset => "Sockets of a row",
+            Self::Findings => "Findings",
+            Self::Events => "Events and failures",
             Self::Details => "Details of a process",
             Self::Filter => "Filter",
             Self::Help => "Help",
@@ -77,6 +85,8 @@ impl Context {
             Self::Destinations | Self::Sockets => &[ROWS, OPEN, FILTER, TABLE, VIEWS, BACK, ANYWHERE],
             Self::Connections => &[ROWS, PANES, FILTER, TABLE, BACK_FIRST, VIEWS, ANYWHERE],
             Self::Subset => &[ROWS, OPEN, FILTER, TABLE, BACK_FIRST, VIEWS, ANYWHERE],
+            Self::Findings => &[ROWS, FOLLOW, BACK_TO_PROCESSES, VIEWS, ANYWHERE],
+            Self::Events => &[LINES, BACK_TO_PROCESSES, VIEWS, ANYWHERE],
             Self::Details => &[LINES, PANES, BACK_FIRST, VIEWS, ANYWHERE],
             Self::Filter => &[TYPING],
             Self::Help | Self::Degradations => &[LINES, CLOSE],
@@ -235,15 +245,25 @@ const TABLE: &[Binding] = &[
 ];
 
 const VIEWS: &[Binding] = &[
-    Binding::new(&[Key::char('1')], Command::Show(Pane::Processes), "processes").hint_as("1-3", "views"),
+    Binding::new(&[Key::char('1')], Command::Show(Pane::Processes), "processes").hint_as("1-6", "views"),
     Binding::new(&[Key::char('2')], Command::Show(Pane::Destinations), "destinations"),
     Binding::new(&[Key::char('3')], Command::Show(Pane::Sockets), "sockets"),
+    Binding::new(&[Key::char('5')], Command::Show(Pane::Findings), "findings"),
+    Binding::new(&[Key::char('6')], Command::Show(Pane::Events), "events and failures"),
 ];
 
 const PANES: &[Binding] = &[
     Binding::new(&[TAB], Command::NextPane, "next pane").hint("next pane"),
     Binding::new(&[BACK_TAB], Command::PreviousPane, "previous pane"),
 ];
+
+const FOLLOW: &[Binding] = &[
+    Binding::new(&[ENTER], Command::Follow, "show what it is about").hint("show it"),
+    Binding::new(&[Key::char('y')], Command::Copy, "copy it as text").hint("copy"),
+];
+
+const BACK_TO_PROCESSES: &[Binding] =
+    &[Binding::new(&[ESC], Command::Back, "back to the processes").pinned("back")];
 
 const BACK: &[Binding] = &[Binding::new(&[ESC], Command::Back, "clear the filter")];
 

@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::analysis::{Destination, RowKey};
-use crate::model::{NamespaceId, Protocol, Socket};
+use crate::analysis::{Destination, Finding, RowKey};
+use crate::model::{NamespaceId, Owner, Protocol, Socket};
 
 /// What a row of any table stands for, from snapshot to snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub enum ItemKey {
     Destination(DestinationKey),
     /// A socket.
     Socket(SocketKey),
+    /// A finding.
+    Finding(FindingKey),
 }
 
 /// What tells a destination from others.
@@ -53,6 +55,24 @@ impl SocketKey {
         let Socket { namespace, protocol, local, remote, .. } = *socket;
         let inode = socket.inode.filter(|_| remote.is_none());
         Self { namespace, protocol, local, remote, inode }
+    }
+}
+
+/// What tells a finding from others: its rule, the process it is about, and which one of these it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FindingKey {
+    rule: &'static str,
+    owner: Option<Owner>,
+    nth: usize,
+}
+
+impl FindingKey {
+    /// The key of the finding at a place.
+    #[must_use]
+    pub fn of(findings: &[Finding], place: usize) -> Option<Self> {
+        let Finding { id: rule, owner, .. } = *findings.get(place)?;
+        let same = |finding: &&Finding| finding.id == rule && finding.owner == owner;
+        Some(Self { rule, owner, nth: findings[..place].iter().filter(same).count() })
     }
 }
 

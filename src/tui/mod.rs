@@ -6,6 +6,7 @@
 
 pub mod action;
 pub mod app;
+mod follow;
 pub mod keymap;
 mod list;
 pub mod page;
@@ -37,6 +38,8 @@ pub struct Options {
     pub sort: Sort<ProcessColumn>,
     /// The filter in force, empty for none.
     pub filter: String,
+    /// Whether it is traced who closes connections and who is given no port.
+    pub trace: bool,
     /// Whether only ASCII is shown.
     pub ascii: bool,
     /// Whether there are colours; `NO_COLOR` is for the caller to honour.
@@ -50,6 +53,7 @@ impl Default for Options {
             group_by: GroupBy::default(),
             sort: Sort::by(ProcessColumn::Ports),
             filter: String::new(),
+            trace: true,
             ascii: false,
             color: true,
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tui_input::Input;
 
-use super::list::{DestinationKey, ItemKey, List, SocketKey};
+use super::list::{DestinationKey, FindingKey, ItemKey, List, SocketKey};
 use crate::analysis::{
     Column, DestinationColumn, Direction, Filter, FilterError, Picture, ProcessColumn, Row, RowKey,
     SocketColumn, Sort,
@@ -20,8 +20,20 @@ pub enum Pane {
     Destinations,
     /// The sockets of the machine, of a process or toward a destination.
     Sockets,
+    /// What is wrong and what to do.
+    Findings,
+    /// What the system says of ports running out.
+    Events,
     /// All that is known of a process.
     Details,
+}
+
+impl Pane {
+    /// Whether a filter narrows it.
+    #[must_use]
+    pub const fn has_filter(self) -> bool {
+        !matches!(self, Self::Findings | Self::Events | Self::Details)
+    }
 }
 
 /// What a page is about.
@@ -44,7 +56,9 @@ impl Subject {
     #[must_use]
     pub const fn panes(&self) -> &'static [Pane] {
         match self {
-            Self::Machine => &[Pane::Processes, Pane::Destinations, Pane::Sockets],
+            Self::Machine => {
+                &[Pane::Processes, Pane::Destinations, Pane::Sockets, Pane::Findings, Pane::Events]
+            }
             Self::Group(_) => &[Pane::Processes],
             Self::Process(..) => &[Pane::Sockets, Pane::Details],
             Self::NoOwner | Self::Destination(_) => &[Pane::Sockets],
@@ -198,6 +212,8 @@ pub struct Page {
     pub destinations: Table<DestinationColumn>,
     /// Its table of sockets.
     pub sockets: Table<SocketColumn>,
+    /// Its list of findings.
+    pub findings: List,
     /// How far its details are scrolled, in lines.
     pub scroll: usize,
     /// The last picture of a process that has ended and holds nothing any more.
@@ -215,19 +231,21 @@ impl Page {
             processes: Table::by(sort),
             destinations: Table::by(Sort::by(DestinationColumn::Ports)),
             sockets: Table::by(Sort::by(SocketColumn::Local)),
+            findings: List::default(),
             scroll: 0,
             kept: None,
         }
     }
 
-    /// The rows of the open pane; its details have none.
+    /// The rows of the open pane; one of text has none.
     #[must_use]
     pub fn list(&self) -> Option<&List> {
         match self.pane {
             Pane::Processes => Some(&self.processes.list),
             Pane::Destinations => Some(&self.destinations.list),
             Pane::Sockets => Some(&self.sockets.list),
-            Pane::Details => None,
+            Pane::Findings => Some(&self.findings),
+            Pane::Events | Pane::Details => None,
         }
     }
 
@@ -237,7 +255,8 @@ impl Page {
             Pane::Processes => Some(&mut self.processes.list),
             Pane::Destinations => Some(&mut self.destinations.list),
             Pane::Sockets => Some(&mut self.sockets.list),
-            Pane::Details => None,
+            Pane::Findings => Some(&mut self.findings),
+            Pane::Events | Pane::Details => None,
         }
     }
 
@@ -254,7 +273,7 @@ impl Page {
             Pane::Processes => names(&self.processes),
             Pane::Destinations => names(&self.destinations),
             Pane::Sockets => names(&self.sockets),
-            Pane::Details => Vec::new(),
+            Pane::Findings | Pane::Events | Pane::Details => Vec::new(),
         }
     }
 
@@ -264,7 +283,7 @@ impl Page {
             Pane::Processes => self.processes.sorting(what),
             Pane::Destinations => self.destinations.sorting(what),
             Pane::Sockets => self.sockets.sorting(what),
-            Pane::Details => {}
+            Pane::Findings | Pane::Events | Pane::Details => {}
         }
     }
 
@@ -289,12 +308,15 @@ impl Page {
             Pane::Sockets => self.sockets.sort.places(&snapshot.sockets, snapshot, |place| {
                 passes.sockets[place] && subject.has_socket(place, &snapshot.sockets[place], picture)
             }),
-            Pane::Details => return,
+            Pane::Findings => (0..u32::try_from(picture.findings.len()).unwrap_or(0)).collect(),
+            Pane::Events | Pane::Details => return,
         };
         let items = match pane {
             Pane::Processes => picture.rows.len(),
             Pane::Destinations => picture.destinations.len(),
-            Pane::Sockets | Pane::Details => snapshot.sockets.len(),
+            Pane::Sockets => snapshot.sockets.len(),
+            Pane::Findings => picture.findings.len(),
+            Pane::Events | Pane::Details => 0,
         };
         if let Some(list) = self.list_mut() {
             list.arrange(order, items, |place| key_at(pane, picture, place));
@@ -309,6 +331,7 @@ fn key_at(pane: Pane, picture: &Picture, place: usize) -> Option<ItemKey> {
             Some(ItemKey::Destination(DestinationKey::of(picture.destinations.get(place)?)))
         }
         Pane::Sockets => Some(ItemKey::Socket(SocketKey::of(picture.snapshot.sockets.get(place)?))),
-        Pane::Details => None,
+        Pane::Findings => Some(ItemKey::Finding(FindingKey::of(&picture.findings, place)?)),
+        Pane::Events | Pane::Details => None,
     }
 }

@@ -39,7 +39,9 @@ pub(super) fn run(platform: Platform, options: &Options) -> Result<(), TuiError>
         let (sender, snapshots) = mpsc::channel(WAITING_SNAPSHOTS);
         let deliver =
             move |snapshot| !matches!(sender.try_send(snapshot), Err(mpsc::error::TrySendError::Closed(_)));
-        let sampling = Sampling::start(Sampler::new(platform), app.interval, deliver)?;
+        let sampler = Sampler::new(platform);
+        let sampler = if options.trace { sampler.traced() } else { sampler };
+        let sampling = Sampling::start(sampler, app.interval, deliver)?;
         Loop { app, screen, sampling, changed: false, frame_due: Instant::now() }.run(snapshots).await
     })
 }
@@ -106,6 +108,7 @@ impl Loop {
                     self.changed = true;
                 }
                 Effect::Every(interval) => self.sampling.every(interval),
+                Effect::Copy(text) => self.screen.copy(&text)?,
                 Effect::Quit => return Ok(Next::Break(())),
             }
         }

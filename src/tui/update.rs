@@ -62,6 +62,7 @@ fn run(app: &mut App, command: Command) -> Vec<Effect> {
             app.interval = app.next_interval(command == Command::Slower);
             return vec![Effect::Every(app.interval), Effect::Draw];
         }
+        Command::Copy => return super::follow::copied(app).map(Effect::Copy).into_iter().collect(),
         _ if app.dialog.is_some() => in_dialog(app, command),
         _ => on_page(app, command),
     }
@@ -82,6 +83,7 @@ fn on_page(app: &mut App, command: Command) {
         }
         Command::Show(pane) => app.show(pane),
         Command::Open => open(app),
+        Command::Follow => super::follow::follow(app),
         Command::Back => back(app),
         Command::Filter => app.page_mut().filter.editing = true,
         Command::KeepFilter => {
@@ -105,7 +107,7 @@ fn on_page(app: &mut App, command: Command) {
         | Command::PageDown
         | Command::Top
         | Command::Bottom => move_by(app, command),
-        Command::Quit | Command::Redraw | Command::Slower | Command::Faster => {}
+        Command::Quit | Command::Redraw | Command::Slower | Command::Faster | Command::Copy => {}
     }
 }
 
@@ -116,7 +118,7 @@ fn move_by(app: &mut App, command: Command) {
         list.move_to(step(list.cursor, list.order.len().saturating_sub(1), rows, command));
     } else {
         page.scroll = step(page.scroll, usize::MAX, rows, command);
-        let last = view::details::lines(app).len().saturating_sub(rows);
+        let last = view::text_lines(app).len().saturating_sub(rows);
         let page = app.page_mut();
         page.scroll = page.scroll.min(last);
     }
@@ -147,7 +149,9 @@ fn clear_filter(app: &mut App) {
 }
 
 fn back(app: &mut App) {
-    if app.page().filter.is_set() {
+    if matches!(app.page().pane, Pane::Findings | Pane::Events) {
+        app.show(Pane::Processes);
+    } else if app.page().filter.is_set() {
         clear_filter(app);
     } else {
         app.close();
@@ -181,7 +185,7 @@ fn open(app: &mut App) {
         Pane::Sockets => {
             picture.snapshot.sockets.get(place).and_then(|socket| socket.holders.counted()).map(process)
         }
-        Pane::Details => None,
+        Pane::Findings | Pane::Events | Pane::Details => None,
     };
     let socket = (page.pane == Pane::Sockets).then(|| page.key_at(&picture, place)).flatten();
     if let Some(subject) = subject {
@@ -242,6 +246,8 @@ fn wheel(app: &mut App, rows: isize) {
     let command = if rows < 0 { Command::Up } else { Command::Down };
     if app.dialog.is_some() {
         (0..rows.abs()).for_each(|_| in_dialog(app, command));
+    } else if app.page().pane == Pane::Findings {
+        move_by(app, command);
     } else if let Some(list) = app.page_mut().list_mut() {
         list.scroll_by(rows, height);
     } else {
@@ -254,7 +260,14 @@ fn click(app: &mut App, at: Position) {
     if app.dialog.is_some() {
         return;
     }
-    if layout.titles.contains(at) {
+    if app.page().pane == Pane::Findings {
+        let area = layout.whole_body();
+        if area.contains(at)
+            && let Some(place) = view::findings::at(app, area, at.y - area.y)
+        {
+            app.page_mut().findings.move_to(place);
+        }
+    } else if layout.titles.contains(at) {
         if let Some(column) = view::tables::column_at(app, &layout, at.x) {
             sort(app, Sorting::By(column));
         }

@@ -203,6 +203,8 @@ fn the_help_lists_every_key_of_its_page() {
         (Context::Connections, "<enter>"),
         (Context::Subset, "2<enter>"),
         (Context::Details, "<enter><tab>"),
+        (Context::Findings, "5"),
+        (Context::Events, "6"),
     ] {
         let mut app = screen(80, 24);
         press(&mut app, keys);

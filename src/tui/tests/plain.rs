@@ -6,7 +6,7 @@ use rstest::rstest;
 use super::support::{blank, cells, machine, press, process, see};
 use crate::tui::Options;
 
-const PAGES: [&str; 8] = ["", "2", "3", "<enter>", "<enter><tab>", "?", "D", "/日本 st:x"];
+const PAGES: [&str; 10] = ["", "2", "3", "<enter>", "<enter><tab>", "5", "6", "?", "D", "/日本 st:x"];
 
 #[rstest]
 fn without_colour_no_cell_has_one(#[values(true, false)] color: bool) {

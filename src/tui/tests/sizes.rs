@@ -28,7 +28,7 @@ fn key() -> impl Strategy<Value = Action> {
         KeyCode::Left,
         KeyCode::Backspace,
     ]);
-    let typed = prop::sample::select("123/?sSGgDbtijk<>+- :!日\u{1b}\"".chars().collect::<Vec<_>>());
+    let typed = prop::sample::select("12356y/?sSGgDbtijk<>+- :!日\u{1b}\"".chars().collect::<Vec<_>>());
     prop_oneof![named, typed.prop_map(KeyCode::Char)]
         .prop_map(|code| Action::Key(KeyEvent::new(code, KeyModifiers::NONE)))
 }

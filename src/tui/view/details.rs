@@ -1,8 +1,6 @@
 //! All that is known of a process.
 
 use jiff::Timestamp;
-use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::subject::row_of;
@@ -12,21 +10,12 @@ use crate::text::{age, keep_start, percent, safe, thousands};
 use crate::tui::app::App;
 use crate::tui::page::Subject;
 use crate::tui::theme::{STRONG, WEAK};
-use crate::tui::widget::paint::{put_line, row};
 
 /// The columns of the names.
 const NAMES: u16 = 13;
 
 /// Command lines are shown up to this length.
 const LONGEST: usize = 4000;
-
-/// Draws it.
-pub fn draw(app: &App, area: Rect, frame: &mut Buffer) {
-    let shown = lines(app).into_iter().skip(app.page().scroll).take(usize::from(area.height));
-    for (place, line) in shown.enumerate() {
-        put_line(frame, row(area, place), &line);
-    }
-}
 
 /// Its lines, as wide as the screen.
 #[must_use]

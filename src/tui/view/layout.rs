@@ -35,6 +35,14 @@ pub struct Layout {
     pub footer: Rect,
 }
 
+impl Layout {
+    /// The room of a pane that has no headers.
+    #[must_use]
+    pub fn whole_body(&self) -> Rect {
+        self.titles.union(self.body)
+    }
+}
+
 /// Lays the screen out; none when it is too small.
 #[must_use]
 pub fn of(app: &App) -> Option<Layout> {

@@ -4,7 +4,9 @@ pub mod degradations;
 pub mod destinations;
 pub mod details;
 pub mod dialog;
+pub mod events;
 pub mod filter;
+pub mod findings;
 pub mod footer;
 pub mod gauges;
 pub mod header;
@@ -19,12 +21,14 @@ pub mod tables;
 pub mod verdict;
 
 use ratatui::Frame;
+use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
+use ratatui::text::Line;
 
 use super::app::{App, Dialog};
 use super::page::{Pane, Subject};
-use super::widget::paint::{put, row};
+use super::widget::paint::{put, put_line, row};
 
 /// Draws the whole screen.
 pub fn draw(app: &App, frame: &mut Frame) {
@@ -47,7 +51,8 @@ pub fn draw(app: &App, frame: &mut Frame) {
     }
     rule::draw(app, layout.rule, buffer);
     match app.page().pane {
-        Pane::Details => details::draw(app, layout.titles.union(layout.body), buffer),
+        Pane::Events | Pane::Details => draw_text(app, layout.whole_body(), buffer),
+        Pane::Findings => findings::draw(app, layout.whole_body(), buffer),
         _ => tables::draw(app, &layout, buffer),
     }
     filter::draw(app, layout.filter, buffer);
@@ -66,6 +71,23 @@ pub fn draw(app: &App, frame: &mut Frame) {
         && frame.area().contains(cursor)
     {
         frame.set_cursor_position(cursor);
+    }
+}
+
+/// The lines of a pane of text, as wide as the screen.
+#[must_use]
+pub fn text_lines(app: &App) -> Vec<Line<'static>> {
+    match app.page().pane {
+        Pane::Details => details::lines(app),
+        Pane::Events => events::lines(app),
+        _ => Vec::new(),
+    }
+}
+
+fn draw_text(app: &App, area: Rect, frame: &mut Buffer) {
+    let shown = text_lines(app).into_iter().skip(app.page().scroll).take(usize::from(area.height));
+    for (place, line) in shown.enumerate() {
+        put_line(frame, row(area, place), &line);
     }
 }
 

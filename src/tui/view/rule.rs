@@ -22,7 +22,7 @@ pub fn draw(app: &App, area: Rect, frame: &mut Buffer) {
     }
     let x = put(frame, room, area.x + 2, &format!(" {} ", title(app)), STRONG);
     let text = page.filter.input.value();
-    if !page.filter.editing && !text.is_empty() {
+    if page.pane.has_filter() && !page.filter.editing && !text.is_empty() {
         put(frame, room, x + 1, &format!(" filter: {text} "), NOTICE);
     }
 }
@@ -33,6 +33,8 @@ fn title(app: &App) -> String {
         (Subject::Machine, Pane::Processes) if app.group_by == GroupBy::Process => "Processes".to_owned(),
         (Subject::Machine, Pane::Processes) => format!("Processes by {}", app.group_by.key()),
         (Subject::Machine, Pane::Destinations) => "Destinations".to_owned(),
+        (Subject::Machine, Pane::Findings) => "Findings".to_owned(),
+        (Subject::Machine, Pane::Events) => "Events and failures".to_owned(),
         (Subject::Machine, _) => "Sockets".to_owned(),
         (Subject::Group(key), _) => match key {
             RowKey::Program(name) => format!("Processes of program {}", safe(name)),

@@ -49,6 +49,8 @@ fn pane_name(pane: Pane) -> &'static str {
         Pane::Details => "Details",
         Pane::Processes => "Processes",
         Pane::Destinations => "Destinations",
+        Pane::Findings => "Findings",
+        Pane::Events => "Events",
     }
 }
 

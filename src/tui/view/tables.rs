@@ -29,7 +29,7 @@ pub fn draw(app: &App, layout: &Layout, frame: &mut Buffer) {
             let rows = Sockets::of(picture, &page.subject);
             draw_table(&rows, &page.sockets, &picture.snapshot.sockets, layout, frame);
         }
-        Pane::Details => {}
+        Pane::Findings | Pane::Events | Pane::Details => {}
     }
     if page.list().is_some_and(|list| list.order.is_empty()) {
         let nothing = match (page.filter.filter.is_empty(), page.pane) {
@@ -67,6 +67,6 @@ pub fn column_at(app: &App, layout: &Layout, x: u16) -> Option<usize> {
         Pane::Processes => at(&Processes::of(picture), &page.processes, titles, x),
         Pane::Destinations => at(&Destinations::of(picture), &page.destinations, titles, x),
         Pane::Sockets => at(&Sockets::of(picture, &page.subject), &page.sockets, titles, x),
-        Pane::Details => None,
+        Pane::Findings | Pane::Events | Pane::Details => None,
     }
 }

@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 use rstest::rstest;
 
-use super::support::{ORDERS, blank, machine, press, process, screen, see, text_of};
+use super::support::{ORDERS, blank, failing, machine, press, process, screen, see, text_of};
 use crate::model::{Holders, Progress};
 use crate::tui::Options;
 
@@ -37,6 +37,17 @@ fn panes(#[case] name: &str, #[case] keys: &str, #[values((80, 24), (200, 60))] 
 fn small_screens(#[values((40, 12), (20, 5), (60, 9), (19, 5))] size: (u16, u16)) {
     let app = screen(size.0, size.1);
     assert_snapshot!(format!("small-{}x{}", size.0, size.1), text_of(&app));
+}
+
+#[rstest]
+#[case::processes("failing-processes", "")]
+#[case::events("failing-events", "6")]
+#[case::findings("failing-findings", "5")]
+fn refused_ports(#[case] name: &str, #[case] keys: &str, #[values((80, 24), (200, 60))] size: (u16, u16)) {
+    let mut app = blank(size.0, size.1, &Options::default());
+    [0, 4, 8].into_iter().for_each(|second| see(&mut app, failing(second)));
+    press(&mut app, keys);
+    assert_snapshot!(format!("{name}-{}x{}", size.0, size.1), text_of(&app));
 }
 
 #[test]

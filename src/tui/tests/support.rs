@@ -12,9 +12,11 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 
+use crate::analysis::tests_support::failed;
 use crate::model::{
-    Attribution, Degradation, DynamicRange, Holders, Host, Moment, NamespaceId, Owner, Pid, Port, PortRange,
-    PortSet, PortSpace, Process, Protocol, Snapshot, Socket, SpaceId, StartTime, State, System,
+    Attribution, Degradation, DynamicRange, Holders, Host, Moment, NamespaceId, Owner, Pid, Port, PortEvent,
+    PortFailure, PortOperation, PortRange, PortSet, PortSpace, Process, Protocol, Snapshot, Socket, SpaceId,
+    StartTime, State, System, Trace,
 };
 use crate::tui::Options;
 use crate::tui::action::{Action, Effect};
@@ -64,6 +66,21 @@ pub fn machine(second: u32) -> Snapshot {
         sockets.push(socket(State::Udp, SocketAddr::from(([0, 0, 0, 0], 49152 + port)), None, Some(DNS)));
     }
     snapshot(second, sockets)
+}
+
+/// The machine while ports are refused to two processes, as a trace sees it.
+pub fn failing(second: u32) -> Snapshot {
+    let of = |owner, name: &str, operation, count| {
+        let failure = PortFailure { name: name.into(), ..failed(owner, operation) };
+        std::iter::repeat_n(failure, count)
+    };
+    let connect = of(ORDERS, "orders.exe", PortOperation::Connect, 124);
+    let bind = of(NGINX, "nginx.exe", PortOperation::Bind, 24);
+    let failures = connect.chain(bind).collect();
+    let event = |id, minute| PortEvent { id, time: start() - SignedDuration::from_mins(minute) };
+    let events = vec![event(4231, 9), event(4227, 2), event(4231, 2), event(4231, 2)];
+    let events = if second == 0 { events } else { Vec::new() };
+    Snapshot { trace: Some(Trace { failures, lost: 3, ..Trace::default() }), events, ..machine(second) }
 }
 
 fn socket(state: State, local: SocketAddr, remote: Option<&str>, holder: Option<Owner>) -> Socket {

@@ -6,7 +6,7 @@ use ratatui::style::Style;
 
 use crate::analysis::{Severity, SpaceUsage};
 use crate::model::{Family, Protocol, SpaceId};
-use crate::text::{percent, rate, thousands};
+use crate::text::{per_second, percent, rate, thousands};
 use crate::tui::app::App;
 use crate::tui::theme::{STRONG, WEAK, level};
 use crate::tui::widget::gauge::bar;
@@ -16,7 +16,14 @@ use crate::tui::widget::spark::spark;
 /// How many lines there is something to put into.
 #[must_use]
 pub fn lines(app: &App) -> u16 {
-    u16::try_from(spaces(app).len()).unwrap_or(u16::MAX).max(2)
+    let failing = usize::from(failing(app).is_some());
+    u16::try_from(spaces(app).len() + failing).unwrap_or(u16::MAX).max(2)
+}
+
+/// What is said while ports are refused: `failing now: 37/s`.
+fn failing(app: &App) -> Option<String> {
+    let failures = app.picture()?.failures.as_ref().filter(|failures| failures.recent > 0)?;
+    Some(format!("failing now: {}/s ", per_second(failures.per_second)))
 }
 
 /// The port spaces, the fullest first.
@@ -39,12 +46,18 @@ pub fn draw(app: &App, area: Rect, frame: &mut Buffer) {
     let spaces = spaces(app);
     let height = usize::from(area.height);
     let worst = app.picture().map_or(Severity::Ok, |picture| picture.verdict.severity);
-    let whole = if spaces.len() > height { height.saturating_sub(1).max(1) } else { spaces.len() };
+    let full = spaces.len() > height || spaces.len() == height && height > 1 && failing(app).is_some();
+    let whole = if full { height.saturating_sub(1).max(1) } else { spaces.len() };
     for (place, space) in spaces.iter().take(whole).enumerate() {
         draw_one(space, if place == 0 { worst } else { Severity::Ok }, row(area, place), frame);
     }
     if height > whole {
-        draw_compact(&spaces[whole..], row(area, whole), frame);
+        let mut line = row(area, whole);
+        if let Some(text) = failing(app) {
+            let x = put_right(frame, line, &text, level(Severity::Critical));
+            line.width = x.saturating_sub(line.x);
+        }
+        draw_compact(&spaces[whole..], line, frame);
     }
 }
 

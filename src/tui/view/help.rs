@@ -14,13 +14,14 @@ use crate::tui::widget::paint::columns;
 const KEYS_WIDTH: u16 = 12;
 
 /// What the words on the screen mean.
-const WORDS: [(&str, &str); 8] = [
+const WORDS: [(&str, &str); 9] = [
     ("PORTS", "distinct local ports inside the dynamic range (Linux also says ephemeral), in any state"),
     ("%", "the largest share of the capacity of one port space that the row holds"),
     ("BOUND", "bound to a port, neither listening nor connected; netstat does not show these"),
     ("T-WAIT", "TIME_WAIT: closed, the port stays taken for a while; not exhaustion by itself"),
     ("C-WAIT", "CLOSE_WAIT: the peer has closed, the program here has not"),
     ("NEW/s", "new connections a second"),
+    ("FAIL/s", "ports asked for and not given, a second, over the last 10 s; needs a trace"),
     ("FILL%", "ports toward a destination as a share of capacity"),
     ("HOW", "how the owner is known: exact, observed (seen alive before), listener, inferred, unknown"),
 ];

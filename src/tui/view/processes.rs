@@ -4,19 +4,68 @@ use std::borrow::Cow;
 
 use ratatui::style::Style;
 
-use crate::analysis::{GroupBy, Picture, ProcessColumn, Row, RowKey};
+use crate::analysis::{GroupBy, Picture, ProcessColumn, Row, RowKey, Severity};
 use crate::model::{Progress, State};
 use crate::text::percent;
-use crate::tui::theme::{STRONG, WEAK};
+use crate::tui::theme::{STRONG, WEAK, level};
 use crate::tui::widget::spark::spark;
 use crate::tui::widget::table::{Align, Look, Rows, number};
 
 use ProcessColumn as C;
 
+/// The columns while ports are refused, the most important first.
+const FAILING: &[C] = &[
+    C::Name,
+    C::Ports,
+    C::Share,
+    C::Failures,
+    C::Pid,
+    C::Bound,
+    C::TimeWait,
+    C::Established,
+    C::CloseWait,
+    C::New,
+    C::Handles,
+    C::Trend,
+    C::Sockets,
+    C::SynSent,
+    C::Listen,
+    C::Udp,
+    C::FinWait,
+    C::User,
+    C::Service,
+    C::Path,
+];
+
+/// The columns while none is.
+const CALM: &[C] = &[
+    C::Name,
+    C::Ports,
+    C::Share,
+    C::Pid,
+    C::Bound,
+    C::TimeWait,
+    C::Established,
+    C::CloseWait,
+    C::New,
+    C::Handles,
+    C::Trend,
+    C::Sockets,
+    C::Failures,
+    C::SynSent,
+    C::Listen,
+    C::Udp,
+    C::FinWait,
+    C::User,
+    C::Service,
+    C::Path,
+];
+
 /// How it is drawn.
 pub struct Processes<'a> {
     picture: &'a Picture,
     bound_is_read: bool,
+    failing: bool,
 }
 
 impl<'a> Processes<'a> {
@@ -24,7 +73,9 @@ impl<'a> Processes<'a> {
     #[must_use]
     pub fn of(picture: &'a Picture) -> Self {
         let mut gaps = picture.snapshot.degradations.iter();
-        Self { picture, bound_is_read: !gaps.any(|gap| gap.what.starts_with(State::Bound.title())) }
+        let bound_is_read = !gaps.any(|gap| gap.what.starts_with(State::Bound.title()));
+        let failing = picture.failures.as_ref().is_some_and(|failures| failures.recent > 0);
+        Self { picture, bound_is_read, failing }
     }
 
     fn name(&self, row: &Row) -> String {
@@ -41,27 +92,7 @@ impl Rows for Processes<'_> {
     type Column = ProcessColumn;
 
     fn important(&self) -> &'static [ProcessColumn] {
-        &[
-            C::Name,
-            C::Ports,
-            C::Share,
-            C::Pid,
-            C::Bound,
-            C::TimeWait,
-            C::Established,
-            C::CloseWait,
-            C::New,
-            C::Handles,
-            C::Trend,
-            C::Sockets,
-            C::SynSent,
-            C::Listen,
-            C::Udp,
-            C::FinWait,
-            C::User,
-            C::Service,
-            C::Path,
-        ]
+        if self.failing { FAILING } else { CALM }
     }
 
     fn look(&self, column: ProcessColumn) -> Look {
@@ -70,7 +101,7 @@ impl Rows for Processes<'_> {
             C::Name => (14, 24, Align::LeftKeepEnd),
             C::Share => (3, 3, Align::Right),
             C::Established | C::New | C::SynSent | C::Udp => (5, 5, Align::Right),
-            C::Sockets => (6, 6, Align::Right),
+            C::Sockets | C::Failures => (6, 6, Align::Right),
             C::Ports | C::Bound | C::TimeWait | C::CloseWait | C::Handles | C::FinWait | C::Listen => {
                 (6, 6, Align::Right)
             }
@@ -107,6 +138,12 @@ impl Rows for Processes<'_> {
             C::CloseWait => count(counts.of(State::CloseWait)),
             C::Established => count(counts.of(State::Established)),
             C::New => row.new_per_second.map(|new| per_second(new, columns)),
+            C::Failures => {
+                let rate = row.failures_per_second;
+                let style = if rate > Some(0.0) { level(Severity::Critical) } else { Style::new() };
+                let text = rate.map(|rate| per_second(rate, columns));
+                return text.map_or(("-".into(), WEAK), |text| (text.into(), style));
+            }
             C::Handles => row.handles.map(|handles| number(handles, columns)),
             C::Sockets => count(counts.sockets()),
             C::Trend => Some(spark(&row.trend, usize::from(columns))),
@@ -125,12 +162,12 @@ impl Rows for Processes<'_> {
     }
 }
 
-/// New connections a second; less than one is not none.
+/// So many a second; less than one is not none.
 fn per_second(rate: f64, columns: u16) -> String {
     if rate > 0.0 && rate < 1.0 {
         return "<1".to_owned();
     }
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate of counted sockets")]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate of what was counted")]
     let whole = rate.round() as u64;
     number(whole, columns)
 }

@@ -215,7 +215,7 @@ fn carry_out(
 /// Looks once, or for a while, which shows how fast ports are used up.
 fn look(watch: Option<Duration>) -> Result<Picture> {
     let mut analysis = Analysis::default();
-    let snapshot = collect(&mut Sampler::new(Platform::open(None)?), &mut analysis, watch);
+    let snapshot = collect(&mut Sampler::new(Platform::open(None)?), &mut analysis, watch, true);
     Ok(analysis.picture(snapshot, GroupBy::Process))
 }
 

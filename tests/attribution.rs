@@ -1,4 +1,4 @@
-//! Whose the TIME_WAITs are, who is refused a port, and what porttop makes of it: the real program
+//! Whose each `TIME_WAIT` is, who is refused a port, and what porttop makes of it: the real program
 //! against processes that say themselves what they did.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
@@ -204,7 +204,7 @@ fn small_and_reused() -> Option<Lab> {
 }
 
 /// A fast client and others beside it, two of them toward the same server, on the same ports in turn.
-/// The first and the last have ended before porttop looks last.
+/// `billing` has ended before porttop looks last.
 fn crowd(lab: &mut Lab) -> Vec<(Actor, Done)> {
     let cast = [
         ("orders", churn(80, 200, 4, 0)),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use compact_str::CompactString;
 use foldhash::fast::RandomState;
 
-use crate::model::{Owner, PortOperation, Snapshot};
+use crate::model::{Owner, PortFailure, PortOperation, Snapshot};
 
 /// How long back failures count as happening now.
 const WINDOW: Duration = Duration::from_secs(10);
@@ -57,13 +57,15 @@ pub(super) struct FailureWindow {
 }
 
 impl FailureWindow {
-    /// Takes in what the trace of a complete snapshot saw.
+    /// Takes in what the trace of a complete snapshot saw. A trace sees all network namespaces; what is
+    /// refused in another one says nothing about the ports of this.
     pub fn observe(&mut self, snapshot: &Snapshot) {
         let now = snapshot.taken.elapsed;
         let covers = now.saturating_sub(self.at.replace(now).unwrap_or(Duration::ZERO));
         self.traced = snapshot.trace.is_some();
         let mut counts: HashMap<Owner, (CompactString, u64, u64), RandomState> = HashMap::default();
-        for failure in snapshot.trace.iter().flat_map(|trace| &trace.failures) {
+        let here = |failure: &&PortFailure| failure.namespace.is_none_or(|there| there == snapshot.namespace);
+        for failure in snapshot.trace.iter().flat_map(|trace| &trace.failures).filter(here) {
             let (_, connect, bind) =
                 counts.entry(failure.owner).or_insert_with(|| (failure.name.clone(), 0, 0));
             match failure.operation {
@@ -118,7 +120,19 @@ impl FailureWindow {
 mod tests {
     use super::*;
     use crate::analysis::tests_support::{at, failed, owner, snapshot};
-    use crate::model::Trace;
+    use crate::model::{NamespaceId, Trace};
+
+    #[test]
+    fn what_fails_in_another_namespace_is_no_failure_here() {
+        let mut machine = snapshot(vec![]);
+        machine.namespace = NamespaceId(1);
+        let failures = [None, Some(NamespaceId(1)), Some(NamespaceId(2))]
+            .map(|namespace| PortFailure { namespace, ..failed(owner(1), PortOperation::Connect) });
+        machine.trace = Some(Trace { failures: failures.into(), ..Trace::default() });
+        let mut window = FailureWindow::default();
+        window.observe(&machine);
+        assert_eq!(window.summary().map(|now| (now.recent, now.total)), Some((2, 2)));
+    }
 
     #[test]
     fn failures_of_ten_seconds_are_now_and_all_are_counted() {

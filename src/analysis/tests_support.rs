@@ -68,6 +68,7 @@ pub fn closed(local: &str, remote: &str, owner: Owner, second: u64) -> TracedCon
 /// A port that a process was not given.
 pub fn failed(owner: Owner, operation: PortOperation) -> PortFailure {
     PortFailure {
+        namespace: None,
         owner,
         name: "client".into(),
         operation,

@@ -47,6 +47,8 @@ pub enum PortOperation {
 /// A process was given no port: the proof of exhaustion.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortFailure {
+    /// Where; none where the trace does not say.
+    pub namespace: Option<NamespaceId>,
     /// Who.
     pub owner: Owner,
     /// The name of that process.

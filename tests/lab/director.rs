@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::env;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
-use std::process::{Child, Command, Stdio, id};
+use std::process::{Child, ChildStdout, Command, Stdio, id};
 
+use serde::de::DeserializeOwned;
 use tempfile::TempDir;
 
-use super::protocol::{Hello, Reply, Request, Role, Started};
+use super::protocol::{Done, Hello, Reply, Request, Role, Started};
 use super::{Outcome, namespace};
 
 /// Serves requests until standard input ends.
@@ -20,6 +21,7 @@ pub fn direct(start: &str, end: &str, reserved: &str) -> Outcome<()> {
     for line in io::stdin().lines() {
         let reply = match serde_json::from_str(&line?)? {
             Request::Start { name, role } => troupe.start(name, &role).map(Reply::Started),
+            Request::Finish { name } => troupe.finish(&name).map(Reply::Finished),
             Request::Stop { name } => troupe.stop(&name).map(|()| Reply::Stopped),
         };
         say(&reply.unwrap_or_else(|error| Reply::Failed(error.to_string())))?;
@@ -50,16 +52,19 @@ impl Troupe {
         fs::copy(env::current_exe()?, &program)?;
         let mut command = Command::new(program);
         command.arg("role").arg(serde_json::to_string(role)?).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut player = Player(command.spawn()?);
-        let mut report = String::new();
-        let Some(output) = player.0.stdout.take() else { return Err("no output to read".into()) };
-        BufReader::new(output).read_line(&mut report)?;
-        let started = serde_json::from_str(&report).map_err(|_| format!("{name} could not play {role:?}"))?;
+        let mut process = command.spawn()?;
+        let Some(output) = process.stdout.take() else { return Err("no output to read".into()) };
+        let mut player = Player { process, output: BufReader::new(output) };
+        let started = player.says().map_err(|_| format!("{name} could not play {role:?}"))?;
         if !matches!(role, Role::Churn { .. }) {
             namespace::settle()?;
         }
         self.players.insert(name, player);
         Ok(started)
+    }
+
+    fn finish(&mut self, name: &str) -> Outcome<Done> {
+        self.players.get_mut(name).ok_or_else(|| format!("nobody is called {name}"))?.says()
     }
 
     fn stop(&mut self, name: &str) -> Outcome<()> {
@@ -68,12 +73,23 @@ impl Troupe {
 }
 
 /// A process that ends when its standard input does.
-struct Player(Child);
+struct Player {
+    process: Child,
+    output: BufReader<ChildStdout>,
+}
+
+impl Player {
+    fn says<T: DeserializeOwned>(&mut self) -> Outcome<T> {
+        let mut line = String::new();
+        self.output.read_line(&mut line)?;
+        Ok(serde_json::from_str(&line)?)
+    }
+}
 
 impl Drop for Player {
     fn drop(&mut self) {
-        drop(self.0.stdin.take());
-        if let Err(error) = self.0.wait() {
+        drop(self.process.stdin.take());
+        if let Err(error) = self.process.wait() {
             eprintln!("lab: a role did not end: {error}");
         }
     }

@@ -21,6 +21,8 @@ pub struct Hello {
 pub enum Request {
     /// Play a role in a process of this name, which is also the file name of its program.
     Start { name: String, role: Role },
+    /// Wait until the process of this name has done its work in the background; it lives on.
+    Finish { name: String },
     /// End the process of this name.
     Stop { name: String },
 }
@@ -31,6 +33,8 @@ pub enum Request {
 pub enum Reply {
     /// The role is played; everything it says it holds exists.
     Started(Started),
+    /// The work is done.
+    Finished(Done),
     /// The process has ended and its sockets are closed.
     Stopped,
     /// It could not be done.
@@ -51,8 +55,13 @@ pub enum Role {
     Udp { at: IpAddr, count: usize, to: Option<SocketAddr> },
     /// Listens, and passes the socket on to a child.
     Shared { listen: SocketAddr },
-    /// Makes connections and closes them first, in the background.
-    Churn { to: SocketAddr, pace: Pace },
+    /// Makes connections and closes them first, in the background; as many as it keeps stay open a while.
+    Churn {
+        to: SocketAddr,
+        pace: Pace,
+        #[serde(default)]
+        keeps: usize,
+    },
     /// Binds a TCP socket after the other and keeps them, in the background.
     Leak { at: IpAddr, pace: Pace },
 }
@@ -65,6 +74,8 @@ pub enum Fate {
     Kept,
     /// The client closes first: its side stays in TIME_WAIT.
     ClosedByClient,
+    /// Both sides keep it until the client ends, which closes first.
+    ClosedAtTheEnd,
     /// The server closes its half and the client does not: FIN_WAIT_2 and CLOSE_WAIT.
     ClosedByServer,
 }
@@ -83,6 +94,31 @@ pub struct Started {
     pub pids: Vec<u32>,
     /// The sockets that exist because of it, at both ends. Empty for what works in the background.
     pub sockets: Vec<Held>,
+}
+
+/// What became of work in the background.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Done {
+    /// The connections it has closed, at most [`Done::MOST`] and the oldest first.
+    pub closed: Vec<Closed>,
+    /// How often it was given no port: `EADDRNOTAVAIL` of `connect()`, `EADDRINUSE` of `bind()`.
+    pub refused: u64,
+    /// How often anything else went wrong.
+    pub failed: u64,
+}
+
+impl Done {
+    /// As many connections as are remembered.
+    pub const MOST: usize = 20_000;
+}
+
+/// A connection that a client has closed first.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Closed {
+    pub local: SocketAddr,
+    pub remote: SocketAddr,
+    /// When, in nanoseconds of `CLOCK_MONOTONIC`, which is everyone's.
+    pub at: u64,
 }
 
 /// One socket as the processes that made it know it.

@@ -1,17 +1,20 @@
 //! What the roles do. Each makes its sockets, says what it holds, and keeps it until the end.
 
+use std::collections::VecDeque;
 use std::env;
+use std::error::Error;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio, id};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, socket_with};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::time::{ClockId, clock_gettime};
 
-use super::protocol::{Fate, Held, Pace, Role, Started};
+use super::protocol::{Closed, Done, Fate, Held, Pace, Role, Started};
 use super::{Outcome, wait_for_the_end};
 
 const LISTEN: &str = "listen";
@@ -30,8 +33,15 @@ pub fn play(role: &str) -> Outcome<()> {
         props.iter().filter_map(|prop| if let Prop::Child(child) = prop { Some(child.id()) } else { None }),
     );
     println!("{}", serde_json::to_string(&Started { pids, sockets })?);
+    let mut kept = Vec::new();
+    for prop in props {
+        match prop {
+            Prop::Work(work) => drop(thread::spawn(work)),
+            prop => kept.push(prop),
+        }
+    }
     wait_for_the_end()?;
-    drop(props);
+    drop(kept);
     Ok(())
 }
 
@@ -40,6 +50,8 @@ pub fn play(role: &str) -> Outcome<()> {
 enum Prop {
     Fd(OwnedFd),
     Child(Child),
+    /// What is to be done once it is said that the role is played.
+    Work(Box<dyn FnOnce() + Send>),
 }
 
 impl<T: Into<OwnedFd>> From<T> for Prop {
@@ -55,17 +67,14 @@ fn perform(role: Role) -> Outcome<(Vec<Held>, Vec<Prop>)> {
         Role::Udp { at, count, to } => each(0..count, |_| open_udp(at, to)),
         Role::Shared { listen } => share(listen),
         Role::Client { to, count, fate } => connect_all(&to, count, fate),
-        Role::Churn { to, pace } => {
-            in_background(pace, move || connect(to, Fate::ClosedByClient).map(drop));
-            Ok(Default::default())
-        }
+        Role::Churn { to, pace, keeps } => Ok((Vec::new(), vec![in_background(pace, churn(to, keeps))])),
         Role::Leak { at, pace } => {
             let mut leaked = Vec::new();
-            in_background(pace, move || {
+            let leak = move || {
                 leaked.push(bind_only(at)?);
-                Ok(())
-            });
-            Ok(Default::default())
+                Ok(Vec::new())
+            };
+            Ok((Vec::new(), vec![in_background(pace, leak)]))
         }
     }
 }
@@ -143,6 +152,11 @@ fn attend(mut connection: TcpStream) -> io::Result<Option<TcpStream>> {
     connection.write_all(&id().to_ne_bytes())?;
     match wish {
         [b'k'] => Ok(Some(connection)),
+        // Others are attended while it lasts.
+        [b'e'] => {
+            thread::spawn(move || connection.read_to_end(&mut Vec::new()));
+            Ok(None)
+        }
         [b's'] => connection.shutdown(Shutdown::Write).map(|()| Some(connection)),
         _ => connection.read_to_end(&mut Vec::new()).map(|_| None),
     }
@@ -158,6 +172,30 @@ fn connect_all(to: &[SocketAddr], count: usize, fate: Fate) -> Outcome<(Vec<Held
     Ok((sockets, props))
 }
 
+/// Each turn opens a connection and closes, the oldest first, what is more than it keeps.
+fn churn(to: SocketAddr, keeps: usize) -> impl FnMut() -> Outcome<Vec<Closed>> + Send {
+    let mut open = VecDeque::new();
+    move || {
+        open.push_back(connect(to, Fate::ClosedAtTheEnd)?.1);
+        let surplus = open.len().saturating_sub(keeps);
+        open.drain(..surplus).flatten().map(|connection| close(connection).map_err(Into::into)).collect()
+    }
+}
+
+/// Closes first, and returns when the other end has closed too.
+fn close(mut connection: TcpStream) -> io::Result<Closed> {
+    let (local, remote) = (connection.local_addr()?, connection.peer_addr()?);
+    connection.shutdown(Shutdown::Write)?;
+    connection.read_to_end(&mut Vec::new())?;
+    Ok(Closed { local, remote, at: now() })
+}
+
+/// Nanoseconds of `CLOCK_MONOTONIC`.
+fn now() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    u64::try_from(now.tv_sec * 1_000_000_000 + now.tv_nsec).unwrap_or(0)
+}
+
 /// Connects, and returns when the connection has met its fate at both ends.
 fn connect(to: SocketAddr, fate: Fate) -> Outcome<(Vec<Held>, Option<TcpStream>)> {
     let mut connection = TcpStream::connect(to)?;
@@ -165,6 +203,7 @@ fn connect(to: SocketAddr, fate: Fate) -> Outcome<(Vec<Held>, Option<TcpStream>)
     connection.write_all(match fate {
         Fate::Kept => b"k",
         Fate::ClosedByClient => b"c",
+        Fate::ClosedAtTheEnd => b"e",
         Fate::ClosedByServer => b"s",
     })?;
     let mut server = [0; 4];
@@ -173,29 +212,49 @@ fn connect(to: SocketAddr, fate: Fate) -> Outcome<(Vec<Held>, Option<TcpStream>)
     let there =
         |state| Held { pids: vec![u32::from_ne_bytes(server)], ..mine("tcp", state, remote, Some(local)) };
     match fate {
-        Fate::Kept => Ok((vec![here(ESTABLISHED), there(ESTABLISHED)], Some(connection))),
+        Fate::Kept | Fate::ClosedAtTheEnd => {
+            Ok((vec![here(ESTABLISHED), there(ESTABLISHED)], Some(connection)))
+        }
         Fate::ClosedByServer => {
             connection.read_to_end(&mut Vec::new())?;
             Ok((vec![here(CLOSE_WAIT), there(FIN_WAIT_2)], Some(connection)))
         }
         Fate::ClosedByClient => {
-            connection.shutdown(Shutdown::Write)?;
-            connection.read_to_end(&mut Vec::new())?;
+            close(connection)?;
             Ok((vec![Held { pids: Vec::new(), ..here(TIME_WAIT) }], None))
         }
     }
 }
 
-/// Does the work at its pace on a thread of its own. It may fail: running out is what load is for.
-fn in_background(pace: Pace, mut work: impl FnMut() -> Outcome<()> + Send + 'static) {
-    thread::spawn(move || {
+/// Does the work at its pace and then says what became of it. It may fail: running out is what load is
+/// for.
+fn in_background(pace: Pace, mut work: impl FnMut() -> Outcome<Vec<Closed>> + Send + 'static) -> Prop {
+    Prop::Work(Box::new(move || {
+        let mut done = Done::default();
+        let mut due = Instant::now();
         for _ in 0..pace.count {
-            work().ok();
-            thread::sleep(Duration::from_secs(1) / pace.per_second.max(1));
+            match work() {
+                Ok(closed) if done.closed.len() < Done::MOST => done.closed.extend(closed),
+                Ok(_) => {}
+                Err(error) if had_no_port(&*error) => done.refused += 1,
+                Err(_) => done.failed += 1,
+            }
+            due += Duration::from_secs(1) / pace.per_second.max(1);
+            thread::sleep(due.saturating_duration_since(Instant::now()));
+        }
+        match serde_json::to_string(&done) {
+            Ok(line) => println!("{line}"),
+            Err(error) => eprintln!("lab: {error}"),
         }
         // What the work has made is kept for as long as the process lives.
         loop {
             thread::park();
         }
-    });
+    }))
+}
+
+fn had_no_port(error: &(dyn Error + 'static)) -> bool {
+    let connect =
+        error.downcast_ref::<io::Error>().map(io::Error::kind) == Some(io::ErrorKind::AddrNotAvailable);
+    connect || error.downcast_ref::<rustix::io::Errno>() == Some(&rustix::io::Errno::ADDRINUSE)
 }

@@ -10,7 +10,7 @@ use rustix::process::geteuid;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::protocol::{Held, Hello, Reply, Request, Role, Started};
+use super::protocol::{Done, Held, Hello, Reply, Request, Role, Started};
 use super::{porttop_path, skip};
 
 /// A running lab. It ends, with all its processes, when this is dropped.
@@ -90,6 +90,22 @@ impl Lab {
             }
             other => panic!("the lab could not start {name}: {other:?}"),
         }
+    }
+
+    /// Waits until a process has done its work in the background; it lives on.
+    pub fn finish(&mut self, name: &str) -> Done {
+        match self.ask(&Request::Finish { name: name.into() }) {
+            Reply::Finished(done) => done,
+            other => panic!("{name} did not finish: {other:?}"),
+        }
+    }
+
+    /// Sets a parameter of the lab's network, such as `tcp_tw_reuse` of `/proc/sys/net/ipv4`.
+    pub fn set_ipv4(&self, key: &str, value: &str) {
+        let mut argv = self.inside();
+        let script = format!("echo {value} > /proc/sys/net/ipv4/{key}");
+        argv.extend(["sh".into(), "-c".into(), script.into()]);
+        assert!(Command::new(&argv[0]).args(&argv[1..]).status().unwrap().success(), "{key} = {value}");
     }
 
     /// Ends a process; when this returns, it is gone. What is left of its sockets is not known, so

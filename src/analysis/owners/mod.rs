@@ -260,7 +260,25 @@ impl Ledger {
                 snapshot.processes.insert(owner, Arc::new(ended));
             }
         }
-        self.processes.clone_from(&snapshot.processes);
+        self.remember(snapshot);
+    }
+
+    /// Remembers the processes that are there, and those that remembered connections name: one that ended
+    /// while the snapshot was taken is not in it, and its connections may not look closed yet.
+    fn remember(&mut self, snapshot: &Snapshot) {
+        let mut there = snapshot.processes.clone();
+        let mut last = None;
+        for entry in self.entries.values() {
+            let owner = entry.holders.counted();
+            if owner != last
+                && let Some(owner) = owner
+                && let Some(process) = self.processes.get(&owner)
+            {
+                there.entry(owner).or_insert_with(|| Arc::clone(process));
+            }
+            last = owner;
+        }
+        self.processes = there;
     }
 
     /// Says in the snapshot what the ledger does not know.

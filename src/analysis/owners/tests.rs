@@ -52,6 +52,24 @@ fn a_connection_seen_open_keeps_its_owner_when_it_closes() {
 }
 
 #[test]
+fn who_ends_while_a_snapshot_is_taken_keeps_its_name() {
+    let mut ledger = Ledger::default();
+    let orphan = Socket { holders: Holders::Nobody, ..open(owner(1)) };
+    let mut last = None;
+    for (second, (socket, there)) in
+        [(open(owner(1)), true), (orphan, false), (waiting(60), false)].into_iter().enumerate()
+    {
+        let mut machine = at(second as u64, snapshot(vec![socket]));
+        machine.processes.extend([process(owner(2), "other", "svc")]);
+        machine.processes.extend(there.then(|| process(owner(1), "orders", "svc")));
+        last = Some(complete(&mut ledger, machine));
+    }
+    let machine = last.unwrap();
+    assert_eq!(machine.processes[&owner(1)].name, "orders");
+    assert!(machine.ended.contains(&owner(1)));
+}
+
+#[test]
 fn a_new_connection_on_the_same_tuple_inherits_nothing() {
     let (a, b, unknown) = (owner(1), owner(2), (None, Attribution::Unknown));
     assert_eq!(last_of(vec![open(a), waiting(60), waiting(60)]), unknown, "it was reused unseen");

@@ -184,7 +184,8 @@ impl Trace {
                 });
             }
             Said::Failure { operation, protocol, error, .. } => {
-                self.failures.push(PortFailure { owner, name, operation, protocol, error, time });
+                let namespace = Some(NamespaceId::ONLY);
+                self.failures.push(PortFailure { namespace, owner, name, operation, protocol, error, time });
             }
         }
     }

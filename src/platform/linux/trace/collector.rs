@@ -156,7 +156,15 @@ impl<A: Alive> Collector<A> {
                 });
             }
             Event::Refused(operation, error) if self.trace.failures.len() < MOST => {
-                self.trace.failures.push(PortFailure { owner, name, operation, protocol: None, error, time });
+                self.trace.failures.push(PortFailure {
+                    namespace: network,
+                    owner,
+                    name,
+                    operation,
+                    protocol: None,
+                    error,
+                    time,
+                });
             }
             Event::RefusedUnread => self.trace.unread_binds += 1,
             Event::Closed(_) | Event::Refused(..) => self.trace.lost += 1,

@@ -66,6 +66,8 @@ pub(super) struct Ledger {
     tick: u32,
     entries: HashMap<Tuple, Entry, RandomState>,
     claims: HashMap<Tuple, Claim, RandomState>,
+    /// Second closes on a tuple with a claim, that may have come after the sockets were listed.
+    later: HashMap<Tuple, Claim, RandomState>,
     processes: HashMap<Owner, Arc<Process>>,
     guess: Guess,
     lengths: VecDeque<Duration>,
@@ -86,6 +88,7 @@ impl Ledger {
             tick: 0,
             entries: HashMap::default(),
             claims: HashMap::default(),
+            later: HashMap::default(),
             processes: HashMap::new(),
             guess: Guess::default(),
             lengths: VecDeque::new(),
@@ -100,12 +103,12 @@ impl Ledger {
     /// `time_wait` is how long a TIME_WAIT lasts, where that is certain.
     pub fn complete(&mut self, snapshot: &mut Snapshot, time_wait: Option<Duration>) {
         self.tick = self.tick.wrapping_add(1);
-        let later = self.take_claims(snapshot);
+        self.take_claims(snapshot);
         let mut sockets = std::mem::take(&mut snapshot.sockets);
         for socket in sockets.iter_mut().filter(|socket| socket.protocol == Protocol::Tcp) {
             self.settle(socket, snapshot, time_wait);
         }
-        self.claims.extend(later);
+        self.claims.extend(self.later.drain());
         self.forget(snapshot.taken.elapsed);
         self.guess.complete(&mut sockets, self.tick);
         snapshot.sockets = sockets;
@@ -121,10 +124,9 @@ impl Ledger {
     }
 
     /// Takes in what the trace saw. The trace is read after the sockets: of two closes on one tuple the
-    /// one that came after the sockets were listed is handed back, to be taken in for the next snapshot.
-    fn take_claims(&mut self, snapshot: &Snapshot) -> Vec<(Tuple, Claim)> {
-        let mut later = Vec::new();
-        let Some(trace) = &snapshot.trace else { return later };
+    /// second may have come before they were listed or after.
+    fn take_claims(&mut self, snapshot: &Snapshot) {
+        let Some(trace) = &snapshot.trace else { return };
         self.lost += trace.lost;
         for close in trace.connections.iter().filter(|one| one.closed && one.tuple.protocol == Protocol::Tcp)
         {
@@ -133,12 +135,11 @@ impl Ledger {
             let claim =
                 Claim { owner: close.owner, name: close.name.clone(), at: close.time, tick: self.tick };
             if claim.at > snapshot.taken.wall && self.claims.contains_key(&tuple) {
-                later.push((tuple, claim));
+                self.later.insert(tuple, claim);
             } else {
                 self.claims.insert(tuple, claim);
             }
         }
-        later
     }
 
     fn settle(&mut self, socket: &mut Socket, snapshot: &Snapshot, time_wait: Option<Duration>) {
@@ -210,15 +211,19 @@ impl Ledger {
         if socket.holders != Holders::Nobody || !is_closed_here(socket.state) {
             return None;
         }
-        if let Some(waited) =
-            waited(socket, time_wait).and_then(|waited| SignedDuration::try_from(waited).ok())
-            && let Ok(slack) = SignedDuration::try_from(SLACK)
-            && snapshot.taken.wall.duration_since(claim.at) + slack < waited
-        {
-            // It was closed after this TIME_WAIT began: it is the next connection on this tuple.
-            return None;
-        }
-        let claim = self.claims.remove(tuple)?;
+        let waited = waited(socket, time_wait);
+        // Closed after this TIME_WAIT began, it is the next connection on this tuple.
+        let slack = SignedDuration::try_from(SLACK).unwrap_or_default();
+        let came_before =
+            |claim: &Claim, waited| snapshot.taken.wall.duration_since(claim.at) + slack >= waited;
+        let claim = match waited.and_then(|waited| SignedDuration::try_from(waited).ok()) {
+            Some(waited) if self.later.get(tuple).is_some_and(|claim| came_before(claim, waited)) => {
+                self.claims.remove(tuple);
+                self.later.remove(tuple)?
+            }
+            Some(waited) if !came_before(claim, waited) => return None,
+            _ => self.claims.remove(tuple)?,
+        };
         self.processes.entry(claim.owner).or_insert_with(|| Arc::new(named(claim.owner, claim.name)));
         Some(claim.owner)
     }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::analysis::tests_support::{at, closed, owner, process, snapshot, tcp, traced};
-use crate::model::{TimeWaitReuse, Trace};
+use crate::model::{TimeWaitReuse, Trace, TracedConnection};
 
 const HERE: &str = "10.0.0.1:10000";
 const THERE: &str = "10.0.0.2:80";
@@ -129,6 +129,23 @@ fn a_traced_close_is_not_that_of_another_connection_on_the_tuple() {
     complete(&mut ledger, traced(at(2, snapshot(vec![])), close(2)));
     complete(&mut ledger, at(3, snapshot(vec![open(owner(8))])));
     assert_eq!(named(&mut ledger, at(4, snapshot(vec![waiting(60)]))), Some(owner(8)));
+}
+
+#[test]
+fn of_two_closes_on_a_tuple_the_one_before_the_time_wait_is_its_closers() {
+    let close = |owner, milliseconds: i64| {
+        let time = jiff::Timestamp::from_millisecond(milliseconds).unwrap();
+        vec![TracedConnection { time, ..closed(HERE, THERE, owner, 0) }]
+    };
+    // The clock is read at 5.0 s and the sockets are listed a little later; 7 closed unseen at 4.2 s.
+    for (left, closed_at, expected) in [(60, 5300, owner(8)), (59, 5300, owner(7)), (60, 5900, owner(7))] {
+        let mut ledger = Ledger::default();
+        complete(&mut ledger, traced(at(4, snapshot(vec![])), close(owner(7), 4200)));
+        let machine = traced(at(5, snapshot(vec![waiting(left)])), close(owner(8), closed_at));
+        let machine = complete(&mut ledger, machine);
+        assert_eq!(machine.sockets[0].holders.counted(), Some(expected), "{left} s left, {closed_at} ms");
+        assert_eq!(machine.sockets[0].attribution, Attribution::Exact);
+    }
 }
 
 #[test]

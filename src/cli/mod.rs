@@ -66,7 +66,7 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> Result<ExitCode> {
             let config = Config::read()?;
             let read_only = read_only || config.read_only;
             match command {
-                None => screen::run(screen, read_only)?,
+                None => screen::run(screen, read_only, config.thresholds())?,
                 Some(Command::Snapshot(args)) => snapshot::run(&args, config.thresholds())?,
                 Some(Command::Check(args)) => return check::run(&args, config.thresholds()),
                 Some(Command::Range(args)) => range::run(&args, read_only)?,

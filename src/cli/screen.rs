@@ -7,7 +7,7 @@ use color_eyre::eyre::Result;
 
 use super::values::{self, FilterText};
 use super::{UsageError, interval};
-use crate::analysis::{GroupBy, ProcessColumn, Sort};
+use crate::analysis::{GroupBy, ProcessColumn, Sort, Thresholds};
 use crate::model::Backend;
 use crate::platform::Platform;
 use crate::tui;
@@ -41,7 +41,7 @@ pub(super) struct Args {
     no_color: bool,
 }
 
-pub(super) fn run(args: Args, read_only: bool) -> Result<()> {
+pub(super) fn run(args: Args, read_only: bool, thresholds: Thresholds) -> Result<()> {
     if !(stdin().is_terminal() && stdout().is_terminal()) {
         let message = "the screen needs a terminal; `porttop snapshot` prints without one";
         return Err(UsageError(message.to_owned()).into());
@@ -55,6 +55,7 @@ pub(super) fn run(args: Args, read_only: bool) -> Result<()> {
         ascii: args.ascii,
         color: !args.no_color && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
         read_only,
+        thresholds,
     };
     Ok(tui::run(Platform::open(args.backend)?, &options)?)
 }

@@ -14,7 +14,7 @@ use super::page::{Page, Pane, Subject};
 use super::remedy::{Outcome, OwnForm, ProbeForm, Question, Ranges};
 use super::theme::Theme;
 use super::view::layout::{self, Layout};
-use crate::analysis::{Analysis, FilterError, GroupBy, Picture, Thresholds};
+use crate::analysis::{Analysis, FilterError, GroupBy, Picture};
 use crate::model::{Owner, Pid, Progress, Snapshot};
 
 /// The refresh intervals that keys step through, in milliseconds.
@@ -105,7 +105,7 @@ impl App {
             own_pid: Pid(std::process::id()),
             ranges: Ranges::default(),
             outcomes: Vec::new(),
-            analysis: Analysis::new(Thresholds::default()),
+            analysis: Analysis::new(options.thresholds),
             latest: None,
             pages: vec![machine],
             picture: None,

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 pub use terminal::restore;
 
-use crate::analysis::{FilterError, GroupBy, ProcessColumn, Sort};
+use crate::analysis::{FilterError, GroupBy, ProcessColumn, Sort, Thresholds};
 use crate::platform::Platform;
 
 /// How the screen starts.
@@ -50,6 +50,8 @@ pub struct Options {
     pub color: bool,
     /// Whether nothing can be changed.
     pub read_only: bool,
+    /// From where on something is a finding.
+    pub thresholds: Thresholds,
 }
 
 impl Default for Options {
@@ -63,6 +65,7 @@ impl Default for Options {
             ascii: false,
             color: true,
             read_only: false,
+            thresholds: Thresholds::default(),
         }
     }
 }

@@ -342,6 +342,14 @@ impl Page {
         }
     }
 
+    /// Whether processes without sockets are listed: where handles matter, where they were asked for, and
+    /// among the processes of a group.
+    #[must_use]
+    pub fn shows_idle(&self) -> bool {
+        let sorted_by_handles = self.processes.sort.column == ProcessColumn::Handles;
+        sorted_by_handles || self.filter.is_set() || !matches!(self.subject, Subject::Machine)
+    }
+
     /// Filters and sorts the open table.
     pub fn arrange(&mut self, picture: &Picture) {
         if self.pane == Pane::Handles {
@@ -349,9 +357,11 @@ impl Page {
         }
         let passes = picture.select(&self.filter.filter);
         let (snapshot, subject, pane) = (&*picture.snapshot, &self.subject, self.pane);
+        let shows_idle = self.shows_idle();
         let order = match pane {
             Pane::Processes => self.processes.sort.places(&picture.rows, snapshot, |place| {
-                passes.rows[place] && subject.has_row(&picture.rows[place])
+                let row = &picture.rows[place];
+                passes.rows[place] && subject.has_row(row) && (shows_idle || concerns_ports(row))
             }),
             Pane::Destinations => {
                 let keep = |place: usize| passes.destinations[place];
@@ -374,6 +384,11 @@ impl Page {
             list.arrange(order, items, |place| key_at(pane, picture, place));
         }
     }
+}
+
+/// Whether a row holds sockets or was refused ports.
+fn concerns_ports(row: &Row) -> bool {
+    row.counts.sockets() > 0 || row.failures_per_second > Some(0.0)
 }
 
 fn key_at(pane: Pane, picture: &Picture, place: usize) -> Option<ItemKey> {

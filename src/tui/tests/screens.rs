@@ -4,6 +4,7 @@ use insta::assert_snapshot;
 use rstest::rstest;
 
 use super::support::{ORDERS, blank, failing, handles, list, machine, press, process, screen, see, text_of};
+use crate::analysis::{ProcessColumn, Sort};
 use crate::model::{Holders, Progress};
 use crate::tui::Options;
 
@@ -128,4 +129,20 @@ fn what_was_not_read_is_not_shown_as_zero() {
     let mut app = blank(80, 24, &Options::default());
     see(&mut app, snapshot);
     assert_snapshot!("not-read", text_of(&app));
+}
+
+#[test]
+fn processes_without_sockets_are_listed_where_handles_matter() {
+    let mut machine = machine(0);
+    machine.sockets.retain(|socket| socket.holders.counted() == Some(ORDERS));
+    for (keys, listed) in [("", false), ("/nginx<enter>", true)] {
+        let mut app = blank(80, 24, &Options::default());
+        see(&mut app, machine.clone());
+        press(&mut app, keys);
+        assert_eq!(text_of(&app).contains("2210 nginx.exe"), listed, "{keys}");
+    }
+    let options = Options { sort: Sort::by(ProcessColumn::Handles), ..Options::default() };
+    let mut app = blank(80, 24, &options);
+    see(&mut app, machine);
+    assert!(text_of(&app).contains("2210 nginx.exe"));
 }

@@ -42,7 +42,7 @@ pub fn draw(app: &App, layout: &Layout, frame: &mut Buffer) {
     if page.list().is_some_and(|list| list.order.is_empty()) {
         let nothing = match (page.filter.is_set(), page.pane) {
             (true, _) => "nothing passes the filter",
-            (false, Pane::Processes) => "no processes",
+            (false, Pane::Processes) => "no process holds a socket; sorted by HANDLE all are listed",
             (false, Pane::Handles) => "no handles",
             (false, Pane::Destinations) => "no connections lead out",
             (false, _) => "no sockets",

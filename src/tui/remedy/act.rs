@@ -165,8 +165,11 @@ fn copy(app: &mut App) -> Vec<Effect> {
     let Some(plan) = choice(app).and_then(|choice| plan_of(app, &choice, Store::Active)) else {
         return Vec::new();
     };
-    let mut commands = plan.reserve_by_hand.clone();
-    commands.extend(plan.commands());
+    keep(&[plan.reserve_by_hand.clone(), plan.commands()].concat())
+}
+
+/// Copies commands, and keeps them in a file for terminals that can't copy.
+fn keep(commands: &[String]) -> Vec<Effect> {
     let text = commands.join("\n") + "\n";
     vec![Effect::Copy(text.clone()), Effect::Ask(Box::new(Request::Keep(text)))]
 }
@@ -183,6 +186,7 @@ fn in_dialog(app: &mut App, command: Command) -> Vec<Effect> {
             Command::NextButton => question.choose(1),
             Command::PreviousButton => question.choose(-1),
             Command::Open => return answer(app),
+            Command::Copy => return keep(&question.commands()),
             _ => question.scroll = step(question.scroll.min(last), last, rows, command),
         },
         Some(Dialog::Outcome(outcome)) => match command {
@@ -320,10 +324,14 @@ pub fn answered(app: &mut App, answer: Answer) -> Vec<Effect> {
             }
         }
         Answer::Kept(kept) => {
-            app.ranges.told = Some(match kept {
+            let told = Some(match kept {
                 Ok(path) => format!("copied; also in {}", path.display()),
                 Err(why) => format!("copied; not kept in a file: {why}"),
             });
+            match &mut app.dialog {
+                Some(Dialog::Question(question)) => question.told = told,
+                _ => app.ranges.told = told,
+            }
         }
     }
     vec![Effect::Draw]

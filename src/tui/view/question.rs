@@ -158,6 +158,7 @@ fn sheet(app: &App, layout: &Layout, dialog: &Dialog) -> Option<Sheet> {
     let sheet = match dialog {
         Dialog::Question(question) => {
             let title = ask(app, question, &mut text);
+            text.add_all(&question.told, NOTICE);
             let buttons = titles(&question.buttons, question.system);
             Sheet { title, lines: text.lines, buttons, chosen: question.chosen, scroll: question.scroll }
         }
@@ -235,7 +236,7 @@ fn ask(app: &App, question: &Question, text: &mut Text) -> String {
                 text.add_all(&plan.reserve_by_hand, WEAK);
             }
             if !elevated {
-                text.add("porttop does not run elevated: where that is needed, run the commands above elsewhere; y in the view copies them.", NOTICE);
+                text.add("porttop does not run elevated: where that is needed, run the commands above elsewhere; y copies them.", NOTICE);
             }
             if plan.undoes().is_some() { " Set the range back? ".into() } else { " Set the range? ".into() }
         }

@@ -10,7 +10,7 @@ use tui_input::backend::crossterm::EventHandler;
 use super::desk::{Answer, Deed, Next, Request};
 use super::question::{About, Button, Outcome, OwnForm, Question};
 use super::ranges::{choice, plan_of};
-use crate::analysis::range_plan;
+use crate::analysis::{SpaceUsage, range_plan};
 use crate::model::{Owner, PortRange, Socket};
 use crate::platform::control::{Signal, Store};
 use crate::remedy::Plan;
@@ -124,11 +124,11 @@ fn close(app: &mut App) {
 fn show(app: &mut App) {
     if app.page().pane != Pane::Ranges
         && let Some(picture) = app.picture()
-        && let Some((family, protocol)) = range_plan::fullest(&picture.spaces)
     {
-        let fullest =
-            |usage: &crate::analysis::SpaceUsage| (usage.id.family, usage.id.protocol) == (family, protocol);
-        app.ranges.space = picture.spaces.iter().position(fullest).unwrap_or(0);
+        let in_use = picture.spaces.iter().any(|usage| usage.in_use.is_some_and(|in_use| in_use > 0));
+        let fullest = range_plan::fullest(&picture.spaces).filter(|_| in_use);
+        let is_it = |usage: &SpaceUsage| Some((usage.id.family, usage.id.protocol)) == fullest;
+        app.ranges.space = picture.spaces.iter().position(is_it).unwrap_or(0);
     }
     (app.ranges.chosen, app.ranges.told) = (None, None);
     app.show(Pane::Ranges);

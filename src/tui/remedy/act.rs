@@ -300,7 +300,7 @@ pub fn answered(app: &mut App, answer: Answer) -> Vec<Effect> {
         }
         Answer::Done(report) => {
             let reread = report.deed == Deed::Range;
-            let free = matches!(app.dialog, Some(Dialog::Working(_)) | None) && !app.page().filter.editing;
+            let free = matches!(app.dialog, Some(Dialog::Working(_)) | None);
             let outcome = Outcome::new(report);
             if free {
                 app.dialog = Some(Dialog::Outcome(Box::new(outcome)));

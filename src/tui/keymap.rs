@@ -140,7 +140,7 @@ impl Context {
             Self::Help | Self::Degradations => &[LINES, CLOSE],
             Self::SortMenu => &[ROWS, CHOOSE, CLOSE],
             Self::Ranges => &[PROPOSALS, CHANGES, OWN, SPACES, RANGES_BACK, PROBE, VIEWS, ANYWHERE],
-            Self::Question => &[BUTTONS, SCROLLED, NO],
+            Self::Question => &[BUTTONS, COPIED, SCROLLED, NO],
             Self::Outcome => &[BUTTONS, SCROLLED, CLOSE],
             Self::Working => &[HIDE],
             Self::Probe => &[DESTINATION, SCROLLED, STOP_TYPING],
@@ -397,6 +397,10 @@ const BUTTONS: &[Binding] = &[
     Binding::new(&[LEFT, BACK_TAB], Command::PreviousButton, "choose the button before"),
     Binding::new(&[ENTER], Command::Open, "do what is chosen").hint("do it"),
 ];
+
+const COPIED: &[Binding] =
+    &[Binding::new(&[Key::char('y')], Command::Copy, "copy the commands, and keep them in a file")
+        .hint("copy")];
 
 const SCROLLED: &[Binding] = &[
     Binding::new(&[UP], Command::Up, "a line up").hint_as("↑↓", "scroll"),

@@ -10,7 +10,7 @@ use tui_input::backend::crossterm::EventHandler;
 use super::desk::{Answer, Deed, Next, Request};
 use super::question::{About, Button, Outcome, OwnForm, Question};
 use super::ranges::{choice, plan_of};
-use crate::analysis::range_plan;
+use crate::analysis::{SpaceUsage, range_plan};
 use crate::model::{Owner, PortRange, Socket};
 use crate::platform::control::{Signal, Store};
 use crate::remedy::Plan;
@@ -124,11 +124,11 @@ fn close(app: &mut App) {
 fn show(app: &mut App) {
     if app.page().pane != Pane::Ranges
         && let Some(picture) = app.picture()
-        && let Some((family, protocol)) = range_plan::fullest(&picture.spaces)
     {
-        let fullest =
-            |usage: &crate::analysis::SpaceUsage| (usage.id.family, usage.id.protocol) == (family, protocol);
-        app.ranges.space = picture.spaces.iter().position(fullest).unwrap_or(0);
+        let in_use = picture.spaces.iter().any(|usage| usage.in_use.is_some_and(|in_use| in_use > 0));
+        let fullest = range_plan::fullest(&picture.spaces).filter(|_| in_use);
+        let is_it = |usage: &SpaceUsage| Some((usage.id.family, usage.id.protocol)) == fullest;
+        app.ranges.space = picture.spaces.iter().position(is_it).unwrap_or(0);
     }
     (app.ranges.chosen, app.ranges.told) = (None, None);
     app.show(Pane::Ranges);
@@ -165,8 +165,11 @@ fn copy(app: &mut App) -> Vec<Effect> {
     let Some(plan) = choice(app).and_then(|choice| plan_of(app, &choice, Store::Active)) else {
         return Vec::new();
     };
-    let mut commands = plan.reserve_by_hand.clone();
-    commands.extend(plan.commands());
+    keep(&[plan.reserve_by_hand.clone(), plan.commands()].concat())
+}
+
+/// Copies commands, and keeps them in a file for terminals that can't copy.
+fn keep(commands: &[String]) -> Vec<Effect> {
     let text = commands.join("\n") + "\n";
     vec![Effect::Copy(text.clone()), Effect::Ask(Box::new(Request::Keep(text)))]
 }
@@ -183,6 +186,7 @@ fn in_dialog(app: &mut App, command: Command) -> Vec<Effect> {
             Command::NextButton => question.choose(1),
             Command::PreviousButton => question.choose(-1),
             Command::Open => return answer(app),
+            Command::Copy => return keep(&question.commands()),
             _ => question.scroll = step(question.scroll.min(last), last, rows, command),
         },
         Some(Dialog::Outcome(outcome)) => match command {
@@ -296,7 +300,7 @@ pub fn answered(app: &mut App, answer: Answer) -> Vec<Effect> {
         }
         Answer::Done(report) => {
             let reread = report.deed == Deed::Range;
-            let free = matches!(app.dialog, Some(Dialog::Working(_)) | None) && !app.page().filter.editing;
+            let free = matches!(app.dialog, Some(Dialog::Working(_)) | None);
             let outcome = Outcome::new(report);
             if free {
                 app.dialog = Some(Dialog::Outcome(Box::new(outcome)));
@@ -320,10 +324,14 @@ pub fn answered(app: &mut App, answer: Answer) -> Vec<Effect> {
             }
         }
         Answer::Kept(kept) => {
-            app.ranges.told = Some(match kept {
+            let told = Some(match kept {
                 Ok(path) => format!("copied; also in {}", path.display()),
                 Err(why) => format!("copied; not kept in a file: {why}"),
             });
+            match &mut app.dialog {
+                Some(Dialog::Question(question)) => question.told = told,
+                _ => app.ranges.told = told,
+            }
         }
     }
     vec![Effect::Draw]

@@ -271,3 +271,29 @@ fn probe_lines(system: System, destination: Option<&str>) -> Vec<String> {
     let text = String::from_utf8_lossy(&text);
     text.lines().map(str::to_owned).chain(unknown).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_desk_that_only_looks_has_nobody_who_could_change_anything() {
+        let (sender, mut answers) = tokio::sync::mpsc::unbounded_channel();
+        let desk = Desk::open(true, System::Linux, sender).unwrap();
+        assert!(desk.executor.is_none());
+        desk.ask(Request::MayEnd(Vec::new()));
+        drop(desk);
+        assert!(answers.blocking_recv().is_none());
+    }
+
+    #[test]
+    fn an_answer_comes_back_from_each_thread() {
+        let (sender, mut answers) = tokio::sync::mpsc::unbounded_channel();
+        let desk = Desk::open(false, System::Linux, sender).unwrap();
+        desk.ask(Request::MayEnd(Vec::new()));
+        assert!(matches!(answers.blocking_recv(), Some(Answer::MayEnd(forbidden)) if forbidden.is_empty()));
+        desk.ask(Request::Probe(None));
+        let Some(Answer::Probed(tries)) = answers.blocking_recv() else { panic!("no answer") };
+        assert_eq!(tries.len(), 4, "{tries:?}");
+    }
+}

@@ -77,7 +77,7 @@ pub enum About {
         plan: Box<RangePlan>,
         /// What is set now.
         now: Box<RangeState>,
-        /// Whether the right to do it seems to be missing.
+        /// Whether porttop runs with the rights that it may need.
         elevated: bool,
     },
 }
@@ -95,6 +95,8 @@ pub struct Question {
     pub scroll: usize,
     /// On what kind of system.
     pub system: System,
+    /// What was done with it so far, in words.
+    pub told: Option<String>,
 }
 
 impl Question {
@@ -113,7 +115,7 @@ impl Question {
         let sends = signals.into_iter().map(Button::Send);
         let buttons = answers(plan.refusals(), sends);
         let about = About::Kill { owners, snapshot, own_pid, plan: Box::new(plan) };
-        Self { about, buttons, chosen: 0, scroll: 0, system }
+        Self { about, buttons, chosen: 0, scroll: 0, system, told: None }
     }
 
     /// Whether to close this socket, or all of these.
@@ -136,7 +138,7 @@ impl Question {
         let refusals = if buttons.is_empty() { all.refusals() } else { &[] };
         let buttons = answers(refusals, buttons.into_iter());
         let system = snapshot.host.system;
-        Self { about: About::Close { one, all }, buttons, chosen: 0, scroll: 0, system }
+        Self { about: About::Close { one, all }, buttons, chosen: 0, scroll: 0, system, told: None }
     }
 
     /// Whether to set this range.
@@ -144,13 +146,24 @@ impl Question {
     pub fn range(plan: RangePlan, now: RangeState, elevated: bool) -> Self {
         let (buttons, system) = (answers(plan.refusals(), [Button::Set].into_iter()), now.system);
         let about = About::Range { plan: Box::new(plan), now: Box::new(now), elevated };
-        Self { about, buttons, chosen: 0, scroll: 0, system }
+        Self { about, buttons, chosen: 0, scroll: 0, system, told: None }
     }
 
     /// The button that is chosen.
     #[must_use]
     pub fn button(&self) -> Button {
         self.buttons.get(self.chosen).copied().unwrap_or(Button::Close)
+    }
+
+    /// The commands or calls that it is about, those to be run by hand first.
+    #[must_use]
+    pub fn commands(&self) -> Vec<String> {
+        match (&self.about, self.button()) {
+            (About::Kill { plan, .. }, _) => plan.commands(),
+            (About::Close { one: Some((_, plan)), .. }, Button::One) => plan.commands(),
+            (About::Close { all, .. }, _) => all.commands(),
+            (About::Range { plan, .. }, _) => [plan.reserve_by_hand.clone(), plan.commands()].concat(),
+        }
     }
 
     /// Chooses another button.

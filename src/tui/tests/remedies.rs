@@ -7,9 +7,10 @@ use insta::assert_snapshot;
 use rstest::rstest;
 
 use super::support::{NGINX, ORDERS, blank, machine, press, screen, see, selected, text_of};
-use crate::model::{Family, NamespaceId, Owner, Protocol, RangeLimits, State, System};
+use crate::model::{Family, NamespaceId, Owner, Port, PortRange, Protocol, RangeLimits, State, System};
 use crate::platform::control::{ControlError, RangeState, Signal, Store};
 use crate::remedy::Plan;
+use crate::remedy::range::{Noted, RangeChange, SpaceChange};
 use crate::tui::Options;
 use crate::tui::action::{Action, Command, Effect};
 use crate::tui::app::{App, Dialog};
@@ -237,6 +238,48 @@ fn all_that_pass_the_filter_are_closed_and_no_others() {
     let sockets = &plan.plan().sockets;
     assert_eq!(sockets.len(), 12);
     assert!(sockets.iter().all(|socket| socket.holders.counted() == Some(ORDERS)));
+}
+
+#[test]
+fn the_commands_of_a_question_can_be_copied() {
+    let mut app = screen(80, 24);
+    play(&mut app, "r");
+    play(&mut app, "p");
+    let effects = press(&mut app, "y");
+    let [Effect::Copy(copied), Effect::Ask(kept), Effect::Draw] = &effects[..] else { panic!("{effects:?}") };
+    assert!(
+        copied.starts_with("netsh int ipv4 set dynamicport") && copied.contains("persistent"),
+        "{copied}"
+    );
+    assert_eq!(**kept, Request::Keep(copied.clone()));
+    update(&mut app, Action::Answer(Box::new(fake(kept))));
+    assert!(text_of(&app).contains("copied; also in range-commands.txt"), "{}", text_of(&app));
+    assert!(matches!(app.dialog, Some(Dialog::Question(_))));
+}
+
+#[test]
+fn what_can_be_undone_is_said() {
+    let mut app = screen(80, 24);
+    play(&mut app, "r");
+    let now = ranges();
+    let change = RangeChange::Windows {
+        spaces: vec![SpaceChange {
+            family: Family::Ipv4,
+            protocol: Protocol::Tcp,
+            before: PortRange::new(Port(1025), Port(5000)).unwrap(),
+            after: now.of(Family::Ipv4, Protocol::Tcp).unwrap().range,
+        }],
+        store: Store::Active,
+    };
+    let noted = Noted { time: app.now, namespace: now.namespace, change };
+    let read = |next| Answer::Range { now: Ok(now.clone()), noted: Ok(Some(noted.clone())), next };
+    update(&mut app, Action::Answer(Box::new(read(Next::Show))));
+    assert!(text_of(&app).contains("u sets it back"), "{}", text_of(&app));
+    press(&mut app, "u");
+    update(&mut app, Action::Answer(Box::new(read(Next::Undo))));
+    let asked = requests(press(&mut app, "<right><enter>"));
+    let [Request::SetRange(plan, _)] = &asked[..] else { panic!("{asked:?}") };
+    assert_eq!(plan.plan().undoes(), Some(&noted));
 }
 
 #[test]

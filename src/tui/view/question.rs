@@ -1,5 +1,7 @@
 //! The boxes of the remedies: a question with its plan and its buttons, what came of it, and two forms.
 
+use std::sync::Arc;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -10,7 +12,6 @@ use super::layout::Layout;
 use super::verdict::wrap;
 use crate::model::{Pid, Process, Socket, System};
 use crate::remedy::Plan;
-use crate::remedy::kill::KillPlan;
 use crate::text::{age, safe, thousands};
 use crate::tui::app::{App, Dialog};
 use crate::tui::remedy::{About, Button, Deed, OwnForm, ProbeForm, Question};
@@ -20,7 +21,7 @@ use crate::tui::widget::paint::{put, put_line, put_right, row};
 /// The widest a box gets, so that it stays readable.
 const WIDEST: u16 = 96;
 
-/// So many commands are shown first.
+/// So many commands or processes are shown first; more come last, so that they hide nothing.
 const FEW: usize = 3;
 
 /// What a box holds.
@@ -132,8 +133,8 @@ impl Text {
         self.lines.push(Line::default());
     }
 
-    /// What a plan says: the commands, what will happen, what to think of, why it can't be done. Many
-    /// commands come last, so that they don't hide the rest.
+    /// What a plan says: the commands, what will happen, what to think of. Many commands come last, so
+    /// that they don't hide the rest.
     fn plan(&mut self, plan: &impl Plan) {
         let commands = plan.commands();
         let many = commands.len() > FEW;
@@ -141,13 +142,17 @@ impl Text {
             self.add_all(&commands, WEAK);
         }
         self.add_all(plan.promises(), Style::new());
-        self.add_all(plan.cautions().iter().map(|caution| format!("Caution: {caution}.")), NOTICE);
-        self.refusals(plan);
+        self.cautions(plan);
         if many {
             self.add_all(&commands, WEAK);
         }
     }
 
+    fn cautions(&mut self, plan: &impl Plan) {
+        self.add_all(plan.cautions().iter().map(|caution| format!("Caution: {caution}.")), NOTICE);
+    }
+
+    /// Why it can't be done; this comes first wherever there is any.
     fn refusals(&mut self, plan: &impl Plan) {
         self.add_all(plan.refusals().iter().map(|refusal| format!("Refused: {refusal}.")), NOTICE);
     }
@@ -158,6 +163,7 @@ fn sheet(app: &App, layout: &Layout, dialog: &Dialog) -> Option<Sheet> {
     let sheet = match dialog {
         Dialog::Question(question) => {
             let title = ask(app, question, &mut text);
+            text.add_all(&question.told, NOTICE);
             let buttons = titles(&question.buttons, question.system);
             Sheet { title, lines: text.lines, buttons, chosen: question.chosen, scroll: question.scroll }
         }
@@ -200,17 +206,33 @@ fn titles(buttons: &[Button], system: System) -> Vec<&'static str> {
 fn ask(app: &App, question: &Question, text: &mut Text) -> String {
     match &question.about {
         About::Kill { plan, .. } => {
-            whom(app, plan, text);
-            text.plan(&**plan);
+            text.refusals(&**plan);
             match plan.targets.as_slice() {
-                [target] => format!(" Kill {} ({})? ", safe(&target.name), target.owner.pid),
-                targets => format!(" Kill {} processes? ", thousands(targets.len() as u64)),
+                [] => " Kill? ".into(),
+                [target] => {
+                    one(app, target, text);
+                    text.plan(&**plan);
+                    format!(" Kill {} ({})? ", safe(&target.name), target.owner.pid)
+                }
+                targets if targets.len() <= FEW => {
+                    several(targets, text);
+                    text.plan(&**plan);
+                    format!(" Kill {} processes? ", targets.len())
+                }
+                targets => {
+                    text.add_all(plan.promises(), Style::new());
+                    text.cautions(&**plan);
+                    several(targets, text);
+                    text.add_all(plan.commands(), WEAK);
+                    format!(" Kill {} processes? ", thousands(targets.len() as u64))
+                }
             }
         }
         About::Close { one, all } => {
             let chosen = question.button();
             if let Some((socket, plan)) = one.as_ref().filter(|_| chosen != Button::All) {
                 text.add(&format!("This one: {}", name(socket)), STRONG);
+                text.refusals(&**plan);
                 text.plan(&**plan);
             }
             if chosen != Button::One {
@@ -219,48 +241,47 @@ fn ask(app: &App, question: &Question, text: &mut Text) -> String {
                 }
                 let count = thousands(all.sockets.len() as u64);
                 text.add(&format!("All that are shown: {count} can be closed."), STRONG);
+                text.refusals(&**all);
                 if chosen == Button::All {
                     text.plan(&**all);
                 } else {
                     text.add_all(all.promises(), Style::new());
-                    text.refusals(&**all);
                 }
             }
             " Close connections? ".into()
         }
         About::Range { plan, elevated, .. } => {
+            text.refusals(&**plan);
             text.plan(&**plan);
             if !plan.reserve_by_hand.is_empty() {
                 text.add("To be run by hand for the listeners inside:", STRONG);
                 text.add_all(&plan.reserve_by_hand, WEAK);
             }
             if !elevated {
-                text.add("porttop does not run elevated: where that is needed, run the commands above elsewhere; y in the view copies them.", NOTICE);
+                text.add("porttop does not run elevated: where that is needed, run the commands above elsewhere; y copies them.", NOTICE);
             }
             if plan.undoes().is_some() { " Set the range back? ".into() } else { " Set the range? ".into() }
         }
     }
 }
 
-/// Who would be hit: one process with all that is known of it, several as a list.
-fn whom(app: &App, plan: &KillPlan, text: &mut Text) {
-    match plan.targets.as_slice() {
-        [target] => {
-            if let Some(path) = &target.path {
-                text.add(path, STRONG);
-            }
-            let mut facts = Vec::new();
-            facts.extend(target.user.as_ref().map(|user| format!("user {}", safe(user))));
-            facts.extend(since(app, target));
-            facts.extend(target.parent.map(|parent| format!("parent {}", named(app, parent))));
-            text.add(&facts.join(", "), Style::new());
-        }
-        targets => {
-            for target in targets {
-                let user = target.user.as_ref().map_or_else(String::new, |user| format!("  {}", safe(user)));
-                text.add(&format!("{:>7} {}{user}", target.owner.pid.0, safe(&target.name)), Style::new());
-            }
-        }
+/// A process that would be hit, with what is known of it.
+fn one(app: &App, target: &Process, text: &mut Text) {
+    if let Some(path) = &target.path {
+        text.add(path, STRONG);
+    }
+    let mut facts = Vec::new();
+    facts.extend(target.user.as_ref().map(|user| format!("user {}", safe(user))));
+    facts.extend(since(app, target));
+    facts.extend(target.parent.map(|parent| format!("parent {}", named(app, parent))));
+    text.add(&facts.join(", "), Style::new());
+}
+
+/// The processes that would be hit, a line each.
+fn several(targets: &[Arc<Process>], text: &mut Text) {
+    for target in targets {
+        let user = target.user.as_ref().map_or_else(String::new, |user| format!("  {}", safe(user)));
+        text.add(&format!("{} {}{user}", target.owner.pid.0, safe(&target.name)), Style::new());
     }
 }
 

@@ -12,6 +12,7 @@ use crate::analysis::{Picture, SpaceUsage};
 use crate::model::{DynamicRange, System};
 use crate::platform::control::Store;
 use crate::remedy::Plan;
+use crate::remedy::range::RangePlan;
 use crate::text::{keep_start, percent, safe, thousands};
 use crate::tui::app::App;
 use crate::tui::remedy::{Choice, choice, plan_of};
@@ -40,12 +41,24 @@ pub fn draw(app: &App, layout: &Layout, frame: &mut Buffer) {
     if let Some(told) = &app.ranges.told {
         lines.text(told, NOTICE, frame);
     }
+    if let Some(undo) = undo(app).filter(|_| app.acts) {
+        lines.text(&undo, Style::new(), frame);
+    }
     match (&choice, &app.ranges.state) {
         (Some(choice), _) => proposal(app, choice, &mut lines, frame),
         (None, None) => lines.text("reading what range is set …", NOTICE, frame),
         (None, Some(Err(why))) => lines.text(&format!("what can be set is not known: {why}"), NOTICE, frame),
         (None, Some(Ok(_))) => lines.text("the range of this port space could not be read", NOTICE, frame),
     }
+}
+
+/// What the last change was, if it can be undone.
+fn undo(app: &App) -> Option<String> {
+    let now = app.ranges.state.as_ref()?.as_ref().ok()?;
+    let noted = app.ranges.noted.as_ref()?;
+    let when = noted.time.to_zoned(app.zone.clone()).strftime("%Y-%m-%d %H:%M").to_string();
+    let back = RangePlan::undo(now, noted).promises().join(" ");
+    Some(format!("porttop set it at {when}; u sets it back: {back}"))
 }
 
 /// Lines from top to bottom as long as there is room.

@@ -399,7 +399,7 @@ const BUTTONS: &[Binding] = &[
 ];
 
 const COPIED: &[Binding] =
-    &[Binding::new(&[Key::char('y')], Command::Copy, "copy the commands, and keep them in a file")
+    &[Binding::new(&[Key::char('y')], Command::CopyCommands, "copy the commands, and keep them in a file")
         .hint("copy")];
 
 const SCROLLED: &[Binding] = &[

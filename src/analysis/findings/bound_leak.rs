@@ -53,7 +53,10 @@ fn finding(row: &Row, facts: &Facts) -> Option<Finding> {
               closed on the way of an error.",
         next: vec![
             Step::press("x", format!("end it: frees {} ports at once", thousands(bound.into()))),
-            Step::press("e", "write the report for its vendor"),
+            Step::run(
+                format!("porttop snapshot --sockets --format json --filter '{}'", of_process(row)),
+                "the record for its vendor",
+            ),
         ],
         link: Link::filtered(View::Sockets, format!("{} state:bound", of_process(row))),
         owner: Some(owner),

@@ -39,7 +39,10 @@ fn finding(row: &Row, facts: &Facts) -> Option<Finding> {
         next: vec![
             Step::Do(format!("have {} fixed: it must close when its peer has", safe(&row.name))),
             Step::press("x", "end or restart it, when handles or ports run short"),
-            Step::press("e", "write the report for its vendor"),
+            Step::run(
+                format!("porttop snapshot --sockets --format json --filter '{}'", of_process(row)),
+                "the record for its vendor",
+            ),
         ],
         link: Link::filtered(View::Sockets, format!("{} state:close_wait", of_process(row))),
         owner: Some(owner),

@@ -186,7 +186,7 @@ fn in_dialog(app: &mut App, command: Command) -> Vec<Effect> {
             Command::NextButton => question.choose(1),
             Command::PreviousButton => question.choose(-1),
             Command::Open => return answer(app),
-            Command::Copy => return keep(&question.commands()),
+            Command::CopyCommands => return keep(&question.commands()),
             _ => question.scroll = step(question.scroll.min(last), last, rows, command),
         },
         Some(Dialog::Outcome(outcome)) => match command {

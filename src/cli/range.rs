@@ -203,11 +203,19 @@ fn carry_out(
         return Err(UsageError("nothing was changed: --read-only".to_owned()).into());
     };
     let confirmed = plan.confirm()?;
-    if !consent::given(consent.yes, "Do it?")? {
+    let state = StateDirectory::find().map_err(failure)?;
+    let mut executor = Executor::open(license, state)?;
+    // Whoever says --yes may not be there to answer Windows.
+    let through_uac = !consent.yes && executor.offers_elevation(confirmed.plan());
+    let question = if through_uac { "porttop is not elevated. Run it through UAC?" } else { "Do it?" };
+    if !consent::given(consent.yes, question)? {
         return print(None);
     }
-    let state = StateDirectory::find().map_err(failure)?;
-    let done = Executor::open(license, state)?.set_range(&confirmed, now);
+    let done = if through_uac {
+        executor.set_range_elevated(&confirmed, now)
+    } else {
+        executor.set_range(&confirmed, now)
+    };
     print(Some(&done))?;
     if done.outcome.succeeded() { Ok(()) } else { Err(eyre!("the range was not set")) }
 }

@@ -277,6 +277,15 @@ pub trait RangeControl: Send {
     fn take(&mut self, step: &RangeStep) -> Result<String, ControlError>;
 }
 
+/// Takes steps with rights that porttop itself does not have: the system asks the person for them.
+pub trait Elevation: Send {
+    /// Takes one step. Whether it took effect, only [`RangeControl::read`] shows.
+    ///
+    /// # Errors
+    /// When the person said no, or what the system complained about.
+    fn take(&mut self, step: &RangeStep) -> Result<(), ControlError>;
+}
+
 /// Takes a port for a moment.
 pub trait PortProbe: Send {
     /// Binds a socket to a port of the system's choice and closes it. No packet is sent.
@@ -300,6 +309,8 @@ pub struct Controls {
     pub sockets: Box<dyn SocketControl>,
     /// Moves ranges.
     pub ranges: Box<dyn RangeControl>,
+    /// Moves ranges where `ranges` lacks the right and a person can be asked for it.
+    pub elevation: Option<Box<dyn Elevation>>,
 }
 
 impl Controls {
@@ -330,6 +341,12 @@ impl Controls {
 /// When the range can't be read.
 pub fn range_state() -> Result<RangeState, ControlError> {
     Controls::open().ranges.read()
+}
+
+/// Whether a right that is missing can be asked for: see [`Controls::elevation`].
+#[must_use]
+pub fn offers_elevation() -> bool {
+    Controls::open().elevation.is_some()
 }
 
 /// Takes ports of this system.

@@ -7,6 +7,8 @@
 
 pub mod console;
 pub mod control;
+#[cfg(any(windows, test))]
+mod elevation;
 pub mod files;
 #[cfg(target_os = "linux")]
 mod linux;

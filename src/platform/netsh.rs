@@ -91,12 +91,8 @@ impl RangeControl for Netsh {
     }
 
     fn take(&mut self, step: &RangeStep) -> Result<String, ControlError> {
-        let RangeStep::Netsh { family, protocol, range, store } = step else {
-            return Err(ControlError::Unsupported("sysctl is a tool of Linux".into()));
-        };
-        let (start, count) = (format!("start={}", range.start()), format!("num={}", range.size()));
-        let store = format!("store={}", store.key());
-        let arguments = ["int", family.key(), "set", "dynamicport", protocol.key(), &start, &count, &store];
+        let arguments = arguments(step)?;
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
         let Answer { code, output } =
             self.run(&arguments).map_err(|error| ControlError::system("netsh", error))?;
         let printed = String::from_utf8_lossy(output.trim_ascii()).into_owned();
@@ -109,6 +105,20 @@ impl RangeControl for Netsh {
             None => Err(ControlError::system("netsh was ended by a signal", quoted(&printed))),
         }
     }
+}
+
+/// What `netsh` is told for a step. No word has anything in it that would need quotes.
+///
+/// # Errors
+/// When it is not a step of Windows.
+pub(crate) fn arguments(step: &RangeStep) -> Result<[String; 8], ControlError> {
+    let RangeStep::Netsh { family, protocol, range, store } = step else {
+        return Err(ControlError::Unsupported("sysctl is a tool of Linux".into()));
+    };
+    let (start, count) = (format!("start={}", range.start()), format!("num={}", range.size()));
+    let store = format!("store={}", store.key());
+    let words = ["int", family.key(), "set", "dynamicport", protocol.key(), &start, &count, &store];
+    Ok(words.map(str::to_owned))
 }
 
 fn quoted(printed: &str) -> String {

@@ -14,6 +14,7 @@ pub(super) fn controls() -> Controls {
         processes: Box::new(Unsupported),
         sockets: Box::new(Unsupported),
         ranges: Box::new(Unsupported),
+        elevation: None,
     }
 }
 

@@ -110,7 +110,40 @@ impl Executor {
     /// Sets the range, or sets it back. What undo needs is written before anything is changed, so that
     /// it is there even when porttop ends half-way.
     pub fn set_range(&mut self, confirmed: &Confirmed<RangePlan>, now: &RangeState) -> Done<RangeOutcome> {
-        let plan = confirmed.plan();
+        self.change_range(confirmed.plan(), now, |plan, controls| {
+            super::range::apply(plan, &mut *controls.ranges)
+        })
+    }
+
+    /// Whether this plan can be carried out with rights that the person is asked for.
+    #[must_use]
+    pub fn offers_elevation(&self, plan: &RangePlan) -> bool {
+        self.controls.elevation.is_some() && plan.single_step().is_some()
+    }
+
+    /// Sets the range as [`Executor::set_range`] does, with rights that the system asks the person for;
+    /// without them where that is not offered.
+    pub fn set_range_elevated(
+        &mut self,
+        confirmed: &Confirmed<RangePlan>,
+        now: &RangeState,
+    ) -> Done<RangeOutcome> {
+        self.change_range(confirmed.plan(), now, |plan, controls| {
+            match (controls.elevation.as_deref_mut(), plan.single_step()) {
+                (Some(elevation), Some(step)) => {
+                    super::range::apply_elevated(plan, &step, elevation, &mut *controls.ranges)
+                }
+                _ => super::range::apply(plan, &mut *controls.ranges),
+            }
+        })
+    }
+
+    fn change_range(
+        &mut self,
+        plan: &RangePlan,
+        now: &RangeState,
+        apply: impl FnOnce(&RangePlan, &mut Controls) -> RangeOutcome,
+    ) -> Done<RangeOutcome> {
         let (record, asked) = Record::asked(&self.state, plan);
         let journal = Journal::of(&self.state);
         let (noted, before) = if let Some(noted) = plan.undoes() {
@@ -121,7 +154,7 @@ impl Executor {
             let written = journal.note(&noted);
             (noted, written)
         };
-        let outcome = super::range::apply(plan, &mut *self.controls.ranges);
+        let outcome = apply(plan, &mut self.controls);
         let as_before = match outcome {
             RangeOutcome::Set { .. } => plan.undoes().is_some(),
             RangeOutcome::Restored { .. } => plan.undoes().is_none(),

@@ -60,6 +60,7 @@ pub(super) fn controls(range_file: &Path) -> Controls {
         processes: Box::new(control::Pidfds),
         sockets: Box::new(destroy::Destroyer::default()),
         ranges: Box::new(sysctl::Sysctls::of_system(range_file)),
+        elevation: None,
     }
 }
 

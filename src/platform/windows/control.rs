@@ -2,22 +2,24 @@
 //!
 //! Seen under Wine 8: processes are told apart by their start and ended, services are stopped or do not
 //! accept it. Checked by type and test only:
-//! `SetTcpEntry`, `IsProcessCritical` and a `netsh` that answers.
+//! UAC, `SetTcpEntry`, `IsProcessCritical` and a `netsh` that answers.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::ffi::CallError;
 use super::ffi::control::{End, EndableProcess, delete_connection};
+use super::ffi::elevate;
 use super::ffi::services::{self, StoppableService};
 use super::host::elevated;
 use super::ranges;
 use crate::model::{Pid, Socket, StartTime};
 use crate::platform::control::{
-    ControlError, Controls, ProcessControl, ProcessHandle, RangeControl, RangeState, RangeStep, Signal,
-    SocketControl,
+    ControlError, Controls, Elevation, ProcessControl, ProcessHandle, RangeControl, RangeState, RangeStep,
+    Signal, SocketControl,
 };
-use crate::platform::netsh::Netsh;
+use crate::platform::elevation::Place;
+use crate::platform::netsh::{self, Netsh};
 use crate::platform::service_stop::{self, Refused, Service, Services, Status};
 
 /// How long one `netsh` may take.
@@ -27,6 +29,8 @@ const LIMIT: Duration = Duration::from_secs(10);
 const NO_SUCH_PROCESS: i32 = 87;
 /// `ERROR_MR_MID_NOT_FOUND`: what `SetTcpEntry` says without elevation.
 const NOT_ELEVATED: i32 = 317;
+/// `ERROR_CANCELLED`: what `ShellExecuteExW` says when the person declined.
+const SAID_NO: i32 = 1223;
 /// `ERROR_NOT_FOUND`, when there is no such connection.
 const NOT_FOUND: i32 = 1168;
 
@@ -36,7 +40,15 @@ const NO_RIGHT: ControlError = ControlError::MissingRight {
 };
 
 pub(super) fn controls() -> Controls {
-    Controls { processes: Box::new(Processes), sockets: Box::new(Connections), ranges: Box::new(Ranges) }
+    let place =
+        Place { elevated: elevated(), session: elevate::session().ok(), visible: elevate::visible().ok() };
+    let elevation = place.offers().then(|| Box::new(Uac) as Box<dyn Elevation>);
+    Controls {
+        processes: Box::new(Processes),
+        sockets: Box::new(Connections),
+        ranges: Box::new(Ranges),
+        elevation,
+    }
 }
 
 struct Processes;
@@ -161,6 +173,23 @@ impl RangeControl for Ranges {
     }
 }
 
+/// `netsh` run elevated: the program of Windows itself, so that what is asked about is what was shown.
+struct Uac;
+
+impl Elevation for Uac {
+    fn take(&mut self, step: &RangeStep) -> Result<(), ControlError> {
+        let program = Ranges::netsh()?.program;
+        match elevate::run(&program, &netsh::arguments(step)?.join(" "), LIMIT) {
+            Ok(0) => Ok(()),
+            Ok(code) => Err(ControlError::system("netsh", format!("it ended with exit code {code}"))),
+            Err(error) if self::code(&error) == Some(SAID_NO) => {
+                Err(ControlError::Unsupported("the question of Windows (UAC) was answered with no".into()))
+            }
+            Err(error) => Err(ControlError::system("UAC", error)),
+        }
+    }
+}
+
 /// The error of Win32, where it is one.
 fn code(error: &CallError) -> Option<i32> {
     match error {
@@ -226,6 +255,13 @@ mod tests {
         let error = process.send(Signal::StopService).unwrap_err().to_string();
         assert_eq!(error, "it runs no service any more");
         assert!(!process.ended_within(Duration::ZERO).unwrap());
+    }
+
+    #[test]
+    fn where_it_runs_can_be_told() {
+        elevate::session().unwrap();
+        elevate::visible().unwrap();
+        assert!(!(elevated() && controls().elevation.is_some()));
     }
 
     #[test]

@@ -13,7 +13,7 @@
 //! | `ranges` | `netsh` runs and is ended when it hangs; empty output is refused | its output, in seven languages and code pages |
 //! | `events` | refused with a reason | records, live ones |
 //! | `handles` | list by class 64, kinds, a pipe that is being read | class 51, sockets and their endpoints, names on volumes |
-//! | `control` | processes told apart by their start and ended, services stopped or not accepting it; a `netsh` that says nothing | `SetTcpEntry`, a `netsh` that answers |
+//! | `control` | processes told apart by their start and ended, services stopped or not accepting it; a `netsh` that says nothing; session and window station | UAC, `SetTcpEntry`, a `netsh` that answers |
 //! | `tracing` | a session that pretends to start is refused | everything else |
 //!
 //! assets/windows-checklist.md says what to try first on a real Windows.

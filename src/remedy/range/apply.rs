@@ -1,6 +1,6 @@
 use super::change::RangeChange;
 use super::plan::RangePlan;
-use crate::platform::control::{ControlError, RangeControl, RangeState, RangeStep};
+use crate::platform::control::{ControlError, Elevation, RangeControl, RangeState, RangeStep};
 use crate::text::safe;
 
 /// What came of it.
@@ -71,6 +71,31 @@ pub(in crate::remedy) fn apply(plan: &RangePlan, control: &mut dyn RangeControl)
     };
     // A step that failed may have done half of what it should.
     if restore(&plan.change, control, taken + 1) {
+        RangeOutcome::Restored { complaint }
+    } else {
+        RangeOutcome::Stuck { complaint, way_back: plan.way_back() }
+    }
+}
+
+/// Takes the one step with rights that the person is asked for, and reads back. Nothing is restored: that
+/// would be another question.
+pub(in crate::remedy) fn apply_elevated(
+    plan: &RangePlan,
+    step: &RangeStep,
+    elevation: &mut dyn Elevation,
+    control: &mut dyn RangeControl,
+) -> RangeOutcome {
+    let complaint = elevation.take(step).err();
+    let now = control.read();
+    let complaint = match (complaint, &now) {
+        (complaint, Ok(now)) if plan.change.holds(now) => {
+            return RangeOutcome::Set { complaint: complaint.map(|error| readable(&error)) };
+        }
+        (Some(error), _) => readable(&error),
+        (None, Err(error)) => format!("it can't be read back: {error}"),
+        (None, Ok(now)) => lie(&plan.change, now, ""),
+    };
+    if now.is_ok_and(|now| plan.change.inverse().holds(&now)) {
         RangeOutcome::Restored { complaint }
     } else {
         RangeOutcome::Stuck { complaint, way_back: plan.way_back() }

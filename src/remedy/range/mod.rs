@@ -9,7 +9,7 @@ mod journal;
 mod plan;
 
 pub use apply::RangeOutcome;
-pub(super) use apply::apply;
+pub(super) use apply::{apply, apply_elevated};
 pub use change::{RangeChange, SpaceChange, command};
 pub use journal::{Journal, Noted};
 pub use plan::RangePlan;

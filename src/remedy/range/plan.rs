@@ -175,6 +175,14 @@ impl RangePlan {
         }
     }
 
+    /// The step, when it is a single one: only that can be taken with rights that a person is asked for,
+    /// once.
+    #[must_use]
+    pub fn single_step(&self) -> Option<RangeStep> {
+        let mut steps = self.change.steps();
+        if steps.len() == 1 && self.refusals.is_empty() { steps.pop() } else { None }
+    }
+
     /// The commands that would bring back what was, for a person to type.
     #[must_use]
     pub fn way_back(&self) -> Vec<String> {

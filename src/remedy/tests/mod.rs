@@ -1,6 +1,7 @@
 //! Plans, and what is done with them on made-up machines.
 
 mod close;
+mod elevation;
 mod kill;
 mod netsh;
 mod range;
@@ -65,6 +66,7 @@ impl Stand {
             processes: Box::new(self.clone()),
             sockets: Box::new(self.clone()),
             ranges: Box::new(self.clone()),
+            elevation: None,
         };
         Executor::with(License::unless(false).unwrap(), controls, Box::new(self.clone()), state.clone())
     }

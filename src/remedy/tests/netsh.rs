@@ -102,6 +102,7 @@ impl Fake {
             processes: Box::new(stand.clone()),
             sockets: Box::new(stand.clone()),
             ranges: Box::new(self.netsh()),
+            elevation: None,
         };
         Executor::with(License::unless(false).unwrap(), controls, Box::new(stand), state.clone())
     }

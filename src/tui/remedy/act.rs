@@ -229,6 +229,12 @@ fn answer(app: &mut App) -> Vec<Effect> {
         (About::Range { plan, now, .. }, Button::Set) => {
             plan.confirm().ok().map(|plan| (Request::SetRange(Box::new(plan), now), "setting the range"))
         }
+        (About::Range { plan, now, .. }, Button::ThroughUac) => plan.confirm().ok().map(|plan| {
+            (
+                Request::SetRangeElevated(Box::new(plan), now),
+                "waiting for the answer to the question of Windows",
+            )
+        }),
         _ => None,
     };
     let Some((request, doing)) = request else {
@@ -311,11 +317,11 @@ pub fn answered(app: &mut App, answer: Answer) -> Vec<Effect> {
                 return [ask(Request::ReadRange(Next::Show)), vec![Effect::Draw]].concat();
             }
         }
-        Answer::Range { now, noted, next } => {
+        Answer::Range { now, noted, uac, next } => {
             app.ranges.noted = noted.clone().ok().flatten();
             app.ranges.state = Some(now.clone());
             if matches!(app.dialog, Some(Dialog::Working(_))) && next != Next::Show {
-                ask_about_range(app, now, noted, next);
+                ask_about_range(app, now, noted, uac, next);
             }
         }
         Answer::Probed(tries) => {
@@ -341,6 +347,7 @@ fn ask_about_range(
     app: &mut App,
     now: Result<crate::platform::control::RangeState, String>,
     noted: Result<Option<crate::remedy::range::Noted>, String>,
+    uac: bool,
     next: Next,
 ) {
     let elevated = app.picture().is_some_and(|picture| picture.snapshot.host.elevated);
@@ -355,7 +362,7 @@ fn ask_about_range(
                 RangePlan::undo(&now, &noted)
             }
         };
-        Ok(Question::range(plan, now, elevated))
+        Ok(Question::range(plan, now, elevated, uac))
     });
     match question {
         Ok(question) => app.dialog = Some(Dialog::Question(Box::new(question))),

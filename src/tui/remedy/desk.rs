@@ -15,8 +15,8 @@ use crate::model::{Degradation, Owner, SpaceId, System};
 use crate::platform::control::{self, ControlError, RangeState, Signal, Store};
 use crate::remedy::close::ClosePlan;
 use crate::remedy::kill::{Fared, KillPlan};
-use crate::remedy::range::{Journal, Noted, RangePlan};
-use crate::remedy::{Confirmed, Executor, License, StateDirectory, probe};
+use crate::remedy::range::{Journal, Noted, RangeOutcome, RangePlan};
+use crate::remedy::{Confirmed, Done, Executor, License, StateDirectory, probe};
 
 /// The file in the state directory that keeps the commands of a range.
 const COMMANDS: &str = "range-commands.txt";
@@ -32,6 +32,8 @@ pub enum Request {
     Close(Box<Confirmed<ClosePlan>>),
     /// Set the range, or set it back.
     SetRange(Box<Confirmed<RangePlan>>, Box<RangeState>),
+    /// The same with rights that Windows asks the person for.
+    SetRangeElevated(Box<Confirmed<RangePlan>>, Box<RangeState>),
     /// Read what range is set.
     ReadRange(Next),
     /// See whether a port can be had, and whether a destination can be connected to.
@@ -43,7 +45,14 @@ pub enum Request {
 impl Request {
     /// Whether it needs the executor.
     const fn changes(&self) -> bool {
-        matches!(self, Self::MayEnd(_) | Self::Kill(_) | Self::Close(_) | Self::SetRange(..))
+        matches!(
+            self,
+            Self::MayEnd(_)
+                | Self::Kill(_)
+                | Self::Close(_)
+                | Self::SetRange(..)
+                | Self::SetRangeElevated(..)
+        )
     }
 }
 
@@ -71,6 +80,8 @@ pub enum Answer {
         now: Result<RangeState, String>,
         /// The last change, or why that is not known.
         noted: Result<Option<Noted>, String>,
+        /// Whether the right to set it is missing and can be asked for.
+        uac: bool,
         /// What it was read for.
         next: Next,
     },
@@ -190,7 +201,7 @@ fn plain(gap: &Degradation) -> String {
 fn without_executor(request: &Request) -> Answer {
     let deed = match request {
         Request::Close(_) => Deed::Close,
-        Request::SetRange(..) => Deed::Range,
+        Request::SetRange(..) | Request::SetRangeElevated(..) => Deed::Range,
         Request::MayEnd(_) => return Answer::MayEnd(HashMap::new()),
         _ => Deed::Kill,
     };
@@ -218,19 +229,23 @@ fn carry_out(executor: &mut Executor, system: System, request: Request) -> Answe
             let done = executor.close(&plan);
             (Deed::Close, done.outcome.succeeded(), done.outcome.sentences(), done.degradations, Vec::new())
         }
-        Request::SetRange(plan, now) => {
-            let done = executor.set_range(&plan, &now);
-            let mut lines = done.outcome.sentences();
-            if !done.degradations.is_empty() {
-                lines.push("If undo does not know of it, these commands set back what was:".into());
-                lines.extend(plan.plan().way_back());
-            }
-            (Deed::Range, done.outcome.succeeded(), lines, done.degradations, Vec::new())
-        }
+        Request::SetRange(plan, now) => range_report(&plan, executor.set_range(&plan, &now)),
+        Request::SetRangeElevated(plan, now) => range_report(&plan, executor.set_range_elevated(&plan, &now)),
         other => return look(other, system),
     };
     lines.extend(problems.iter().map(|gap| format!("Not written down: {}", plain(gap))));
     Answer::Done(Report { deed, succeeded, lines, again })
+}
+
+type Parts = (Deed, bool, Vec<String>, Vec<Degradation>, Vec<Owner>);
+
+fn range_report(plan: &Confirmed<RangePlan>, done: Done<RangeOutcome>) -> Parts {
+    let mut lines = done.outcome.sentences();
+    if !done.degradations.is_empty() {
+        lines.push("If undo does not know of it, these commands set back what was:".into());
+        lines.extend(plan.plan().way_back());
+    }
+    (Deed::Range, done.outcome.succeeded(), lines, done.degradations, Vec::new())
 }
 
 /// What changes nothing.
@@ -242,16 +257,19 @@ fn look(request: Request, system: System) -> Answer {
                 Ok(now) => StateDirectory::find().and_then(|state| Journal::of(&state).last(now.namespace)),
                 Err(_) => Ok(None),
             };
-            Answer::Range { now, noted: noted.map_err(|gap| plain(&gap)), next }
+            let uac = control::offers_elevation();
+            Answer::Range { now, noted: noted.map_err(|gap| plain(&gap)), uac, next }
         }
         Request::Keep(commands) => {
             let kept = StateDirectory::find().and_then(|state| state.keep(COMMANDS, &commands));
             Answer::Kept(kept.map_err(|gap| plain(&gap)))
         }
         Request::Probe(destination) => Answer::Probed(probe_lines(system, destination.as_deref())),
-        Request::MayEnd(_) | Request::Kill(_) | Request::Close(_) | Request::SetRange(..) => {
-            without_executor(&request)
-        }
+        Request::MayEnd(_)
+        | Request::Kill(_)
+        | Request::Close(_)
+        | Request::SetRange(..)
+        | Request::SetRangeElevated(..) => without_executor(&request),
     }
 }
 

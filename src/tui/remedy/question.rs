@@ -28,6 +28,8 @@ pub enum Button {
     All,
     /// The range is set.
     Set,
+    /// The same with rights that Windows asks the person for.
+    ThroughUac,
     /// Ask about ending with more force.
     Harder,
 }
@@ -44,6 +46,7 @@ impl Button {
             (Self::One, _) => "This one",
             (Self::All, _) => "All shown",
             (Self::Set, _) => "Set it",
+            (Self::ThroughUac, _) => "Through UAC",
             (Self::Harder, System::Windows) => "Terminate …",
             (Self::Harder, _) => "KILL …",
         }
@@ -141,10 +144,12 @@ impl Question {
         Self { about: About::Close { one, all }, buttons, chosen: 0, scroll: 0, system, told: None }
     }
 
-    /// Whether to set this range.
+    /// Whether to set this range; `uac` is whether the right can be asked for.
     #[must_use]
-    pub fn range(plan: RangePlan, now: RangeState, elevated: bool) -> Self {
-        let (buttons, system) = (answers(plan.refusals(), [Button::Set].into_iter()), now.system);
+    pub fn range(plan: RangePlan, now: RangeState, elevated: bool, uac: bool) -> Self {
+        let through_uac = (uac && plan.single_step().is_some()).then_some(Button::ThroughUac);
+        let set = [Button::Set].into_iter().chain(through_uac);
+        let (buttons, system) = (answers(plan.refusals(), set), now.system);
         let about = About::Range { plan: Box::new(plan), now: Box::new(now), elevated };
         Self { about, buttons, chosen: 0, scroll: 0, system, told: None }
     }

@@ -47,8 +47,10 @@ pub fn fake(request: &Request) -> Answer {
             done(Deed::Kill, if plan.plan().signal == Signal::Kill { Vec::new() } else { targets.collect() })
         }
         Request::Close(_) => done(Deed::Close, Vec::new()),
-        Request::SetRange(..) => done(Deed::Range, Vec::new()),
-        Request::ReadRange(next) => Answer::Range { now: Ok(ranges()), noted: Ok(None), next: next.clone() },
+        Request::SetRange(..) | Request::SetRangeElevated(..) => done(Deed::Range, Vec::new()),
+        Request::ReadRange(next) => {
+            Answer::Range { now: Ok(ranges()), noted: Ok(None), uac: false, next: next.clone() }
+        }
         Request::Probe(_) => {
             Answer::Probed(vec!["TCP IPv4  ok, port 50000".into(), "UDP IPv6  ok, port 50001".into()])
         }
@@ -128,6 +130,22 @@ fn no_is_the_default(#[case] answer: &str, #[values("x", "c", "a", "p")] questio
     assert!(matches!(app.dialog, Some(Dialog::Question(_))), "{}", text_of(&app));
     assert_eq!(requests(press(&mut app, answer)), []);
     assert!(app.dialog.is_none(), "{}", text_of(&app));
+}
+
+#[test]
+fn through_uac_is_the_last_answer_and_only_where_it_is_offered() {
+    let mut app = screen(80, 24);
+    play(&mut app, "r");
+    for request in requests(press(&mut app, "a")) {
+        let Request::ReadRange(next) = request else { panic!("{request:?}") };
+        let answer = Answer::Range { now: Ok(ranges()), noted: Ok(None), uac: true, next };
+        update(&mut app, Action::Answer(Box::new(answer)));
+    }
+    assert_snapshot!("range-through-uac-80x24", text_of(&app));
+    press(&mut app, "<right><right>");
+    let asked = requests(press(&mut app, "<enter>"));
+    assert!(matches!(asked.as_slice(), [Request::SetRangeElevated(..)]), "{asked:?}");
+    assert!(matches!(app.dialog, Some(Dialog::Working(_))));
 }
 
 #[test]
@@ -272,7 +290,8 @@ fn what_can_be_undone_is_said() {
         store: Store::Active,
     };
     let noted = Noted { time: app.now, namespace: now.namespace, change };
-    let read = |next| Answer::Range { now: Ok(now.clone()), noted: Ok(Some(noted.clone())), next };
+    let read =
+        |next| Answer::Range { now: Ok(now.clone()), noted: Ok(Some(noted.clone())), uac: false, next };
     update(&mut app, Action::Answer(Box::new(read(Next::Show))));
     assert!(text_of(&app).contains("u sets it back"), "{}", text_of(&app));
     press(&mut app, "u");

@@ -7,6 +7,7 @@
 
 pub mod buffer;
 pub mod control;
+pub mod elevate;
 pub mod event_log;
 pub mod handles;
 pub mod library;

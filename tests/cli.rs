@@ -104,8 +104,7 @@ fn read_only_can_be_configured() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("config.toml");
     std::fs::write(&path, "read_only = true\n").unwrap();
-    let set = ["range", "set", "--start", "20000", "--num", "1000", "--yes"];
-    let output = command(&set).env("PORTTOP_CONFIG", &path).output().unwrap();
+    let output = command(&["probe", "127.0.0.1:1"]).env("PORTTOP_CONFIG", &path).output().unwrap();
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stderr).contains("read-only"), "{output:?}");
 }

@@ -1,0 +1,1 @@
+//! Kill and close: nothing dies that was not meant.

@@ -1,0 +1,1 @@
+//! What grows, and what a slow look or a blocked terminal must not lose.

@@ -1,0 +1,1 @@
+//! Ranges that somebody else changes, and journals torn by a full disk.

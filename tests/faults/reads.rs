@@ -1,0 +1,1 @@
+//! What /proc and /proc/sys answer, whoever is asking and whatever is mounted there.

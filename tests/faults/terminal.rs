@@ -1,0 +1,1 @@
+//! Terminals that are lost, blocked, stopped, of no size or without colours.

@@ -1,0 +1,1 @@
+//! What cannot be read is unknown, never 0 and never OK.

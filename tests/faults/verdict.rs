@@ -1,0 +1,1 @@
+//! The verdict: how bad, and who.

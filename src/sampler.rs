@@ -40,9 +40,9 @@ impl Sampler {
     /// Starts the platform's trace; what can't be traced, every snapshot says with the reason.
     pub fn trace(&mut self) {
         if let Some(start) = self.platform.start_tracing.take() {
-            let Reading { value, degradations } = start();
+            let Reading { value, gaps } = start();
             self.tracing = value;
-            self.platform.missing.extend(degradations);
+            self.platform.missing.extend(gaps);
         }
     }
 
@@ -79,34 +79,34 @@ impl Sampler {
             limits: Limits::default(),
             trace: None,
             events: Vec::new(),
-            degradations: [sockets.degradations, spaces.degradations].concat(),
+            gaps: [sockets.gaps, spaces.gaps].concat(),
         };
         part(&snapshot);
         if std::mem::take(&mut self.trace_is_due) {
             self.trace();
         }
-        snapshot.degradations.extend(self.platform.sockets.attribute(&mut snapshot.sockets));
+        snapshot.gaps.extend(self.platform.sockets.attribute(&mut snapshot.sockets));
         snapshot.progress = Progress::Owners;
         part(&snapshot);
-        let Reading { value, degradations } = self.platform.processes.list();
+        let Reading { value, gaps } = self.platform.processes.list();
         snapshot.processes = value;
-        snapshot.degradations.extend(degradations);
+        snapshot.gaps.extend(gaps);
         if let Some(limits) = &mut self.platform.limits {
-            let Reading { value, degradations } = limits.read(&snapshot.processes);
+            let Reading { value, gaps } = limits.read(&snapshot.processes);
             snapshot.limits = value;
-            snapshot.degradations.extend(degradations);
+            snapshot.gaps.extend(gaps);
         }
         if let Some(tracing) = &mut self.tracing {
-            let Reading { value, degradations } = tracing.drain();
+            let Reading { value, gaps } = tracing.drain();
             snapshot.trace = Some(value);
-            snapshot.degradations.extend(degradations);
+            snapshot.gaps.extend(gaps);
         }
         if let Some(events) = &mut self.platform.events {
-            let Reading { value, degradations } = events.drain();
+            let Reading { value, gaps } = events.drain();
             snapshot.events = value;
-            snapshot.degradations.extend(degradations);
+            snapshot.gaps.extend(gaps);
         }
-        snapshot.degradations.extend(self.platform.missing.iter().cloned());
+        snapshot.gaps.extend(self.platform.missing.iter().cloned());
         snapshot.progress = Progress::Complete;
         snapshot
     }
@@ -181,7 +181,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
-    use crate::model::{Backend, Degradation, PortEvent, PortSpace};
+    use crate::model::{Backend, Gap, Missing, PortEvent, PortSpace, TracePart};
     use crate::platform::{PortEvents, PortRanges};
 
     #[test]
@@ -192,7 +192,7 @@ mod tests {
             let start = Arc::clone(&started);
             platform.start_tracing = Some(Box::new(move || {
                 start.store(true, Ordering::SeqCst);
-                Reading { value: None, degradations: vec![Degradation::new("trace", "refused")] }
+                Reading { value: None, gaps: vec![Gap::error(Missing::Trace(TracePart::Whole), "refused")] }
             }));
             let sampler = Sampler::new(platform);
             let mut sampler = if asked { sampler.traced() } else { sampler };
@@ -201,7 +201,7 @@ mod tests {
                 sampler.take_in_parts(|part| parts.push((part.progress, started.load(Ordering::SeqCst))));
             assert_eq!(parts, [(Progress::Sockets, false), (Progress::Owners, asked)]);
             for snapshot in [first, sampler.take()] {
-                assert_eq!(snapshot.degradations.iter().any(|gap| gap.what == "trace"), asked);
+                assert_eq!(snapshot.gaps.iter().any(|gap| gap.subject.is_of_trace()), asked);
             }
         }
     }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use namespace::in_own_namespace;
 use porttop::model::{
-    Attribution, Backend, Degradation, Family, Holders, NamespaceId, Pid, Port, PortRange, Protocol, Socket,
+    Attribution, Backend, Family, Gap, Holders, Missing, NamespaceId, Pid, Port, PortRange, Protocol, Socket,
     SpaceId, State,
 };
 use porttop::platform::Platform;
@@ -28,16 +28,16 @@ fn native() -> Platform {
 
 /// One tick: every socket with its holders, and nothing missing.
 fn tick(platform: &mut Platform) -> Vec<Socket> {
-    let (sockets, degradations) = any_tick(platform);
-    assert_eq!(degradations, []);
+    let (sockets, gaps) = any_tick(platform);
+    assert_eq!(gaps, []);
     sockets
 }
 
-fn any_tick(platform: &mut Platform) -> (Vec<Socket>, Vec<Degradation>) {
+fn any_tick(platform: &mut Platform) -> (Vec<Socket>, Vec<Gap>) {
     let mut reading = platform.sockets.list();
-    let mut degradations = reading.degradations;
-    degradations.extend(platform.sockets.attribute(&mut reading.value));
-    (reading.value, degradations)
+    let mut gaps = reading.gaps;
+    gaps.extend(platform.sockets.attribute(&mut reading.value));
+    (reading.value, gaps)
 }
 
 fn count(sockets: &[Socket], state: State, family: Family) -> usize {
@@ -276,8 +276,8 @@ fn native_and_portable_agree_on_all_that_both_can_see() {
 
         let mut portable = Platform::open(Some(Backend::Portable)).unwrap();
         let seen = portable.sockets.list();
-        assert!(seen.degradations.iter().any(|degradation| degradation.what.contains("BOUND")));
-        assert_eq!(seen.degradations.len(), 1);
+        assert!(seen.gaps.iter().any(|gap| gap.subject == Missing::Bound(None)));
+        assert_eq!(seen.gaps.len(), 1);
         // What the portable one has no way to know is taken out of both.
         let essentials = |socket: &Socket| {
             let remote = socket.remote.filter(|_| socket.protocol == Protocol::Tcp);
@@ -311,7 +311,7 @@ fn the_range_is_that_of_the_namespace() {
         fs::write("/proc/sys/net/ipv4/ip_local_port_range", "20000 20999").unwrap();
         fs::write("/proc/sys/net/ipv4/ip_local_reserved_ports", "20010-20019,20050,30000").unwrap();
         let reading = platform.ranges.read();
-        assert_eq!(reading.degradations, []);
+        assert_eq!(reading.gaps, []);
         assert_eq!(reading.value.len(), 4);
         assert!(reading.value.iter().map(|space| space.id).eq(SpaceId::all_of(platform.namespace)));
         for space in reading.value {

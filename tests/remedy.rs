@@ -106,7 +106,7 @@ impl Drop for Player {
 
 fn look() -> Snapshot {
     let snapshot = Sampler::new(Platform::open(None).unwrap()).take();
-    assert_eq!(snapshot.degradations, []);
+    assert_eq!(snapshot.gaps, []);
     snapshot
 }
 
@@ -163,7 +163,7 @@ fn inside_kill_frees_what_was_promised() {
     let plan = KillPlan::new(desk.scene(&snapshot), &[leaker.owner(&snapshot)], Signal::Term);
     assert_eq!((plan.promise.ports, plan.promise.freed, plan.promise.cut), (300, 300, 0));
     let done = desk.executor().kill(&plan.confirm().unwrap());
-    assert_eq!(done.degradations, []);
+    assert_eq!(done.gaps, []);
     assert!(done.outcome.succeeded(), "{:?}", done.outcome);
     assert_eq!(done.outcome.ports.unwrap().released, 300);
     assert_eq!(of(&look(), State::Bound).len(), 0);
@@ -468,7 +468,7 @@ fn inside_out_of_ports_then_widened_then_undone() {
     let snapshot = look();
     let plan = RangePlan::set(&before, &wanted(&before, &snapshot, 20000, 2000), Store::Persistent);
     let done = executor.set_range(&plan.confirm().unwrap(), &before);
-    assert_eq!((done.outcome, done.degradations), (RangeOutcome::Set { complaint: None }, vec![]));
+    assert_eq!((done.outcome, done.gaps), (RangeOutcome::Set { complaint: None }, vec![]));
     assert_eq!(sysctl("ip_local_port_range"), "20000 21999");
     assert_eq!(sysctl("ip_local_reserved_ports"), "21000");
     let file = fs::read_to_string(desk.range_file()).unwrap();

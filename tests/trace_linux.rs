@@ -48,7 +48,7 @@ fn traced_among(pids: Pids, test: &str, body: impl FnOnce(&mut dyn Tracing)) {
         let mut platform = Platform::open(Some(Backend::Native)).unwrap();
         assert_eq!(platform.missing, []);
         let reading = platform.start_tracing.take().unwrap()();
-        assert_eq!(reading.degradations, []);
+        assert_eq!(reading.gaps, []);
         body(&mut *reading.value.unwrap());
     });
 }

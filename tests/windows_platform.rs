@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use porttop::model::{
-    Attribution, Backend, Degradation, HandleKind, Holders, Integrity, Owner, Process, Socket, StartTime,
-    State,
+    Attribution, Backend, Family, Gap, HandleKind, Holders, Integrity, LogPart, Missing, Owner, Process,
+    Reason, Socket, StartTime, State, TracePart,
 };
 use porttop::platform::{Platform, Reading};
 
@@ -19,7 +19,7 @@ fn open() -> Platform {
 
 fn sockets(platform: &mut Platform) -> Reading<Vec<Socket>> {
     let mut reading = platform.sockets.list();
-    reading.degradations.extend(platform.sockets.attribute(&mut reading.value));
+    reading.gaps.extend(platform.sockets.attribute(&mut reading.value));
     reading
 }
 
@@ -41,8 +41,8 @@ fn connected() -> (TcpStream, TcpStream) {
     (client, listener.accept().unwrap().0)
 }
 
-fn names(what: &str, degradations: &[Degradation]) -> bool {
-    degradations.iter().any(|degradation| degradation.what.contains(what))
+fn names(missing: &Missing, gaps: &[Gap]) -> bool {
+    gaps.iter().any(|gap| gap.subject == *missing)
 }
 
 /// Wine has neither the tables of bound endpoints nor a netsh that answers.
@@ -117,12 +117,11 @@ fn bound_sockets_are_seen_or_said_to_be_out_of_sight() {
     let mut platform = open();
     let reading = sockets(&mut platform);
     if is_wine() {
-        assert!(names("BOUND sockets of TCP IPv4", &reading.degradations));
-        assert!(names("BOUND sockets of TCP IPv6", &reading.degradations));
+        assert!(names(&Missing::Bound(Some(Family::Ipv4)), &reading.gaps));
+        assert!(names(&Missing::Bound(Some(Family::Ipv6)), &reading.gaps));
     }
-    for degradation in reading.degradations.iter().filter(|degradation| degradation.what.starts_with("BOUND"))
-    {
-        assert!(degradation.reason.starts_with("not available on this Windows, because "), "{degradation:?}");
+    for gap in reading.gaps.iter().filter(|gap| matches!(gap.subject, Missing::Bound(_))) {
+        assert!(matches!(gap.reason, Reason::NoCall(_)), "{gap:?}");
     }
 }
 
@@ -140,7 +139,7 @@ fn this_process_is_known_by_name_path_and_user() {
     let windows = own.windows.unwrap();
     assert_eq!(windows.integrity.map(Integrity::is_elevated), Some(platform.host.elevated));
     assert_ne!(windows.critical, Some(true));
-    assert_ne!(own.command_line.is_some(), names("command lines", &reading.degradations));
+    assert_ne!(own.command_line.is_some(), names(&Missing::CommandLines, &reading.gaps));
     // What was asked once is still known, and the same.
     assert_eq!(this_process(&platform.processes.list().value).path, own.path);
 }
@@ -176,16 +175,16 @@ fn ranges_come_whole_or_with_the_reason() {
     let reading = loop {
         let reading = platform.ranges.read();
         assert_eq!(reading.value.len(), 4);
-        if !names("dynamic port ranges", &reading.degradations) {
+        if !names(&Missing::Range(None), &reading.gaps) {
             break reading;
         }
         assert!(Instant::now() < deadline, "netsh never ended");
         std::thread::yield_now();
     };
     for space in &reading.value {
-        let named = names(&format!("dynamic port range of {}", space.id), &reading.degradations);
+        let named = names(&Missing::Range(Some(space.id)), &reading.gaps);
         assert!(!is_wine() || named);
-        assert_eq!(space.dynamic.is_none(), named, "{space:?} {:?}", reading.degradations);
+        assert_eq!(space.dynamic.is_none(), named, "{space:?} {:?}", reading.gaps);
     }
 }
 
@@ -203,7 +202,7 @@ fn the_event_log_is_read_or_the_reason_is_said() {
     let deadline = Instant::now() + Duration::from_mins(2);
     let reading = loop {
         let reading = events.drain();
-        if !reading.degradations.iter().any(|degradation| degradation.reason == "it is still being read") {
+        if !reading.gaps.iter().any(|gap| gap.reason == Reason::StillReading) {
             break reading;
         }
         assert!(Instant::now() < deadline, "the log is never read");
@@ -212,8 +211,8 @@ fn the_event_log_is_read_or_the_reason_is_said() {
     println!("{reading:?}");
     if is_wine() {
         assert!(reading.value.is_empty());
-        assert!(names("event log of the last 24 hours", &reading.degradations));
-        assert!(names("new events", &reading.degradations));
+        assert!(names(&Missing::EventLog(LogPart::LastDay), &reading.gaps));
+        assert!(names(&Missing::EventLog(LogPart::New), &reading.gaps));
     }
 }
 
@@ -226,11 +225,12 @@ fn the_handles_of_this_process_are_listed_by_kind() {
     let reading = lister.list(own).unwrap();
     let kinds: Vec<_> = reading.value.handles.iter().map(|handle| &handle.kind).collect();
     let has = |name: &str| kinds.contains(&&HandleKind::Other(name.into()));
-    assert!(has("Event"), "{kinds:?} {:?}", reading.degradations);
+    assert!(has("Event"), "{kinds:?} {:?}", reading.gaps);
     if is_wine() {
         // Sockets are files there, and their device is not told.
         assert!(has("File"), "{kinds:?}");
-        assert!(names("names of", &reading.degradations), "{:?}", reading.degradations);
+        let mut gaps = reading.gaps.iter();
+        assert!(gaps.any(|gap| matches!(gap.subject, Missing::HandleNames(_))), "{:?}", reading.gaps);
     } else {
         assert!(kinds.contains(&&HandleKind::Socket), "{kinds:?}");
     }
@@ -242,7 +242,7 @@ fn a_process_that_is_another_by_now_lists_nothing() {
     let own = this_process(&platform.processes.list().value).owner;
     let other = Owner { started: StartTime(own.started.0 + 1), ..own };
     let refusal = platform.handles.as_mut().unwrap().list(other).unwrap_err();
-    assert!(refusal.what.contains("handles of process"));
+    assert_eq!(refusal.subject, Missing::HandlesOf(own.pid));
 }
 
 #[test]
@@ -251,5 +251,5 @@ fn a_trace_runs_or_the_reason_is_said() {
     let reading = platform.start_tracing.take().unwrap()();
     // Under Wine it starts and can't be read: success is not believed.
     assert!(reading.value.is_none() || !is_wine());
-    assert_eq!(reading.value.is_none(), names("live trace", &reading.degradations));
+    assert_eq!(reading.value.is_none(), names(&Missing::Trace(TracePart::Whole), &reading.gaps));
 }

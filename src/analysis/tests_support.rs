@@ -36,7 +36,7 @@ pub fn snapshot(sockets: Vec<Socket>) -> Snapshot {
         limits: Limits::default(),
         trace: None,
         events: Vec::new(),
-        degradations: Vec::new(),
+        gaps: Vec::new(),
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let state = StateDirectory::find().map_err(failure)?;
     let (entries, odd) = audit::read(&state).map_err(failure)?;
     if let Some(gap) = odd {
-        writeln!(stderr(), "porttop: {}: {}", gap.what, gap.reason).ok();
+        writeln!(stderr(), "porttop: {gap}").ok();
     }
     output::print(|out| match args.format {
         Format::Text => export::write(&entries, out),

@@ -22,7 +22,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use color_eyre::eyre::{Report, Result, eyre};
 
-use crate::model::Degradation;
+use crate::model::Gap;
 pub use crate::tui::restore;
 use config::Config;
 pub use usage::UsageError;
@@ -91,9 +91,9 @@ fn read_only_last(line: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
 }
 
 /// Something that could not be read, for a command that can't go on without it.
-fn failure(gap: Degradation) -> Report {
-    let Degradation { what, reason, remedy } = gap;
-    remedy.map_or_else(|| eyre!("{what}: {reason}"), |remedy| eyre!("{what}: {reason}; {remedy}"))
+fn failure(gap: Gap) -> Report {
+    let Gap { subject, reason, remedy } = gap;
+    remedy.map_or_else(|| eyre!("{subject}: {reason}"), |remedy| eyre!("{subject}: {reason}; {remedy}"))
 }
 
 #[cfg(test)]
@@ -102,6 +102,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::model::{Missing, Remedy};
 
     fn refusal(line: &[&str]) -> String {
         let line = ["porttop"].iter().chain(line).map(OsString::from);
@@ -140,10 +141,12 @@ mod tests {
 
     #[test]
     fn a_failure_says_what_would_help() {
-        let gap = Degradation::new("state directory", "there is no home");
+        let gap = Gap::error(Missing::StateDirectory, "there is no home");
         assert_eq!(failure(gap.clone()).to_string(), "state directory: there is no home");
-        let gap = gap.fixed_by("set PORTTOP_STATE_DIR");
-        assert!(failure(gap).to_string().ends_with("no home; set PORTTOP_STATE_DIR"));
+        let gap = gap.fixed_by(Remedy::Directory("PORTTOP_STATE_DIR"));
+        assert!(
+            failure(gap).to_string().ends_with("no home; set PORTTOP_STATE_DIR to a directory of your own")
+        );
     }
 
     #[rstest]

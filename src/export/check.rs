@@ -12,7 +12,7 @@
 //!   `full_in_seconds`: `low`, `expected` and `high`, null when nothing says that it will be full
 //! - `failures_per_second`: ports refused over the last 10 s; null when nothing traces that
 //! - `findings`, `events`: as in the snapshot's object
-//! - `degradations`: what could not be read: `what`, `reason`, `remedy`
+//! - `degradations`: what could not be read, as in the snapshot
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -22,8 +22,9 @@ use serde::Serialize;
 
 use super::document;
 use super::finding::{EventRecord, FindingRecord};
+use super::gap::GapRecord;
 use crate::analysis::{Forecast, Picture, Severity, SpaceUsage, Step, Thresholds};
-use crate::model::{Degradation, Family, Protocol};
+use crate::model::{Family, Protocol};
 use crate::text::safe;
 
 /// The exit code when it can't be said.
@@ -59,8 +60,8 @@ pub fn write_text(picture: &Picture, thresholds: &Thresholds, out: &mut impl Wri
             writeln!(out, "  > {}", unpiped(&said(step)))?;
         }
     }
-    for gap in &picture.snapshot.degradations {
-        writeln!(out, "not read: {}: {}", unpiped(&safe(&gap.what)), unpiped(&safe(&gap.reason)))?;
+    for gap in &picture.snapshot.gaps {
+        writeln!(out, "not read: {}", unpiped(&safe(&gap.to_string())))?;
     }
     Ok(())
 }
@@ -116,7 +117,7 @@ struct Document<'a> {
     failures_per_second: Option<f64>,
     findings: Vec<FindingRecord<'a>>,
     events: Vec<EventRecord>,
-    degradations: Vec<Degradation>,
+    degradations: Vec<GapRecord>,
 }
 
 #[derive(Serialize)]
@@ -178,17 +179,13 @@ pub fn write_json(picture: &Picture, out: &mut impl Write) -> io::Result<()> {
         failures_per_second: picture.failures.as_ref().map(|failures| failures.per_second),
         findings: picture.findings.iter().map(FindingRecord::of).collect(),
         events: picture.events.iter().map(EventRecord::of).collect(),
-        degradations: snapshot.degradations.iter().map(safely).collect(),
+        degradations: snapshot
+            .gaps
+            .iter()
+            .map(|gap| GapRecord::of(gap, |text| safe(text).into_owned()))
+            .collect(),
     };
     document::write(out, &written)
-}
-
-fn safely(gap: &Degradation) -> Degradation {
-    Degradation {
-        what: safe(&gap.what).into_owned(),
-        reason: safe(&gap.reason).into_owned(),
-        remedy: gap.remedy.as_deref().map(|remedy| safe(remedy).into_owned()),
-    }
 }
 
 #[cfg(test)]
@@ -196,14 +193,14 @@ mod tests {
     use super::*;
     use crate::analysis::tests_support::{owner, process, snapshot, tcp};
     use crate::analysis::{Analysis, GroupBy};
-    use crate::model::State;
+    use crate::model::{Gap, Missing, State};
     use serde_json::Value;
 
     fn picture(ports: u16) -> Picture {
         let open = |port| tcp(State::Established, &format!("10.0.0.1:{port}"), None, Some(owner(7)));
         let mut machine = snapshot((10_000..10_000 + ports).map(open).collect());
         machine.processes.extend([process(owner(7), "a|b\n", "svc")]);
-        machine.degradations.push(Degradation::new("handles of 2 processes", "access | denied"));
+        machine.gaps.push(Gap::error(Missing::HandleCounts(Some(2)), "access | denied"));
         let mut analysis = Analysis::default();
         let snapshot = analysis.observe(machine);
         analysis.picture(snapshot, GroupBy::Process)

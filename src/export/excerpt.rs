@@ -29,7 +29,7 @@ impl Default for Order {
 
 /// What of a picture is exported, in order.
 pub struct Excerpt<'a> {
-    /// The whole picture. Its port spaces and degradations are always exported whole.
+    /// The whole picture. Its port spaces and gaps are always exported whole.
     pub picture: &'a Picture,
     /// How the tables are sorted.
     pub order: Order,

@@ -72,6 +72,12 @@
 //! - `what`: what is missing
 //! - `reason`: why
 //! - `remedy`: what would make it readable
+//! - `subject`: `what` as one of `sockets`, `bound_sockets`, `owners`, `processes`, `process_details`,
+//!   `services`, `handle_counts`, `handles`, `dynamic_range`, `reserved_ports`, `time_wait_limit`, `trace`,
+//!   `event_log`, `state`, `audit`
+//! - `family`, `protocol`: its port space, when it is about one
+//! - `cause`: `reason` as one of `error`, `not_understood`, `missing_right`, `held_elsewhere`, `ended`,
+//!   `backend`, `system_lacks_it`, `still_reading`, `timed_out`, `lost`
 //!
 //! ## `findings`
 //! - `id`: the rule, such as `pool_full`; it stays the same from version to version
@@ -98,8 +104,9 @@ use serde_json::ser::{Formatter, Serializer};
 
 use super::Excerpt;
 use super::finding::{EventRecord, FindingRecord};
+use super::gap::GapRecord;
 use super::record::{DestinationRecord, ProcessRecord, SocketRecord, SpaceRecord};
-use crate::model::{Backend, Degradation};
+use crate::model::Backend;
 use crate::text::is_unsafe;
 
 const SCHEMA: &str = "porttop.snapshot/1";
@@ -116,7 +123,7 @@ struct Document<'a> {
     destinations: Vec<DestinationRecord>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sockets: Option<Vec<SocketRecord>>,
-    degradations: &'a [Degradation],
+    degradations: Vec<GapRecord>,
     findings: Vec<FindingRecord<'a>>,
     events: Vec<EventRecord>,
 }
@@ -140,7 +147,7 @@ impl<'a> Document<'a> {
             processes: excerpt.processes.iter().copied().map(process).collect(),
             destinations: excerpt.destinations.iter().copied().map(DestinationRecord::of).collect(),
             sockets: sockets.then(|| excerpt.sockets.iter().copied().map(SocketRecord::of).collect()),
-            degradations: &snapshot.degradations,
+            degradations: snapshot.gaps.iter().map(|gap| GapRecord::of(gap, str::to_owned)).collect(),
             findings: picture.findings.iter().map(FindingRecord::of).collect(),
             events: picture.events.iter().map(EventRecord::of).collect(),
         }

@@ -11,6 +11,7 @@ pub mod csv;
 mod document;
 mod excerpt;
 mod finding;
+mod gap;
 mod grid;
 pub mod json;
 pub mod probe;

@@ -6,13 +6,14 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::document;
+use super::gap::GapRecord;
 use crate::analysis::SpaceUsage;
 use crate::analysis::range_plan::{Lasts, Listener, Proposal};
-use crate::model::{Degradation, Port, PortRange, SpaceId};
+use crate::model::{Port, PortRange, SpaceId};
 use crate::platform::control::RangeState;
 use crate::remedy::range::{RangeOutcome, RangePlan};
 use crate::remedy::{Done, Plan};
-use crate::text::{percent, thousands};
+use crate::text::{percent, safe, thousands};
 
 const SCHEMA: &str = "porttop.range/1";
 
@@ -189,10 +190,10 @@ pub fn write_outcome(
     for sentence in done.outcome.sentences() {
         writeln!(out, "{sentence}")?;
     }
-    for Degradation { what, reason, .. } in &done.degradations {
-        writeln!(out, "Not written down: {what}: {reason}")?;
+    for gap in &done.gaps {
+        writeln!(out, "Not written down: {gap}")?;
     }
-    if !done.degradations.is_empty() {
+    if !done.gaps.is_empty() {
         writeln!(out, "If undo does not know of it, these commands set back what was:")?;
         plan.way_back().iter().try_for_each(|command| writeln!(out, "  {command}"))?;
     }
@@ -215,7 +216,7 @@ pub fn write_outcome_json(
             RangeOutcome::Stuck { .. } => "stuck",
         };
         serde_json::json!({
-            "kind": kind, "sentences": done.outcome.sentences(), "degradations": done.degradations,
+            "kind": kind, "sentences": done.outcome.sentences(), "degradations": done.gaps.iter().map(|gap| GapRecord::of(gap, |text| safe(text).into_owned())).collect::<Vec<_>>(),
         })
     });
     document::write(

@@ -42,7 +42,7 @@ pub fn write(excerpt: &Excerpt, sockets: bool, width: Option<usize>, out: &mut i
         writeln!(out)?;
         self::sockets(&excerpt.sockets, snapshot).write(width, out)?;
     }
-    degradations(snapshot, out)
+    gaps(snapshot, out)
 }
 
 fn spaces(usages: &[SpaceUsage], spaces: &[PortSpace]) -> Grid {
@@ -134,14 +134,14 @@ fn sockets(sockets: &[&Socket], snapshot: &Snapshot) -> Grid {
     grid
 }
 
-fn degradations(snapshot: &Snapshot, out: &mut impl Write) -> io::Result<()> {
-    for (place, gap) in snapshot.degradations.iter().enumerate() {
+fn gaps(snapshot: &Snapshot, out: &mut impl Write) -> io::Result<()> {
+    for (place, gap) in snapshot.gaps.iter().enumerate() {
         if place == 0 {
             writeln!(out)?;
         }
-        write!(out, "not seen: {}: {}", safe(&gap.what), safe(&gap.reason))?;
+        write!(out, "not seen: {}", safe(&gap.to_string()))?;
         match &gap.remedy {
-            Some(remedy) => writeln!(out, " ({})", safe(remedy))?,
+            Some(remedy) => writeln!(out, " ({remedy})")?,
             None => writeln!(out)?,
         }
     }

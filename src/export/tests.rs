@@ -12,7 +12,7 @@ use super::record::{ProcessRecord, SocketRecord};
 use super::{Excerpt, Order, csv, json, table};
 use crate::analysis::tests_support::{owner, process, snapshot, tcp, udp};
 use crate::analysis::{Analysis, Filter, GroupBy, Picture, ProcessColumn, Sort};
-use crate::model::{Degradation, Port, PortEvent, Process, Snapshot, State};
+use crate::model::{Gap, Missing, NamespaceId, Port, PortEvent, Process, Remedy, Snapshot, SpaceId, State};
 use crate::text::{is_unsafe, width};
 
 const HOSTILE: &str = "=cmd\u{1b}[2J\u{202e}\n\"é\u{e0041}";
@@ -47,8 +47,10 @@ fn machine() -> Snapshot {
     machine.spaces[3].dynamic = None;
     let time = "1969-12-31T20:00:00Z".parse().unwrap();
     machine.events.push(PortEvent { id: 4231, time });
-    machine.degradations.push(Degradation::new("handles of 1 process\r", "no right").fixed_by("run as root"));
-    machine.degradations.push(Degradation::new("the range of UDP IPv6", "no such file"));
+    machine
+        .gaps
+        .push(Gap::error(Missing::HandleCounts(Some(1)), "no right\r").fixed_by(Remedy::Administrator));
+    machine.gaps.push(Gap::error(Missing::Range(Some(SpaceId::all_of(NamespaceId(1))[3])), "no such file"));
     machine
 }
 
@@ -125,8 +127,8 @@ fn json_says_what_was_seen() {
         {"protocol": "udp", "family": "ipv6", "local_address": "fe80::1", "local_port": 10500, "remote_address": null, "remote_port": null, "state": "udp", "pid": 77, "attribution": "exact", "expires_ms": null}
       ],
       "degradations": [
-        {"what": "handles of 1 process\r", "reason": "no right", "remedy": "run as root"},
-        {"what": "the range of UDP IPv6", "reason": "no such file", "remedy": null}
+        {"what": "handles of 1 process", "reason": "no right\r", "remedy": "run porttop as administrator", "subject": "handle_counts", "family": null, "protocol": null, "cause": "error"},
+        {"what": "dynamic port range of UDP IPv6", "reason": "no such file", "remedy": null, "subject": "dynamic_range", "family": "ipv6", "protocol": "udp", "cause": "error"}
       ],
       "findings": [
         {"id": "handles", "severity": "note", "title": "orders.exe (4312) has 13,107 handles (> 10,000), 3 are sockets", "evidence": ["13,107 handles, 3 of them sockets", "suspicious from 3,000, strong from 10,000"], "why": "Sockets are handles. A process with far more than others may leak them; by itself this proves nothing about ports.", "next": [{"key": "enter", "does": "see what its handles are"}, {"key": "x", "does": "end it: if connections work again, it was the cause"}], "view": "processes", "filter": "pid:4312", "pid": 4312},
@@ -194,8 +196,8 @@ fn table_for_a_person() {
     tcp   [::1]:10003     [2001:db8::7]:443 CLOSE_WAIT  exact      -   99 -
     udp   [fe80::1]:10500 *:*               UDP         exact      -   77 =cmd�[2J��"é�
 
-    not seen: handles of 1 process�: no right (run as root)
-    not seen: the range of UDP IPv6: no such file
+    not seen: handles of 1 process: no right� (run porttop as administrator)
+    not seen: dynamic port range of UDP IPv6: no such file
     "#);
 }
 

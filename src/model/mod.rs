@@ -1,12 +1,12 @@
 //! The words of port exhaustion as types.
 //!
 //! Here lives what the whole program speaks about: ports, ranges, sockets, owners, processes, port
-//! spaces, degradations and the snapshot that holds them. No I/O, no clock, no operating system, and
+//! spaces, gaps and the snapshot that holds them. No I/O, no clock, no operating system, and
 //! no conclusions: what a snapshot means is decided in `analysis`.
 
 mod counts;
-mod degradation;
 mod destination;
+mod gap;
 mod handle;
 mod limits;
 mod owner;
@@ -19,8 +19,8 @@ mod space;
 mod trace;
 
 pub use counts::Counts;
-pub use degradation::Degradation;
 pub use destination::DestinationId;
+pub use gap::{Gap, LogPart, Missing, Reason, Remedy, TracePart, UnlistedTcp};
 pub use handle::{Handle, HandleKind, Handles};
 pub use limits::{Level, Limits, TimeWaitReuse};
 pub use owner::{Attribution, Holders, Owner, Pid, StartTime};

@@ -6,7 +6,7 @@ use compact_str::CompactString;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Degradation, Limits, NamespaceId, Owner, PortEvent, PortSpace, Process, Socket, Trace};
+use super::{Gap, Limits, Missing, NamespaceId, Owner, PortEvent, PortSpace, Process, Socket, Trace};
 
 /// A point in time on both clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,5 +104,13 @@ pub struct Snapshot {
     /// What the event log said since the snapshot before, and in the first one the last 24 hours.
     pub events: Vec<PortEvent>,
     /// What could not be read.
-    pub degradations: Vec<Degradation>,
+    pub gaps: Vec<Gap>,
+}
+
+impl Snapshot {
+    /// Whether all BOUND sockets could be read.
+    #[must_use]
+    pub fn bound_is_read(&self) -> bool {
+        !self.gaps.iter().any(|gap| matches!(gap.subject, Missing::Bound(_)))
+    }
 }

@@ -30,6 +30,15 @@ impl Family {
             Self::Ipv6 => "ipv6",
         }
     }
+
+    /// What a person calls it.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Ipv4 => "IPv4",
+            Self::Ipv6 => "IPv6",
+        }
+    }
 }
 
 /// TCP or UDP.

@@ -2,7 +2,7 @@
 //!
 //! One small trait per ability, with an implementation per system: `linux`, `windows`, and `portable`
 //! (netstat2 and sysinfo) for everything else and as a second opinion anywhere. What they return is
-//! the model's; what they could not read is a [`Degradation`]. No conclusions are drawn here, nothing
+//! the model's; what they could not read is a [`Gap`]. No conclusions are drawn here, nothing
 //! is shown here.
 
 pub mod console;
@@ -34,8 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    Backend, Degradation, Handles, Host, Limits, NamespaceId, Owner, PortEvent, PortSpace, Process, Socket,
-    Trace,
+    Backend, Gap, Handles, Host, Limits, NamespaceId, Owner, PortEvent, PortSpace, Process, Socket, Trace,
 };
 
 /// What was read, and what could not be.
@@ -44,20 +43,20 @@ pub struct Reading<T> {
     /// What was read; empty when nothing could be.
     pub value: T,
     /// What could not be, and why.
-    pub degradations: Vec<Degradation>,
+    pub gaps: Vec<Gap>,
 }
 
 impl<T> Reading<T> {
     /// A reading that lacks nothing.
     pub fn whole(value: T) -> Self {
-        Self { value, degradations: Vec::new() }
+        Self { value, gaps: Vec::new() }
     }
 }
 
 /// Lists sockets and knows who holds them.
 pub trait Sockets: Send {
     /// Every socket of the namespace. A table that could not be read whole is left out whole and named
-    /// in a degradation; a short table is never passed off as a full one.
+    /// in a gap; a short table is never passed off as a full one.
     ///
     /// This is the fast half: who holds a socket is filled in only where that costs nothing.
     fn list(&mut self) -> Reading<Vec<Socket>>;
@@ -66,7 +65,7 @@ pub trait Sockets: Send {
     ///
     /// What was learned is kept for the next call, which then looks only where something may have
     /// changed.
-    fn attribute(&mut self, sockets: &mut [Socket]) -> Vec<Degradation>;
+    fn attribute(&mut self, sockets: &mut [Socket]) -> Vec<Gap>;
 }
 
 /// Knows the processes that are alive.
@@ -81,7 +80,7 @@ pub trait PortRanges: Send {
     /// [`crate::model::SpaceId::all_of`]; one that could not be read has no range.
     ///
     /// Returns within milliseconds: an implementation that has to ask a slow tool does so on a thread
-    /// of its own and returns what it knew last, with a degradation as long as it knows nothing.
+    /// of its own and returns what it knew last, with a gap as long as it knows nothing.
     fn read(&mut self) -> Reading<Vec<PortSpace>>;
 
     /// Waits until a slow tool has answered for the first time, but no longer than `limit`: for whoever
@@ -101,7 +100,7 @@ pub trait HandleLists: Send {
     ///
     /// # Errors
     /// When the process is gone or may not be looked into.
-    fn list(&mut self, owner: Owner) -> Result<Reading<Handles>, Degradation>;
+    fn list(&mut self, owner: Owner) -> Result<Reading<Handles>, Gap>;
 }
 
 /// Watches connections close and ports being refused, as they happen.
@@ -150,7 +149,7 @@ pub struct Platform {
     /// Its event log, where it keeps one that speaks of ports.
     pub events: Option<Box<dyn PortEvents>>,
     /// Why abilities are missing that this system could have.
-    pub missing: Vec<Degradation>,
+    pub missing: Vec<Gap>,
 }
 
 impl Platform {

@@ -10,7 +10,7 @@ use super::Reading;
 use super::control::{ControlError, RangeControl, RangeState, RangeStep};
 use super::tool::{self, Answer};
 use super::windows_format::netsh::{dynamic_range, excluded_ranges};
-use crate::model::{Degradation, DynamicRange, NamespaceId, PortSpace, RangeLimits, SpaceId, System};
+use crate::model::{DynamicRange, Gap, Missing, NamespaceId, PortSpace, RangeLimits, SpaceId, System};
 
 const NO_RIGHT: ControlError = ControlError::MissingRight {
     right: "the elevated rights of an administrator",
@@ -45,15 +45,12 @@ impl Netsh {
         };
         let protocol = format!("protocol={protocol}");
         let shown = self.show(&["int", family, "show", "excludedportrange", &protocol], excluded_ranges);
-        let (excluded, degradations) = match shown {
+        let (excluded, gaps) = match shown {
             Ok(excluded) => (excluded, Vec::new()),
-            Err(reason) => {
-                let what = format!("excluded ports of {id} (its capacity may be smaller than shown)");
-                (Vec::new(), vec![Degradation::new(what, reason)])
-            }
+            Err(reason) => (Vec::new(), vec![Gap::error(Missing::Reserved(Some(id)), reason)]),
         };
         let reserved = excluded.into_iter().collect();
-        Reading { value: Some(DynamicRange { range, reserved }), degradations }
+        Reading { value: Some(DynamicRange { range, reserved }), gaps }
     }
 
     /// Asks, and reads what was printed.
@@ -69,16 +66,15 @@ impl Netsh {
 
 /// The range of a port space that could not be read.
 pub(crate) fn unread(id: SpaceId, reason: impl Display) -> Dynamic {
-    let what = format!("dynamic port range of {id}");
-    Reading { value: None, degradations: vec![Degradation::new(what, reason.to_string())] }
+    Reading { value: None, gaps: vec![Gap::error(Missing::Range(Some(id)), reason)] }
 }
 
 impl RangeControl for Netsh {
     fn read(&mut self) -> Result<RangeState, ControlError> {
         let read = SpaceId::all_of(NamespaceId::ONLY).map(|id| (id, self.dynamic(id)));
         if read.iter().all(|(_, dynamic)| dynamic.value.is_none()) {
-            let reason = read.iter().flat_map(|(_, dynamic)| &dynamic.degradations).next();
-            let reason = reason.map_or("it said nothing", |gap| &gap.reason);
+            let reason = read.iter().flat_map(|(_, dynamic)| &dynamic.gaps).next();
+            let reason = reason.map_or_else(|| "it said nothing".to_owned(), |gap| gap.reason.to_string());
             return Err(ControlError::system("netsh", reason));
         }
         Ok(RangeState {

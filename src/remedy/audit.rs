@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::plan::Plan;
 use super::state::StateDirectory;
-use crate::model::Degradation;
+use crate::model::{Gap, Missing, Reason};
 
 const FILE: &str = "audit.jsonl";
 
@@ -54,7 +54,7 @@ pub(super) struct Record<'a> {
 
 impl<'a> Record<'a> {
     /// Writes down what was asked.
-    pub fn asked(directory: &'a StateDirectory, plan: &impl Plan) -> (Self, Result<(), Degradation>) {
+    pub fn asked(directory: &'a StateDirectory, plan: &impl Plan) -> (Self, Result<(), Gap>) {
         let id = format!("{:x}-{:x}", Timestamp::now().as_nanosecond(), std::process::id());
         let record = Self { state: directory, id, action: plan.action() };
         let stage = Stage::Asked { commands: plan.commands(), promises: plan.promises() };
@@ -63,26 +63,26 @@ impl<'a> Record<'a> {
     }
 
     /// Writes down what came of it.
-    pub fn done(self, succeeded: bool, result: Vec<String>) -> Result<(), Degradation> {
+    pub fn done(self, succeeded: bool, result: Vec<String>) -> Result<(), Gap> {
         self.write(Stage::Done { succeeded, result })
     }
 
-    fn write(&self, stage: Stage) -> Result<(), Degradation> {
+    fn write(&self, stage: Stage) -> Result<(), Gap> {
         let user = ["SUDO_USER", "USER", "USERNAME"].into_iter().find_map(|name| std::env::var(name).ok());
         let (time, action) = (Timestamp::now(), self.action.to_owned());
         let entry = Entry { time, id: self.id.clone(), user, action, stage };
-        let line =
-            serde_json::to_string(&entry).map_err(|error| Degradation::new(FILE, error.to_string()))?;
+        let line = serde_json::to_string(&entry)
+            .map_err(|error| Gap::error(Missing::StateFile(FILE.to_owned()), error))?;
         self.state.append(FILE, &line)
     }
 }
 
 /// Reads the audit, oldest first. A line that is none, as a full disk leaves it, is left out and
-/// counted in a degradation.
+/// counted in a gap.
 ///
 /// # Errors
 /// When the file can't be read.
-pub fn read(state: &StateDirectory) -> Result<(Vec<Entry>, Option<Degradation>), Degradation> {
+pub fn read(state: &StateDirectory) -> Result<(Vec<Entry>, Option<Gap>), Gap> {
     let text = state.read(FILE)?;
     let mut entries = Vec::new();
     let mut odd = 0u32;
@@ -92,11 +92,9 @@ pub fn read(state: &StateDirectory) -> Result<(Vec<Entry>, Option<Degradation>),
             Err(_) => odd += 1,
         }
     }
-    let degradation = (odd > 0).then(|| {
-        Degradation::new(
-            format!("{odd} lines of the audit"),
-            format!("{}: not understood", state.file(FILE).display()),
-        )
+    let gap = (odd > 0).then(|| {
+        let reason = Reason::NotUnderstood(Some(state.file(FILE).display().to_string()));
+        Gap::new(Missing::AuditLines(odd), reason)
     });
-    Ok((entries, degradation))
+    Ok((entries, gap))
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::plan::{Plan, Refusal, Scene};
-use crate::model::{Family, Protocol, Socket, State, System};
+use crate::model::{Family, Missing, Protocol, Socket, State, System};
 use crate::platform::control::{ControlError, SocketControl};
 use crate::text::thousands;
 
@@ -20,7 +20,7 @@ pub struct ClosePlan {
     cautions: Vec<String>,
     refusals: Vec<Refusal>,
     system: System,
-    pub(super) gaps: Vec<String>,
+    pub(super) gaps: Vec<Missing>,
 }
 
 impl ClosePlan {

@@ -8,7 +8,7 @@ use super::kill::{KillOutcome, KillPlan};
 use super::plan::Confirmed;
 use super::range::{Journal, Noted, RangeOutcome, RangePlan};
 use super::state::StateDirectory;
-use crate::model::{Degradation, Owner, Socket};
+use crate::model::{Gap, Missing, Owner, Socket};
 use crate::platform::control::{ControlError, Controls, RangeState};
 use crate::platform::{OpenError, Platform, Sockets};
 
@@ -37,7 +37,7 @@ pub struct Done<T> {
     /// What came of it.
     pub outcome: T,
     /// What could not be written down about it: the audit, or what undo needs.
-    pub degradations: Vec<Degradation>,
+    pub gaps: Vec<Gap>,
 }
 
 impl Executor {
@@ -81,7 +81,7 @@ impl Executor {
     ///
     /// # Errors
     /// When the journal can't be read.
-    pub fn last_change(&self, now: &RangeState) -> Result<Option<Noted>, Degradation> {
+    pub fn last_change(&self, now: &RangeState) -> Result<Option<Noted>, Gap> {
         Journal::of(&self.state).last(now.namespace)
     }
 
@@ -93,7 +93,7 @@ impl Executor {
         let ports = read_back(&mut *self.sockets, &plan.gaps).map(|now| plan.compare(&now));
         let outcome = KillOutcome { targets, ports, promise: plan.promise.clone() };
         let done = record.done(outcome.succeeded(), outcome.sentences());
-        Done { outcome, degradations: problems([asked, done]) }
+        Done { outcome, gaps: problems([asked, done]) }
     }
 
     /// Closes sockets.
@@ -104,7 +104,7 @@ impl Executor {
         let now = read_back(&mut *self.sockets, &plan.gaps);
         let outcome = plan.compare(complaints, now.as_deref());
         let done = record.done(outcome.succeeded(), outcome.sentences());
-        Done { outcome, degradations: problems([asked, done]) }
+        Done { outcome, gaps: problems([asked, done]) }
     }
 
     /// Sets the range, or sets it back. What undo needs is written before anything is changed, so that
@@ -162,18 +162,18 @@ impl Executor {
         };
         let after = if as_before { journal.strike(&noted) } else { Ok(()) };
         let done = record.done(outcome.succeeded(), outcome.sentences());
-        Done { outcome, degradations: problems([asked, before, after, done]) }
+        Done { outcome, gaps: problems([asked, before, after, done]) }
     }
 }
 
 /// Every socket, or nothing when something is missing that the plan had seen: what is not listed then
 /// may still be there.
-fn read_back(sockets: &mut dyn Sockets, gaps: &[String]) -> Option<Vec<Socket>> {
+fn read_back(sockets: &mut dyn Sockets, gaps: &[Missing]) -> Option<Vec<Socket>> {
     let reading = sockets.list();
-    reading.degradations.iter().all(|gap| gaps.contains(&gap.what)).then_some(reading.value)
+    reading.gaps.iter().all(|gap| gaps.contains(&gap.subject)).then_some(reading.value)
 }
 
-fn problems<const N: usize>(written: [Result<(), Degradation>; N]) -> Vec<Degradation> {
+fn problems<const N: usize>(written: [Result<(), Gap>; N]) -> Vec<Gap> {
     let mut problems: Vec<_> = written.into_iter().filter_map(Result::err).collect();
     problems.dedup();
     problems

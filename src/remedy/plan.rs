@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use crate::model::{Owner, Pid, Snapshot};
+use crate::model::{Missing, Owner, Pid, Snapshot};
 use crate::platform::control::ControlError;
 use crate::text::safe;
 
@@ -108,8 +108,8 @@ impl Scene<'_> {
     }
 
     /// What the snapshot could not read either.
-    pub(super) fn gaps(&self) -> Vec<String> {
-        self.snapshot.degradations.iter().map(|gap| gap.what.clone()).collect()
+    pub(super) fn gaps(&self) -> Vec<Missing> {
+        self.snapshot.gaps.iter().map(|gap| gap.subject.clone()).collect()
     }
 
     pub(super) fn name(&self, owner: Owner) -> String {

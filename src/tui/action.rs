@@ -38,7 +38,7 @@ pub enum Command {
     Quit,
     Redraw,
     Help,
-    Degradations,
+    Gaps,
     Pause,
     Slower,
     Faster,

@@ -26,7 +26,7 @@ pub enum Dialog {
     /// The keys and the filter language, scrolled by so many lines.
     Help(usize),
     /// What could not be read, scrolled by so many lines.
-    Degradations(usize),
+    Gaps(usize),
     /// The columns to sort by, with the selected one.
     SortMenu(usize),
     /// Whether something is to be changed.
@@ -136,7 +136,7 @@ impl App {
     pub fn context(&self) -> Context {
         match &self.dialog {
             Some(Dialog::Help(_)) => return Context::Help,
-            Some(Dialog::Degradations(_)) => return Context::Degradations,
+            Some(Dialog::Gaps(_)) => return Context::Gaps,
             Some(Dialog::SortMenu(_)) => return Context::SortMenu,
             Some(Dialog::Question(_)) => return Context::Question,
             Some(Dialog::Outcome(_)) => return Context::Outcome,

@@ -11,14 +11,14 @@ use jiff::Timestamp;
 use super::list::ItemKey;
 use super::page::{FilterLine, Table};
 use crate::analysis::{Column, Direction, Sort};
-use crate::model::{Degradation, Handle, HandleKind, Handles, Snapshot, Socket};
+use crate::model::{Gap, Handle, HandleKind, Handles, Snapshot, Socket};
 use crate::platform::Reading;
 
 /// How often handles are listed while one looks at them.
 const REFRESH: Duration = Duration::from_secs(3);
 
 /// What a list of handles has come to.
-pub type Listed = Result<Arc<Reading<Handles>>, Degradation>;
+pub type Listed = Result<Arc<Reading<Handles>>, Gap>;
 
 /// The columns of the table of handles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -85,7 +85,7 @@ pub struct HandleList {
     /// What was listed last.
     pub listed: Option<Arc<Reading<Handles>>>,
     /// Why that is not the newest.
-    pub refused: Option<Degradation>,
+    pub refused: Option<Gap>,
     /// How many there were when the pane was opened.
     pub at_first: Option<usize>,
     asked: Option<Timestamp>,
@@ -125,7 +125,7 @@ impl HandleList {
                 self.at_first = self.at_first.or(Some(listed.value.handles.len()));
                 (self.listed, self.refused) = (Some(listed), None);
             }
-            Err(degradation) => self.refused = Some(degradation),
+            Err(gap) => self.refused = Some(gap),
         }
     }
 

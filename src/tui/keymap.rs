@@ -38,7 +38,7 @@ pub enum Context {
     /// The help is open.
     Help,
     /// The list of what could not be read is open.
-    Degradations,
+    Gaps,
     /// The menu of columns is open.
     SortMenu,
     /// The dynamic ranges.
@@ -71,7 +71,7 @@ impl Context {
         Self::Details,
         Self::Filter,
         Self::Help,
-        Self::Degradations,
+        Self::Gaps,
         Self::SortMenu,
         Self::Ranges,
         Self::Question,
@@ -98,7 +98,7 @@ impl Context {
             Self::Details => "Details of a process",
             Self::Filter => "Filter",
             Self::Help => "Help",
-            Self::Degradations => "What could not be read",
+            Self::Gaps => "What could not be read",
             Self::SortMenu => "Sort menu",
             Self::Ranges => "Dynamic port ranges",
             Self::Question => "Question",
@@ -137,7 +137,7 @@ impl Context {
                 &[LINES, PANES, KILL, RANGES, PROBE, BACK_FIRST, VIEWS, ANYWHERE]
             }
             Self::Filter => &[TYPING],
-            Self::Help | Self::Degradations => &[LINES, CLOSE],
+            Self::Help | Self::Gaps => &[LINES, CLOSE],
             Self::SortMenu => &[ROWS, CHOOSE, CLOSE],
             Self::Ranges => &[PROPOSALS, CHANGES, OWN, SPACES, RANGES_BACK, PROBE, VIEWS, ANYWHERE],
             Self::Question => &[BUTTONS, COPIED, SCROLLED, NO],
@@ -336,7 +336,7 @@ const ANYWHERE: &[Binding] = &[
     Binding::new(&[Key::char(' ')], Command::Pause, "pause and go on").hint("pause"),
     Binding::new(&[Key::char('+'), Key::char('=')], Command::Slower, "refresh less often"),
     Binding::new(&[Key::char('-')], Command::Faster, "refresh more often"),
-    Binding::new(&[Key::char('D')], Command::Degradations, "what could not be read, and why"),
+    Binding::new(&[Key::char('D')], Command::Gaps, "what could not be read, and why"),
     Binding::new(&[Key::control('l')], Command::Redraw, "draw the screen anew"),
     Binding::new(&[Key::char('?'), Key::char('h'), Key::plain(KeyCode::F(1))], Command::Help, "this help")
         .pinned("help"),

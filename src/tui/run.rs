@@ -17,7 +17,7 @@ use super::terminal::Screen;
 use super::update::update;
 use super::worker::HandleWorker;
 use super::{Options, TuiError, view};
-use crate::model::{Degradation, Owner, Snapshot};
+use crate::model::{Gap, Missing, Owner, Reason, Snapshot};
 use crate::platform::{Platform, signals};
 use crate::sampler::{Sampler, Sampling};
 
@@ -142,7 +142,7 @@ impl Loop {
         if let Some(worker) = &self.worker {
             worker.list(owner);
         } else {
-            let refused = Degradation::new("handles", "this backend can't list them");
+            let refused = Gap::new(Missing::HandlesOf(owner.pid), Reason::Backend);
             self.changed |= self.app.take_handles(owner, &Err(refused));
         }
     }

@@ -86,7 +86,7 @@ fn run(app: &mut App, command: Command) -> Vec<Effect> {
 fn on_page(app: &mut App, command: Command) {
     match command {
         Command::Help => app.dialog = Some(Dialog::Help(0)),
-        Command::Degradations => app.dialog = Some(Dialog::Degradations(0)),
+        Command::Gaps => app.dialog = Some(Dialog::Gaps(0)),
         Command::SortMenu => {
             let sorted = app.page().columns().iter().position(|column| column.sorted.is_some());
             app.dialog = Some(Dialog::SortMenu(sorted.unwrap_or(0)));
@@ -217,7 +217,7 @@ fn in_dialog(app: &mut App, command: Command) {
     let last = match &app.dialog {
         Some(Dialog::SortMenu(_)) => app.page().columns().len().saturating_sub(1),
         Some(Dialog::Help(_)) => view::help::lines(app).len().saturating_sub(rows),
-        Some(Dialog::Degradations(_)) => view::degradations::lines(app).len().saturating_sub(rows),
+        Some(Dialog::Gaps(_)) => view::gaps::lines(app).len().saturating_sub(rows),
         _ => 0,
     };
     match (&mut app.dialog, command) {
@@ -232,7 +232,7 @@ fn in_dialog(app: &mut App, command: Command) {
             sort(app, Sorting::Reverse);
         }
         (
-            Some(Dialog::Help(at) | Dialog::Degradations(at) | Dialog::SortMenu(at)),
+            Some(Dialog::Help(at) | Dialog::Gaps(at) | Dialog::SortMenu(at)),
             Command::Up
             | Command::Down
             | Command::PageUp

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+pub mod confine;
 pub mod lab;
 #[path = "../lab/protocol.rs"]
 pub mod protocol;

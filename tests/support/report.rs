@@ -93,6 +93,10 @@ pub struct Degradation {
     pub what: String,
     pub reason: String,
     pub remedy: Option<String>,
+    pub subject: String,
+    pub family: Option<String>,
+    pub protocol: Option<String>,
+    pub cause: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -10,8 +10,8 @@ use super::*;
 use crate::analysis::tests_support::{at, failed, owner, process, snapshot, tcp};
 use crate::analysis::{Analysis, Filter, GroupBy, Picture};
 use crate::model::{
-    DynamicRange, Level, Port, PortEvent, PortOperation, PortRange, PortSet, Process, Snapshot, Socket,
-    State, System, TimeWaitReuse, Trace,
+    DynamicRange, Gap, Level, Missing, Port, PortEvent, PortOperation, PortRange, PortSet, Process, Snapshot,
+    Socket, State, System, TimeWaitReuse, Trace,
 };
 
 const THERE: &str = "10.0.0.2:80";
@@ -384,8 +384,7 @@ fn a_range_that_was_not_read_is_unknown_with_its_reason() {
     let picture = story(System::Linux, 0, |_| {
         let mut machine = snapshot(vec![]);
         machine.spaces.iter_mut().for_each(|space| space.dynamic = None);
-        machine.degradations =
-            vec![crate::model::Degradation::new("dynamic port ranges", "/proc is not mounted")];
+        machine.gaps = vec![Gap::error(Missing::Range(None), "/proc is not mounted")];
         machine
     });
     assert_eq!(picture.verdict.severity, Severity::Unknown);

@@ -19,9 +19,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::connection::{SLACK, Seen, is_closed_here, is_open};
 use crate::model::{
-    Attribution, Degradation, Holders, NamespaceId, Owner, Process, Protocol, Snapshot, Socket, State,
+    Attribution, Gap, Holders, Missing, NamespaceId, Owner, Process, Protocol, Reason, Snapshot, Socket,
+    State,
 };
-use crate::text::thousands;
 use guess::Guess;
 
 /// How many connections are remembered, and how many traced closes wait for their TIME_WAIT. As many as
@@ -289,16 +289,11 @@ impl Ledger {
     /// Says in the snapshot what the ledger does not know.
     fn confess(&self, snapshot: &mut Snapshot) {
         if self.forgotten > 0 {
-            snapshot.degradations.push(Degradation::new(
-                format!("owners of {} closed connections", thousands(self.forgotten)),
-                format!("more than {} are open or closing; the oldest were let go", thousands(MOST as u64)),
-            ));
+            let forgotten = Missing::ClosedOwners(self.forgotten);
+            snapshot.gaps.push(Gap::new(forgotten, Reason::Kept(MOST as u64)));
         }
         if self.lost > 0 {
-            snapshot.degradations.push(Degradation::new(
-                format!("{} traced events", thousands(self.lost)),
-                "more happened than could be read in time: owners and failures of these are missing",
-            ));
+            snapshot.gaps.push(Gap::new(Missing::TracedEvents(self.lost), Reason::TooFast));
         }
     }
 }

@@ -221,15 +221,15 @@ fn what_is_too_much_is_forgotten_oldest_first_and_said() {
     let machine = complete(&mut ledger, at(1, snapshot(open(10_000..10_014).collect())));
     assert_eq!(ledger.entries.len(), 10);
     assert!(ledger.entries.values().filter(|entry| entry.since.is_zero()).count() == 2);
-    assert_eq!(machine.degradations.len(), 1);
-    assert!(machine.degradations[0].what.contains('4'), "{:?}", machine.degradations);
+    assert_eq!(machine.gaps.len(), 1);
+    assert_eq!(machine.gaps[0].subject, Missing::ClosedOwners(4));
 }
 
 #[test]
 fn lost_trace_records_are_said() {
     let mut machine = snapshot(vec![]);
     machine.trace = Some(Trace { lost: 12, ..Trace::default() });
-    assert!(complete(&mut Ledger::default(), machine).degradations[0].what.contains("12"));
+    assert_eq!(complete(&mut Ledger::default(), machine).gaps[0].subject, Missing::TracedEvents(12));
 }
 
 #[test]

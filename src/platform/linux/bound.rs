@@ -5,14 +5,12 @@
 //! protocol. So the TCP sockets that are held and not listed are counted, by process; some of them may
 //! only be new or closed. `alloc` in `/proc/net/sockstat` is no help: it counts all namespaces at once.
 
-use std::fmt::Write as _;
-
 use foldhash::{HashMap, HashMapExt as _};
 
-use super::owners::{Owners, counted};
+use super::owners::Owners;
 use super::proc::{Proc, is_tcp};
 use super::stat::number;
-use crate::model::{Degradation, NamespaceId, Owner, Socket, State};
+use crate::model::{Gap, Missing, NamespaceId, Owner, Reason, Remedy, Socket, State, UnlistedTcp};
 
 /// How many processes are named.
 const NAMED: usize = 3;
@@ -34,7 +32,7 @@ impl Bound {
     }
 
     /// What the tables do not show, after owners have been found.
-    pub fn hidden(&mut self, sockets: &[Socket], owners: &mut Owners) -> Option<Degradation> {
+    pub fn hidden(&mut self, sockets: &[Socket], owners: &mut Owners) -> Option<Gap> {
         self.seen = self.seen || sockets.iter().any(|socket| socket.state == State::Bound);
         if self.seen || lists_bound(&self.release) {
             return None;
@@ -58,7 +56,7 @@ impl Bound {
             .filter(|(count, _)| *count > 0)
             .collect();
         by_owner.sort_unstable_by(|a, b| b.cmp(a));
-        degradation(&self.release, &by_owner, |owner| name(owners.proc(), owner))
+        Some(gap(&self.release, &by_owner, |owner| name(owners.proc(), owner)))
     }
 
     /// Learns what the sockets of a process are.
@@ -76,26 +74,15 @@ impl Bound {
     }
 }
 
-fn degradation(
-    release: &str,
-    by_owner: &[(usize, Owner)],
-    mut name: impl FnMut(Owner) -> String,
-) -> Option<Degradation> {
-    let total: usize = by_owner.iter().map(|(count, _)| count).sum();
-    if total == 0 {
-        return None;
-    }
-    let sockets = counted(total, "TCP socket", "TCP sockets");
-    let mut reason = format!("Linux {release} does not list them; {sockets} in no table may be BOUND:");
-    for (at, (count, owner)) in by_owner.iter().take(NAMED).enumerate() {
-        // Writing to a string can't fail.
-        let comma = if at == 0 { "" } else { "," };
-        let _ = write!(reason, "{comma} {count} of {} ({})", name(*owner), owner.pid);
-    }
-    if by_owner.len() > NAMED {
-        reason.push_str(", …");
-    }
-    Some(Degradation::new("ports of BOUND sockets", reason).fixed_by("Linux 6.8 or newer"))
+fn gap(release: &str, by_owner: &[(usize, Owner)], mut name: impl FnMut(Owner) -> String) -> Gap {
+    let most = by_owner.iter().take(NAMED).map(|(count, owner)| (*count, name(*owner), owner.pid));
+    let unlisted = UnlistedTcp {
+        count: by_owner.iter().map(|(count, _)| count).sum(),
+        most: most.collect(),
+        more: by_owner.len() > NAMED,
+    };
+    let reason = Reason::OldKernel { release: release.to_owned(), unlisted };
+    Gap::new(Missing::Bound(None), reason).fixed_by(Remedy::NewerLinux)
 }
 
 fn name(proc: &mut Proc, owner: Owner) -> String {
@@ -137,11 +124,12 @@ mod tests {
     fn the_processes_that_hold_most_are_named() {
         let owner = |pid| Owner { pid: Pid(pid), started: StartTime(1) };
         let by_owner = [(900, owner(1)), (20, owner(2)), (3, owner(3)), (1, owner(4))];
-        let degradation = degradation("5.15", &by_owner, |owner| format!("p{}", owner.pid)).unwrap();
-        let expected = "Linux 5.15 does not list them; 924 TCP sockets in no table may be BOUND: \
+        let said = gap("5.15", &by_owner, |owner| format!("p{}", owner.pid)).to_string();
+        let expected = "BOUND sockets: Linux 5.15 does not list them; 924 TCP sockets in no table may be BOUND: \
                         900 of p1 (1), 20 of p2 (2), 3 of p3 (3), …";
-        assert_eq!(degradation.reason, expected);
-        assert_eq!(super::degradation("5.15", &[], |_| String::new()), None);
+        assert_eq!(said, expected);
+        let said = gap("5.15", &[], |_| String::new()).to_string();
+        assert_eq!(said, "BOUND sockets: Linux 5.15 does not list them");
     }
 
     #[test]
@@ -157,8 +145,8 @@ mod tests {
             owners.attribute(&mut []);
             Bound::new(namespace, release.into()).hidden(&[], &mut owners)
         };
-        let degradation = hidden("5.15.0").unwrap();
-        assert!(degradation.reason.contains(&format!("({})", std::process::id())), "{degradation:?}");
+        let gap = hidden("5.15.0").unwrap();
+        assert!(gap.to_string().contains(&format!("({})", std::process::id())), "{gap:?}");
         assert_eq!(hidden("6.8.0"), None);
     }
 

@@ -16,7 +16,9 @@ use super::limits::handle_limit;
 use super::owners::RIGHTS;
 use super::proc::{Proc, is_gone};
 use super::stat::number;
-use crate::model::{Attribution, Degradation, Handle, HandleKind, Handles, Holders, Owner, Pid, Socket};
+use crate::model::{
+    Attribution, Gap, Handle, HandleKind, Handles, Holders, Missing, Owner, Pid, Reason, Socket,
+};
 
 /// File systems that answer from memory or from a disk of this machine.
 const LOCAL: [&str; 21] = [
@@ -56,9 +58,9 @@ impl<S: Sockets> ProcHandles<S> {
         Self { proc, sockets }
     }
 
-    fn check(&mut self, owner: Owner) -> Result<(), Degradation> {
+    fn check(&mut self, owner: Owner) -> Result<(), Gap> {
         let there = self.proc.stat(owner.pid).ok().flatten().is_some_and(|stat| stat.owner == owner);
-        if there { Ok(()) } else { Err(refused(owner, "the process has ended")) }
+        if there { Ok(()) } else { Err(refused(owner, Reason::Ended)) }
     }
 
     /// The sockets of this namespace by inode, if any is asked for.
@@ -66,28 +68,27 @@ impl<S: Sockets> ProcHandles<S> {
         if handles.iter().all(|handle| handle.inode.is_none()) {
             return Reading::whole(HashMap::new());
         }
-        let Reading { value, degradations } = self.sockets.list();
+        let Reading { value, gaps } = self.sockets.list();
         let by_inode = value.into_iter().filter_map(|socket| Some((socket.inode?, socket))).collect();
-        Reading { value: by_inode, degradations }
+        Reading { value: by_inode, gaps }
     }
 }
 
 impl<S: Sockets> HandleLists for ProcHandles<S> {
-    fn list(&mut self, owner: Owner) -> Result<Reading<Handles>, Degradation> {
+    fn list(&mut self, owner: Owner) -> Result<Reading<Handles>, Gap> {
         self.check(owner)?;
         let (descriptors, unread) = descriptors(owner.pid).map_err(|error| {
             if is_gone(&error) {
-                return refused(owner, "the process has ended");
+                return refused(owner, Reason::Ended);
             }
-            refused(owner, &error.to_string()).fixed_by(RIGHTS)
+            refused(owner, Reason::Error(error.to_string())).fixed_by(RIGHTS)
         })?;
         let limit = handle_limit(&mut self.proc, owner);
         // Whatever was read between two sights of the same process was its own.
         self.check(owner)?;
-        let Reading { value: known, mut degradations } = self.known(&descriptors);
+        let Reading { value: known, mut gaps } = self.known(&descriptors);
         if unread > 0 {
-            let reason = "their targets can't be read";
-            degradations.push(Degradation::new(format!("{unread} handles"), reason).fixed_by(RIGHTS));
+            gaps.push(Gap::new(Missing::HandleNames(unread), Reason::AccessDenied).fixed_by(RIGHTS));
         }
         let handles = descriptors
             .into_iter()
@@ -99,12 +100,12 @@ impl<S: Sockets> HandleLists for ProcHandles<S> {
                 Handle { number, kind, name, socket }
             })
             .collect();
-        Ok(Reading { value: Handles { owner, handles, limit }, degradations })
+        Ok(Reading { value: Handles { owner, handles, limit }, gaps })
     }
 }
 
-fn refused(owner: Owner, reason: &str) -> Degradation {
-    Degradation::new(format!("handles of process {}", owner.pid), reason)
+const fn refused(owner: Owner, reason: Reason) -> Gap {
+    Gap::new(Missing::HandlesOf(owner.pid), reason)
 }
 
 /// One entry of `/proc/PID/fd`.
@@ -317,7 +318,7 @@ mod tests {
         let (unix, _) = std::os::unix::net::UnixStream::pair().unwrap();
 
         let reading = handles().list(me()).unwrap();
-        assert_eq!(reading.degradations, []);
+        assert_eq!(reading.gaps, []);
         assert_eq!(
             reading.value.limit,
             rustix::process::getrlimit(rustix::process::Resource::Nofile).current
@@ -345,6 +346,6 @@ mod tests {
     #[test]
     fn another_process_of_that_pid_is_not_listed() {
         let other = Owner { started: StartTime(me().started.0 - 1), ..me() };
-        assert_eq!(handles().list(other).unwrap_err().reason, "the process has ended");
+        assert_eq!(handles().list(other).unwrap_err().reason, Reason::Ended);
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::super::{Reading, SystemLimits};
 use super::proc::Proc;
 use super::stat::number;
-use crate::model::{Degradation, Level, Limits, Owner, Process, TimeWaitReuse};
+use crate::model::{Gap, Level, Limits, Missing, Owner, Process, Reason, TimeWaitReuse};
 
 /// `TCP_TIMEWAIT_LEN` of `net/tcp.h`, a constant of the kernel.
 const TIME_WAIT: Duration = Duration::from_mins(1);
@@ -56,13 +56,11 @@ impl SystemLimits for ProcLimits {
             open_files: open_files(&file("sys/fs/file-nr")),
             handles: self.handles(processes),
         };
-        let degradations = limits.time_wait_sockets.is_none().then(|| {
-            Degradation::new(
-                "limit of TIME_WAIT sockets",
-                "/proc/net/sockstat and /proc/sys/net/ipv4/tcp_max_tw_buckets don't say",
-            )
+        let gaps = limits.time_wait_sockets.is_none().then(|| {
+            let files = "/proc/net/sockstat and /proc/sys/net/ipv4/tcp_max_tw_buckets";
+            Gap::new(Missing::TimeWaitLimit, Reason::NotIn(files))
         });
-        Reading { value: limits, degradations: degradations.into_iter().collect() }
+        Reading { value: limits, gaps: gaps.into_iter().collect() }
     }
 }
 
@@ -218,7 +216,7 @@ mod tests {
     #[test]
     fn this_system_says_what_every_linux_says() {
         let reading = ProcLimits::new(Proc::open().unwrap()).read(&HashMap::new());
-        assert_eq!(reading.degradations, []);
+        assert_eq!(reading.gaps, []);
         assert!(reading.value.time_wait_sockets.is_some_and(|level| level.most > 0));
         assert!(reading.value.open_files.is_some_and(|level| 0 < level.used && level.used <= level.most));
         assert!(reading.value.time_wait_reuse.is_some() && reading.value.time_wait_overflow.is_some());

@@ -18,7 +18,7 @@ use std::io;
 use foldhash::{HashMap, HashMapExt as _};
 
 use super::proc::{Descriptors, Proc, is_gone};
-use crate::model::{Attribution, Degradation, Holders, Owner, Pid, Socket};
+use crate::model::{Attribution, Gap, Holders, Missing, Owner, Pid, Reason, Remedy, Socket};
 
 /// A process is read again after so many ticks, whatever it seems to do …
 const TURN: u64 = 30;
@@ -87,7 +87,7 @@ struct Held {
 
 /// A listed socket that nobody is known to hold.
 #[derive(Clone, Copy)]
-struct Missing {
+struct Unowned {
     /// The tick at which it was first listed: whoever was read since does not hold it.
     since: u64,
     uid: Option<u32>,
@@ -99,7 +99,7 @@ pub(super) struct Owners<P = Proc> {
     tick: u64,
     processes: HashMap<Pid, Known>,
     sockets: HashMap<u64, Held>,
-    missing: HashMap<u64, Missing>,
+    missing: HashMap<u64, Unowned>,
     /// How many held sockets the last tables listed.
     listed: usize,
     /// Why a process could not be read, other than for want of rights.
@@ -124,7 +124,7 @@ impl<P: Descriptions> Owners<P> {
     }
 
     /// Fills in the holders of the sockets that were listed just now.
-    pub fn attribute(&mut self, sockets: &mut [Socket]) -> Vec<Degradation> {
+    pub fn attribute(&mut self, sockets: &mut [Socket]) -> Vec<Gap> {
         self.tick += 1;
         self.trouble = None;
         if let Err(error) = self.read_changed() {
@@ -137,7 +137,7 @@ impl<P: Descriptions> Owners<P> {
         if self.search() {
             self.fill(sockets);
         }
-        self.degradations()
+        self.gaps()
     }
 
     /// Sockets that are held and were in no table at the last tick, each with the holder that counts.
@@ -271,7 +271,7 @@ impl<P: Descriptions> Owners<P> {
                 socket.holders = Holders::Nobody;
                 socket.attribution = Attribution::Unknown;
                 let since = self.missing.get(&inode).map_or(self.tick, |before| before.since);
-                missing.insert(inode, Missing { since, uid: socket.uid });
+                missing.insert(inode, Unowned { since, uid: socket.uid });
             }
         }
         let lost_some = still < self.listed;
@@ -340,41 +340,33 @@ impl<P: Descriptions> Owners<P> {
         suspects.into_iter().map(|(_, pid)| pid).collect()
     }
 
-    fn degradations(&self) -> Vec<Degradation> {
-        let mut degradations = Vec::new();
+    fn gaps(&self) -> Vec<Gap> {
+        let mut gaps = Vec::new();
         if let Some(error) = &self.trouble {
-            degradations.push(Degradation::new("changes of socket owners", format!("/proc: {error}")));
+            gaps.push(Gap::error(Missing::OwnerChanges, format!("/proc: {error}")));
         }
         let unreadable = self.processes.values().filter(|known| !known.readable).count();
         if self.missing.is_empty() {
-            return degradations;
+            return gaps;
         }
         if unreadable > 0 {
-            let what = format!("owners of {}", counted(self.missing.len(), "socket", "sockets"));
-            let others = counted(unreadable, "process", "processes");
-            let reason = format!("the descriptors of {others} of other users can't be read");
-            degradations.push(Degradation::new(what, reason).fixed_by(RIGHTS));
-            return degradations;
+            let (subject, reason) =
+                (Missing::Owners(Some(self.missing.len())), Reason::OtherUsers(unreadable));
+            gaps.push(Gap::new(subject, reason).fixed_by(RIGHTS));
+            return gaps;
         }
         // One that is missing for the first time was most likely closed since it was listed.
         let lasting = self.missing.values().filter(|missing| missing.since < self.tick).count();
         if lasting > 0 {
-            degradations.push(Degradation::new(
-                format!("owners of {}", counted(lasting, "socket", "sockets")),
-                "no process that can be seen here holds them: the kernel does, or a process of another PID namespace",
-            ));
+            gaps.push(Gap::new(Missing::Owners(Some(lasting)), Reason::HeldElsewhere));
         }
-        degradations
+        gaps
     }
 }
 
 /// What `/proc/PID/fd` of other users asks for: to open the directory (`CAP_DAC_READ_SEARCH`) and to
 /// read its links (`PTRACE_MODE_READ`, hence `CAP_SYS_PTRACE`); see proc(5).
-pub(super) const RIGHTS: &str = "run as root or with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH";
-
-pub(super) fn counted(count: usize, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
-}
+pub(super) const RIGHTS: Remedy = Remedy::Root(&["CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH"]);
 
 /// What is in `a` and not in `b`, both in ascending order.
 fn difference(a: &[u64], b: &[u64]) -> Vec<u64> {

@@ -14,7 +14,7 @@ use super::super::{Processes, Reading};
 use super::owners::RIGHTS;
 use super::proc::Proc;
 use super::{cgroup, users};
-use crate::model::{Degradation, Owner, Pid, Process};
+use crate::model::{Gap, Missing, Owner, Pid, Process, Reason};
 
 /// A process is described anew after so many readings, because `exec` changes all but its identity.
 /// One that changes its name is described anew at once.
@@ -136,11 +136,10 @@ impl ProcProcesses {
     }
 }
 
-fn uncounted(alive: &[Alive]) -> Option<Degradation> {
+fn uncounted(alive: &[Alive]) -> Option<Gap> {
     let count = alive.iter().filter(|alive| alive.handles.is_none()).count();
-    let what = format!("handles of {count} processes");
-    let reason = "the descriptors of processes of other users can't be listed";
-    (count > 0).then(|| Degradation::new(what, reason).fixed_by(RIGHTS))
+    (count > 0)
+        .then(|| Gap::new(Missing::HandleCounts(Some(count)), Reason::OtherUsers(count)).fixed_by(RIGHTS))
 }
 
 impl Processes for ProcProcesses {
@@ -149,8 +148,8 @@ impl Processes for ProcProcesses {
         let alive = match self.alive() {
             Ok(alive) => alive,
             Err(error) => {
-                let degradation = Degradation::new("processes", format!("/proc: {error}"));
-                return Reading { value: StdHashMap::new(), degradations: vec![degradation] };
+                let gap = Gap::error(Missing::Processes, format!("/proc: {error}"));
+                return Reading { value: StdHashMap::new(), gaps: vec![gap] };
             }
         };
         self.describe(&alive);
@@ -163,7 +162,7 @@ impl Processes for ProcProcesses {
             described.insert(alive.owner, known);
         }
         self.described = described;
-        Reading { value: processes, degradations: uncounted(&alive).into_iter().collect() }
+        Reading { value: processes, gaps: uncounted(&alive).into_iter().collect() }
     }
 }
 

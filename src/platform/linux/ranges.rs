@@ -6,7 +6,7 @@ use std::io;
 use rustix::fs::stat;
 
 use super::super::{PortRanges, Reading};
-use crate::model::{Degradation, DynamicRange, NamespaceId, Port, PortRange, PortSet, PortSpace, SpaceId};
+use crate::model::{DynamicRange, Gap, Missing, NamespaceId, Port, PortRange, PortSet, PortSpace, SpaceId};
 
 const RANGE: &str = "/proc/sys/net/ipv4/ip_local_port_range";
 const RESERVED: &str = "/proc/sys/net/ipv4/ip_local_reserved_ports";
@@ -23,22 +23,22 @@ pub(in crate::platform) struct Sysctl {
 
 impl PortRanges for Sysctl {
     fn read(&mut self) -> Reading<Vec<PortSpace>> {
-        let mut degradations = Vec::new();
+        let mut gaps = Vec::new();
         let dynamic = match read(RANGE, parse_range) {
             Ok(range) => {
                 let reserved = read(RESERVED, parse_reserved).unwrap_or_else(|reason| {
-                    degradations.push(Degradation::new("reserved ports", reason));
+                    gaps.push(Gap::error(Missing::Reserved(None), reason));
                     PortSet::new()
                 });
                 Some(DynamicRange { range, reserved })
             }
             Err(reason) => {
-                degradations.push(Degradation::new("dynamic port range", reason));
+                gaps.push(Gap::error(Missing::Range(None), reason));
                 None
             }
         };
         let spaces = SpaceId::all_of(self.namespace).map(|id| PortSpace { id, dynamic: dynamic.clone() });
-        Reading { value: spaces.into(), degradations }
+        Reading { value: spaces.into(), gaps }
     }
 }
 
@@ -109,7 +109,7 @@ mod tests {
     fn the_four_spaces_share_the_range() {
         let namespace = own_namespace().unwrap();
         let reading = Sysctl { namespace }.read();
-        assert_eq!(reading.degradations, []);
+        assert_eq!(reading.gaps, []);
         let ids: Vec<_> = reading.value.iter().map(|space| space.id).collect();
         assert_eq!(ids, SpaceId::all_of(namespace));
         let dynamic = reading.value[0].dynamic.as_ref();

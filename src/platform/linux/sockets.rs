@@ -8,7 +8,7 @@ use super::netlink::{DumpError, Dumper};
 use super::owners::Owners;
 use super::proc::Proc;
 use super::sock_diag::Table;
-use crate::model::{Degradation, NamespaceId, Protocol, Socket, SpaceId};
+use crate::model::{Gap, Missing, NamespaceId, Protocol, Remedy, Socket, SpaceId};
 
 pub(super) struct NetlinkSockets {
     namespace: NamespaceId,
@@ -35,35 +35,33 @@ impl NetlinkSockets {
 impl Sockets for NetlinkSockets {
     fn list(&mut self) -> Reading<Vec<Socket>> {
         let mut sockets = Vec::with_capacity(self.expected + self.expected / 8);
-        let mut degradations = Vec::new();
+        let mut gaps = Vec::new();
         for table in Table::ALL {
             if let Err(error) = self.dumper.dump(table, self.namespace, &mut sockets) {
-                degradations.push(degradation(table, self.namespace, &error));
+                gaps.push(gap(table, self.namespace, &error));
             }
         }
         self.expected = sockets.len();
-        Reading { value: sockets, degradations }
+        Reading { value: sockets, gaps }
     }
 
-    fn attribute(&mut self, sockets: &mut [Socket]) -> Vec<Degradation> {
-        let mut degradations = self.owners.attribute(sockets);
-        degradations.extend(self.bound.hidden(sockets, &mut self.owners));
-        degradations
+    fn attribute(&mut self, sockets: &mut [Socket]) -> Vec<Gap> {
+        let mut gaps = self.owners.attribute(sockets);
+        gaps.extend(self.bound.hidden(sockets, &mut self.owners));
+        gaps
     }
 }
 
-fn degradation(table: Table, namespace: NamespaceId, error: &DumpError) -> Degradation {
+fn gap(table: Table, namespace: NamespaceId, error: &DumpError) -> Gap {
     let Table { protocol, family } = table;
-    let degradation = Degradation::new(
-        format!("{} sockets", SpaceId { namespace, protocol, family }),
-        format!("sock_diag: {error}"),
-    );
+    let subject = Missing::Sockets(SpaceId { namespace, protocol, family });
+    let gap = Gap::error(subject, format!("sock_diag: {error}"));
     // A kernel without the table's module, and without a way to load it.
     if matches!(error, DumpError::System(error) if error.kind() == io::ErrorKind::NotFound) {
-        return degradation.fixed_by(match protocol {
-            Protocol::Tcp => "modprobe tcp_diag",
-            Protocol::Udp => "modprobe udp_diag",
+        return gap.fixed_by(match protocol {
+            Protocol::Tcp => Remedy::Module("tcp_diag"),
+            Protocol::Udp => Remedy::Module("udp_diag"),
         });
     }
-    degradation
+    gap
 }

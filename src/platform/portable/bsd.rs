@@ -36,7 +36,7 @@ mod command {
     use std::process::Command;
 
     use super::{NAMES, parse};
-    use crate::model::{Degradation, DynamicRange, NamespaceId, PortRange, PortSet, PortSpace, SpaceId};
+    use crate::model::{DynamicRange, Gap, Missing, NamespaceId, PortRange, PortSet, PortSpace, SpaceId};
     use crate::platform::{PortRanges, Reading};
 
     pub(in crate::platform::portable) struct SysctlCommand {
@@ -45,13 +45,13 @@ mod command {
 
     impl PortRanges for SysctlCommand {
         fn read(&mut self) -> Reading<Vec<PortSpace>> {
-            let (range, degradations) = match ask() {
+            let (range, gaps) = match ask() {
                 Ok(range) => (Some(range), Vec::new()),
-                Err(reason) => (None, vec![Degradation::new("dynamic port range", reason)]),
+                Err(reason) => (None, vec![Gap::error(Missing::Range(None), reason)]),
             };
             let dynamic = range.map(|range| DynamicRange { range, reserved: PortSet::new() });
             let spaces = SpaceId::all_of(self.namespace).map(|id| PortSpace { id, dynamic: dynamic.clone() });
-            Reading { value: spaces.into(), degradations }
+            Reading { value: spaces.into(), gaps }
         }
     }
 

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind, Users};
 
 use super::super::{Processes, Reading};
-use crate::model::{Degradation, Owner, Pid, Process, StartTime};
+use crate::model::{Gap, Missing, Owner, Pid, Process, Reason, StartTime};
 
 /// What sysinfo tells of the program a process runs.
 #[derive(Default)]
@@ -95,8 +95,8 @@ impl Processes for SysinfoProcesses {
         let system = match refreshed(&mut self.system, shown) {
             Ok(system) => system,
             Err(error) => {
-                let degradation = Degradation::new("processes", format!("sysinfo: {error}"));
-                return Reading { value: HashMap::new(), degradations: vec![degradation] };
+                let gap = Gap::error(Missing::Processes, format!("sysinfo: {error}"));
+                return Reading { value: HashMap::new(), gaps: vec![gap] };
             }
         };
         let mut processes = HashMap::with_capacity(self.before.len());
@@ -107,12 +107,11 @@ impl Processes for SysinfoProcesses {
         }
         self.before.clone_from(&processes);
         let uncounted = processes.values().filter(|process| process.handles.is_none()).count();
-        let mut degradations = Vec::new();
+        let mut gaps = Vec::new();
         if uncounted > 0 {
-            let what = format!("handles of {uncounted} processes");
-            degradations.push(Degradation::new(what, "sysinfo was not allowed to count them"));
+            gaps.push(Gap::new(Missing::HandleCounts(Some(uncounted)), Reason::AccessDenied));
         }
-        Reading { value: processes, degradations }
+        Reading { value: processes, gaps }
     }
 }
 

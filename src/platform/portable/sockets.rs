@@ -9,7 +9,7 @@ use sysinfo::{ProcessRefreshKind, System};
 use super::super::{Reading, Sockets};
 use super::processes::{owner, refreshed};
 use crate::model::{
-    Attribution, Degradation, Family, Holders, NamespaceId, Owner, Protocol, Socket, SpaceId, State,
+    Attribution, Family, Gap, Holders, Missing, NamespaceId, Owner, Protocol, Reason, Socket, SpaceId, State,
 };
 
 /// netstat2 names the holders with the sockets, so nothing is left to attribute.
@@ -33,9 +33,9 @@ impl Netstat {
 impl Sockets for Netstat {
     fn list(&mut self) -> Reading<Vec<Socket>> {
         let mut value = Vec::new();
-        let mut degradations = vec![Degradation::new("BOUND sockets", "netstat2 does not ask for them")];
+        let mut gaps = vec![Gap::new(Missing::Bound(None), Reason::Backend)];
         let owners = self.owners().unwrap_or_else(|error| {
-            degradations.push(Degradation::new("owners of all sockets", format!("sysinfo: {error}")));
+            gaps.push(Gap::error(Missing::Owners(None), format!("sysinfo: {error}")));
             HashMap::default()
         });
         for id in SpaceId::all_of(self.namespace) {
@@ -43,13 +43,13 @@ impl Sockets for Netstat {
                 Ok(listed) => {
                     value.extend(listed.iter().filter_map(|info| socket(self.namespace, info, &owners)));
                 }
-                Err(error) => degradations.push(Degradation::new(format!("{id} sockets"), error.to_string())),
+                Err(error) => gaps.push(Gap::error(Missing::Sockets(id), error)),
             }
         }
-        Reading { value, degradations }
+        Reading { value, gaps }
     }
 
-    fn attribute(&mut self, _: &mut [Socket]) -> Vec<Degradation> {
+    fn attribute(&mut self, _: &mut [Socket]) -> Vec<Gap> {
         Vec::new()
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::ffi::CallError;
 use super::ffi::event_log::{Subscription, query, subscribe};
-use crate::model::{Degradation, PortEvent};
+use crate::model::{Gap, LogPart, Missing, PortEvent, Reason};
 use crate::platform::windows_format::event_log::Record;
 use crate::platform::{PortEvents, Reading};
 
@@ -75,26 +75,26 @@ impl PortEvents for Log {
     fn drain(&mut self) -> Reading<Vec<PortEvent>> {
         let mut seen = self.0.lock();
         let value = seen.waiting.drain(..).collect();
-        let mut degradations = Vec::new();
+        let mut gaps = Vec::new();
         match &seen.history {
-            Part::Awaited => degradations.push(Degradation::new("event log", "it is still being read")),
+            Part::Awaited => gaps.push(Gap::new(Missing::EventLog(LogPart::Whole), Reason::StillReading)),
             Part::Read => {}
             Part::Failed(reason) => {
-                degradations.push(Degradation::new("event log of the last 24 hours", reason));
+                gaps.push(Gap::error(Missing::EventLog(LogPart::LastDay), reason));
             }
         }
         if let Part::Failed(reason) = &seen.live {
-            degradations.push(Degradation::new("new events of the event log", reason));
+            gaps.push(Gap::error(Missing::EventLog(LogPart::New), reason));
         }
         if seen.unreadable > 0 {
-            let what = format!("{} records of the event log", seen.unreadable);
-            degradations.push(Degradation::new(what, "they are not what porttop asked for"));
+            let unread = Missing::EventLog(LogPart::Entries(seen.unreadable.into()));
+            gaps.push(Gap::new(unread, Reason::NotUnderstood(None)));
         }
         if seen.dropped > 0 {
-            let what = format!("{} older records of the event log", seen.dropped);
-            degradations.push(Degradation::new(what, format!("only the last {MOST} are kept")));
+            let dropped = Missing::EventLog(LogPart::Oldest(seen.dropped));
+            gaps.push(Gap::new(dropped, Reason::Kept(MOST as u64)));
         }
-        Reading { value, degradations }
+        Reading { value, gaps }
     }
 
     fn settle(&mut self, limit: Duration) {
@@ -182,6 +182,6 @@ mod tests {
     fn whoever_waits_sees_the_last_day_or_why_it_can_not_be_read() {
         let mut log = Log::open().unwrap();
         log.settle(Duration::from_mins(1));
-        assert!(!log.drain().degradations.iter().any(|gap| gap.what == "event log"));
+        assert!(!log.drain().gaps.iter().any(|gap| gap.reason == Reason::StillReading));
     }
 }

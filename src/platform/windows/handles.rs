@@ -14,7 +14,7 @@ use super::ffi::process::OpenedProcess;
 use super::ffi::token::enable_debug_privilege;
 use super::processes::Alive;
 use super::sockets::Tables;
-use crate::model::{Degradation, Handle, HandleKind, Handles, Owner, Socket};
+use crate::model::{Gap, Handle, HandleKind, Handles, Missing, Owner, Reason, Remedy, Socket};
 use crate::platform::patience::{Impatience, Worker};
 use crate::platform::windows_format::handle_list::{
     Listed, is_socket_device, is_volume, socket_address, socket_context,
@@ -84,7 +84,7 @@ impl Lister {
                 Handle { number: handle.number, kind, name, socket }
             })
             .collect();
-        Ok(Reading { value: Handles { owner, handles, limit: None }, degradations: lacking.degradations() })
+        Ok(Reading { value: Handles { owner, handles, limit: None }, gaps: lacking.gaps() })
     }
 
     fn ask(
@@ -124,17 +124,13 @@ impl Lister {
 }
 
 impl HandleLists for Lister {
-    fn list(&mut self, owner: Owner) -> Result<Reading<Handles>, Degradation> {
+    fn list(&mut self, owner: Owner) -> Result<Reading<Handles>, Gap> {
         self.read(owner).map_err(|error| {
-            let what = format!("handles of process {}", owner.pid);
+            let subject = Missing::HandlesOf(owner.pid);
             match (error.is_refusal(), self.elevated) {
-                (true, false) => {
-                    Degradation::new(what, error.to_string()).fixed_by("run porttop as administrator")
-                }
-                (true, true) => {
-                    Degradation::new(what, format!("{error} (it is kept from administrators too)"))
-                }
-                (false, _) => Degradation::new(what, error.to_string()),
+                (true, false) => Gap::error(subject, error).fixed_by(Remedy::Administrator),
+                (true, true) => Gap::new(subject, Reason::Protected),
+                (false, _) => Gap::error(subject, error),
             }
         })
     }
@@ -167,18 +163,17 @@ impl std::fmt::Display for Endpoints {
 }
 
 impl Lacking {
-    fn degradations(&self) -> Vec<Degradation> {
-        let mut degradations = Vec::new();
-        let mut add = |count: usize, reason: &str| {
+    fn gaps(&self) -> Vec<Gap> {
+        let mut gaps = Vec::new();
+        let mut add = |count: usize, reason: Reason| {
             if count > 0 {
-                degradations.push(Degradation::new(format!("names of {count} handles"), reason));
+                gaps.push(Gap::new(Missing::HandleNames(count), reason));
             }
         };
-        add(self.late, "they did not answer within a second");
-        add(self.unasked, "not asked: too many others did not answer, or there are too many");
-        let reason = "this Windows does not tell the device of a file, so sockets count as files";
-        add(self.device_unknown, reason);
-        degradations
+        add(self.late, Reason::TimedOut);
+        add(self.unasked, Reason::NotAsked);
+        add(self.device_unknown, Reason::NoDevices);
+        gaps
     }
 }
 

@@ -33,7 +33,7 @@ mod tracing;
 use std::sync::Arc;
 
 use super::{HandleLists, OpenError, Platform, PortEvents};
-use crate::model::{Backend, Degradation, NamespaceId};
+use crate::model::{Backend, Gap, LogPart, Missing, NamespaceId};
 pub(super) use host::elevated;
 use processes::Alive;
 pub(super) use ranges::Netsh;
@@ -59,7 +59,7 @@ pub(super) fn open() -> Result<Platform, OpenError> {
     let events = match events::Log::open() {
         Ok(log) => Some(Box::new(log) as Box<dyn PortEvents>),
         Err(error) => {
-            missing.push(Degradation::new("event log", error.to_string()));
+            missing.push(Gap::error(Missing::EventLog(LogPart::Whole), error));
             None
         }
     };

@@ -11,7 +11,7 @@ use super::ffi::process::OpenedProcess;
 use super::ffi::system;
 use super::ffi::token::Sid;
 use super::services::{Running, Services};
-use crate::model::{Degradation, Integrity, Owner, Pid, Process, StartTime, WindowsProcess};
+use crate::model::{Gap, Integrity, Missing, Owner, Pid, Process, Reason, Remedy, StartTime, WindowsProcess};
 use crate::platform::windows_format::process_list::Entry;
 use crate::platform::windows_format::timestamp;
 use crate::platform::{Processes, Reading};
@@ -107,26 +107,26 @@ impl Details {
         }
     }
 
-    fn degradations(&self, listed: &HashMap<Owner, Arc<Process>>) -> Vec<Degradation> {
+    fn gaps(&self, listed: &HashMap<Owner, Arc<Process>>) -> Vec<Gap> {
         let refused = self.known.values().filter(|detail| detail.refused).count();
-        let mut degradations = Vec::new();
+        let mut gaps = Vec::new();
         if refused > 0 {
-            let what = format!("path, command line and user of {refused} processes");
-            degradations.push(if self.elevated {
-                Degradation::new(what, "Windows protects them, from administrators too")
+            let subject = Missing::ProcessDetails(refused);
+            gaps.push(if self.elevated {
+                Gap::new(subject, Reason::Protected)
             } else {
-                Degradation::new(what, "access denied").fixed_by("run porttop as administrator")
+                Gap::new(subject, Reason::AccessDenied).fixed_by(Remedy::Administrator)
             });
         }
         if self.known.values().any(|detail| detail.path.is_some())
             && self.known.values().all(|detail| detail.command_line.is_none())
         {
-            degradations.push(Degradation::new("command lines", "this Windows tells none"));
+            gaps.push(Gap::new(Missing::CommandLines, Reason::NotTold));
         }
         if !listed.is_empty() && listed.values().all(|process| process.handles.is_none()) {
-            degradations.push(Degradation::new("handles", "this Windows counts 0 for every process"));
+            gaps.push(Gap::new(Missing::HandleCounts(None), Reason::NotTold));
         }
-        degradations
+        gaps
     }
 }
 
@@ -135,8 +135,8 @@ impl Processes for Details {
         let entries = match self.alive.take() {
             Ok(entries) => entries,
             Err(error) => {
-                let unread = Degradation::new("processes", error.to_string());
-                return Reading { value: HashMap::new(), degradations: vec![unread] };
+                let unread = Gap::error(Missing::Processes, error);
+                return Reading { value: HashMap::new(), gaps: vec![unread] };
             }
         };
         let created: HashMap<u32, u64> = entries.iter().map(|entry| (entry.pid, entry.created)).collect();
@@ -148,9 +148,9 @@ impl Processes for Details {
             .map(|entry| (owner(entry), Arc::new(self.describe(entry, &created, &running))))
             .collect();
         self.known.retain(|owner, _| value.contains_key(owner));
-        let mut degradations = self.degradations(&value);
-        degradations.extend(no_services);
-        Reading { value, degradations }
+        let mut gaps = self.gaps(&value);
+        gaps.extend(no_services);
+        Reading { value, gaps }
     }
 }
 

@@ -8,7 +8,7 @@ use super::background::Latest;
 use super::ffi::CallError;
 use super::ffi::system::system_directory;
 use super::host::elevated;
-use crate::model::{Degradation, NamespaceId, PortSpace, SpaceId};
+use crate::model::{Gap, Missing, NamespaceId, PortSpace, Reason, SpaceId};
 use crate::platform::netsh::{self, Dynamic};
 use crate::platform::{PortRanges, Reading};
 
@@ -24,10 +24,10 @@ pub struct Netsh(Result<Latest<Ranges>, Ranges>);
 
 impl Netsh {
     pub fn new() -> Self {
-        let waiting = unknown("netsh has not answered yet");
+        let waiting = unknown(Reason::StillReading);
         Self(
             Latest::new("netsh", FRESH, waiting, ask_all)
-                .map_err(|error| unknown(&format!("no thread to run netsh: {error}"))),
+                .map_err(|error| unknown(Reason::Error(format!("no thread to run netsh: {error}")))),
         )
     }
 }
@@ -47,9 +47,9 @@ impl PortRanges for Netsh {
     }
 }
 
-fn unknown(reason: &str) -> Ranges {
+fn unknown(reason: Reason) -> Ranges {
     let value = SpaceId::all_of(NamespaceId::ONLY).map(|id| PortSpace { id, dynamic: None });
-    Reading { value: value.into(), degradations: vec![Degradation::new("dynamic port ranges", reason)] }
+    Reading { value: value.into(), gaps: vec![Gap::new(Missing::Range(None), reason)] }
 }
 
 /// Asks for all four at once: one `netsh` takes its time to start.
@@ -64,9 +64,9 @@ fn ask_all() -> Ranges {
         let answer = asking
             .map_err(|error| error.to_string())
             .and_then(|_| answered.recv().map_err(|_| "the thread that asked has ended".to_owned()));
-        let Reading { value, degradations } = answer.unwrap_or_else(|reason| netsh::unread(id, reason));
+        let Reading { value, gaps } = answer.unwrap_or_else(|reason| netsh::unread(id, reason));
         all.value.push(PortSpace { id, dynamic: value });
-        all.degradations.extend(degradations);
+        all.gaps.extend(gaps);
     }
     all
 }

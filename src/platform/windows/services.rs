@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::background::{Latest, Lookup};
 use super::ffi::services;
-use crate::model::{Degradation, Owner};
+use crate::model::{Gap, Missing, Owner};
 
 /// How long the list of services counts as fresh.
 const FRESH: Duration = Duration::from_secs(10);
@@ -31,9 +31,9 @@ impl Services {
     }
 
     /// What runs by now, and what to say when that is not known.
-    pub fn running(&mut self) -> (Running, Option<Degradation>) {
+    pub fn running(&mut self) -> (Running, Option<Gap>) {
         let listed = self.0.as_mut().map(Latest::get).unwrap_or_default();
-        let unread = listed.error.as_ref().map(|error| Degradation::new("services", error));
+        let unread = listed.error.as_ref().map(|error| Gap::error(Missing::Services, error));
         (Running(listed), unread)
     }
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::ffi::{CallError, tables};
 use super::processes::{Alive, owner};
 use super::services::{Tags, tags};
-use crate::model::{Attribution, Degradation, Family, Holders, NamespaceId, Owner, Protocol, Socket};
+use crate::model::{
+    Attribution, Family, Gap, Holders, Missing, NamespaceId, Owner, Protocol, Reason, Socket, SpaceId,
+};
 use crate::platform::windows_format::layout::Table;
 use crate::platform::windows_format::rows::{Row, Rows, add_bound, decode};
 use crate::platform::{Reading, Sockets};
@@ -24,11 +26,11 @@ impl Tables {
 
     /// Who is behind which number. It is asked for after the tables, so that whoever is in them and
     /// still alive is in it too.
-    fn owners(&self, degradations: &mut Vec<Degradation>) -> HashMap<u32, Owner> {
+    fn owners(&self, gaps: &mut Vec<Gap>) -> HashMap<u32, Owner> {
         match self.alive.read() {
             Ok(entries) => entries.iter().map(|entry| (entry.pid, owner(entry))).collect(),
             Err(error) => {
-                degradations.push(Degradation::new("owners of sockets", error.to_string()));
+                gaps.push(Gap::error(Missing::Owners(None), error));
                 HashMap::new()
             }
         }
@@ -37,29 +39,28 @@ impl Tables {
 
 impl Sockets for Tables {
     fn list(&mut self) -> Reading<Vec<Socket>> {
-        let mut degradations = Vec::new();
-        let (mut tcp, tcp_is_whole) = both(Protocol::Tcp, &mut degradations);
-        let (udp, _) = both(Protocol::Udp, &mut degradations);
+        let mut gaps = Vec::new();
+        let (mut tcp, tcp_is_whole) = both(Protocol::Tcp, &mut gaps);
+        let (udp, _) = both(Protocol::Udp, &mut gaps);
         if tcp_is_whole {
-            let bound = bound(&mut degradations);
+            let bound = bound(&mut gaps);
             add_bound(&mut tcp, bound);
         } else {
-            let reason = "they can't be told from connected ones without the TCP tables";
-            degradations.push(Degradation::new("BOUND sockets", reason));
+            gaps.push(Gap::new(Missing::Bound(None), Reason::NoTcpTables));
         }
-        let owners = self.owners(&mut degradations);
+        let owners = self.owners(&mut gaps);
         let value = tcp.into_iter().chain(udp).map(|row| socket(&row, &owners, &mut self.tags)).collect();
-        Reading { value, degradations }
+        Reading { value, gaps }
     }
 
-    fn attribute(&mut self, _: &mut [Socket]) -> Vec<Degradation> {
+    fn attribute(&mut self, _: &mut [Socket]) -> Vec<Gap> {
         // The tables themselves name the owner of every socket that has one.
         Vec::new()
     }
 }
 
 /// Both families of a protocol, and whether both could be read.
-fn both(protocol: Protocol, degradations: &mut Vec<Degradation>) -> (Vec<Row>, bool) {
+fn both(protocol: Protocol, gaps: &mut Vec<Gap>) -> (Vec<Row>, bool) {
     let mut rows = Vec::new();
     let mut whole = true;
     for family in [Family::Ipv4, Family::Ipv6] {
@@ -67,14 +68,13 @@ fn both(protocol: Protocol, degradations: &mut Vec<Degradation>) -> (Vec<Row>, b
             Ok(read) => {
                 rows.extend(read.rows);
                 if read.unknown > 0 {
-                    let what = format!("{} {} sockets", read.unknown, title(protocol, family));
-                    degradations.push(Degradation::new(what, "their state is none that porttop knows"));
+                    let unknown = Missing::SomeSockets(space(protocol, family), read.unknown);
+                    gaps.push(Gap::new(unknown, Reason::NotUnderstood(None)));
                 }
             }
             Err(error) => {
                 whole = false;
-                let what = format!("{} sockets", title(protocol, family));
-                degradations.push(Degradation::new(what, error.to_string()));
+                gaps.push(Gap::error(Missing::Sockets(space(protocol, family)), error));
             }
         }
     }
@@ -87,7 +87,7 @@ fn listed(protocol: Protocol, family: Family) -> Result<Rows, CallError> {
         .map_err(|source| CallError::Decode { call: "socket table", source })
 }
 
-fn bound(degradations: &mut Vec<Degradation>) -> Vec<Row> {
+fn bound(gaps: &mut Vec<Gap>) -> Vec<Row> {
     let mut rows = Vec::new();
     for family in [Family::Ipv4, Family::Ipv6] {
         let read = tables::bound(family).and_then(|bytes| {
@@ -97,9 +97,8 @@ fn bound(degradations: &mut Vec<Degradation>) -> Vec<Row> {
         match read {
             Ok(read) => rows.extend(read.rows),
             Err(error) => {
-                let what = format!("BOUND sockets of {}", title(Protocol::Tcp, family));
-                let reason = format!("not available on this Windows, because {error}");
-                degradations.push(Degradation::new(what, reason));
+                let reason = Reason::NoCall(error.to_string());
+                gaps.push(Gap::new(Missing::Bound(Some(family)), reason));
             }
         }
     }
@@ -118,11 +117,6 @@ fn socket(row: &Row, owners: &HashMap<u32, Owner>, tags: &mut Tags) -> Socket {
     }
 }
 
-fn title(protocol: Protocol, family: Family) -> &'static str {
-    match (protocol, family) {
-        (Protocol::Tcp, Family::Ipv4) => "TCP IPv4",
-        (Protocol::Tcp, Family::Ipv6) => "TCP IPv6",
-        (Protocol::Udp, Family::Ipv4) => "UDP IPv4",
-        (Protocol::Udp, Family::Ipv6) => "UDP IPv6",
-    }
+const fn space(protocol: Protocol, family: Family) -> SpaceId {
+    SpaceId { namespace: NamespaceId::ONLY, protocol, family }
 }

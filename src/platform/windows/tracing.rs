@@ -14,7 +14,8 @@ use super::ffi::process::identify;
 use super::ffi::system::processes;
 use super::ffi::trace::{Consumer, Session, Sink, sessions, stop};
 use crate::model::{
-    Degradation, NamespaceId, Owner, Pid, PortFailure, Protocol, StartTime, Trace, TracedConnection, Tuple,
+    Gap, Missing, NamespaceId, Owner, Pid, PortFailure, Protocol, Remedy, StartTime, Trace, TracePart,
+    TracedConnection, Tuple,
 };
 use crate::platform::windows_format::timestamp;
 use crate::platform::windows_format::trace::{Decoder, Provider, Record, Said, session_name, session_pid};
@@ -38,17 +39,13 @@ struct Running {
 pub fn start(elevated: bool) -> Reading<Option<Box<dyn Tracing>>> {
     match open(elevated) {
         Ok(trace) => Reading::whole(Some(Box::new(trace))),
-        Err(error) => Reading { value: None, degradations: vec![missing(&error, elevated)] },
+        Err(error) => Reading { value: None, gaps: vec![missing(&error, elevated)] },
     }
 }
 
-fn missing(error: &CallError, elevated: bool) -> Degradation {
-    let missing = Degradation::new("live trace of connections and failures", error.to_string());
-    if error.is_refusal() && !elevated {
-        missing.fixed_by("run porttop as administrator or as a member of Performance Log Users")
-    } else {
-        missing
-    }
+fn missing(error: &CallError, elevated: bool) -> Gap {
+    let missing = Gap::error(Missing::Trace(TracePart::Whole), error);
+    if error.is_refusal() && !elevated { missing.fixed_by(Remedy::LogUser) } else { missing }
 }
 
 fn open(elevated: bool) -> Result<Running, CallError> {
@@ -97,7 +94,7 @@ impl Tracing for Running {
                 self.lost = lost;
                 Reading::whole(trace)
             }
-            Err(error) => Reading { value: trace, degradations: vec![missing(&error, self.elevated)] },
+            Err(error) => Reading { value: trace, gaps: vec![missing(&error, self.elevated)] },
         }
     }
 }

@@ -15,7 +15,7 @@ pub use promise::Promise;
 use promise::{PortKey, SocketKey, foresee};
 
 use super::plan::{Plan, Refusal, Scene};
-use crate::model::{Owner, Pid, Process, System};
+use crate::model::{Missing, Owner, Pid, Process, System};
 use crate::platform::control::{ControlError, Signal};
 use crate::text::safe;
 
@@ -49,7 +49,7 @@ pub struct KillPlan {
     cautions: Vec<String>,
     refusals: Vec<Refusal>,
     system: System,
-    pub(in crate::remedy) gaps: Vec<String>,
+    pub(in crate::remedy) gaps: Vec<Missing>,
     ports: HashMap<PortKey, Vec<SocketKey>>,
 }
 

@@ -2,7 +2,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::change::{RangeChange, SpaceChange};
-use crate::model::{Degradation, DynamicRange, Family, NamespaceId, Port, PortRange, Protocol};
+use crate::model::{DynamicRange, Family, Gap, Missing, NamespaceId, Port, PortRange, Protocol};
 use crate::platform::control::Store;
 use crate::remedy::state::StateDirectory;
 
@@ -34,20 +34,20 @@ impl<'a> Journal<'a> {
     ///
     /// # Errors
     /// When the journal can't be read.
-    pub fn last(self, namespace: NamespaceId) -> Result<Option<Noted>, Degradation> {
+    pub fn last(self, namespace: NamespaceId) -> Result<Option<Noted>, Gap> {
         let text = self.0.read(FILE)?;
         Ok(text.lines().rev().find_map(|line| parse(line).filter(|noted| noted.namespace == namespace)))
     }
 
     /// Notes a change that is about to be made.
-    pub(in crate::remedy) fn note(self, noted: &Noted) -> Result<(), Degradation> {
+    pub(in crate::remedy) fn note(self, noted: &Noted) -> Result<(), Gap> {
         let line = serde_json::to_string(&Line::from(noted))
-            .map_err(|error| Degradation::new(FILE, error.to_string()))?;
+            .map_err(|error| Gap::error(Missing::StateFile(FILE.to_owned()), error))?;
         self.0.append(FILE, &line)
     }
 
     /// Strikes a change that is undone or was never made; lines it does not understand stay.
-    pub(in crate::remedy) fn strike(self, noted: &Noted) -> Result<(), Degradation> {
+    pub(in crate::remedy) fn strike(self, noted: &Noted) -> Result<(), Gap> {
         let text = self.0.read(FILE)?;
         let mut lines: Vec<_> = text.lines().collect();
         let Some(at) = lines.iter().rposition(|line| parse(line).as_ref() == Some(noted)) else {

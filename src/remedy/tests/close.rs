@@ -2,7 +2,7 @@ use rstest::rstest;
 
 use super::{Stand, no_right, on, scene, state};
 use crate::analysis::tests_support::{owner, tcp, udp};
-use crate::model::{Socket, State, System};
+use crate::model::{Gap, Missing, NamespaceId, Socket, SpaceId, State, System};
 use crate::platform::control::ControlError;
 use crate::remedy::Plan;
 use crate::remedy::close::{CloseOutcome, ClosePlan, Closed};
@@ -80,7 +80,9 @@ fn success_that_the_system_only_claims_is_none() {
     let stand = Stand::default();
     // The one that is closed is another one than the one that is read afterwards.
     stand.with(|machine| machine.sockets = vec![]);
-    stand.with(|machine| machine.gaps = vec![crate::model::Degradation::new("TCP IPv4 sockets", "no")]);
+    stand.with(|machine| {
+        machine.gaps = vec![Gap::error(Missing::Sockets(SpaceId::all_of(NamespaceId(1))[0]), "no")];
+    });
     assert_eq!(close(&stand, &sockets).sockets, None);
 }
 

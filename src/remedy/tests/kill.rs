@@ -6,7 +6,10 @@ use rstest::rstest;
 
 use super::{OWN_PID, Stand, no_right, on, scene, state};
 use crate::analysis::tests_support::{owner, process, tcp, udp};
-use crate::model::{Degradation, Holders, Owner, Pid, Process, Snapshot, Socket, StartTime, State, System};
+use crate::model::{
+    Gap, Holders, Missing, NamespaceId, Owner, Pid, Process, Snapshot, Socket, SpaceId, StartTime, State,
+    System,
+};
 use crate::platform::control::{ControlError, Signal};
 use crate::remedy::audit::{self, Stage};
 use crate::remedy::kill::{Fared, KillPlan, PortsAfter, Promise};
@@ -191,7 +194,7 @@ fn what_was_shown_is_what_is_hit_and_it_is_written_down() {
     });
     let plan = KillPlan::new(scene(&snapshot), &[owner(4312)], Signal::Term).confirm().unwrap();
     let done = stand.executor(&state).kill(&plan);
-    assert_eq!(done.degradations, []);
+    assert_eq!(done.gaps, []);
     assert!(done.outcome.succeeded());
     assert_eq!(done.outcome.targets, [(owner(4312), Fared::Gone)]);
     // The machine takes away all of its sockets but the TIME_WAIT that nobody owns.
@@ -252,14 +255,16 @@ fn what_cannot_be_read_back_is_not_claimed() {
     let (_home, state) = state();
     let stand = Stand::default();
     let mut snapshot = inhabited(System::Linux, busy());
-    stand.with(|machine| machine.gaps = vec![Degradation::new("TCP IPv6 sockets", "no")]);
+    stand.with(|machine| {
+        machine.gaps = vec![Gap::error(Missing::Sockets(SpaceId::all_of(NamespaceId(1))[1]), "no")];
+    });
     let kill = |snapshot: &Snapshot| {
         let plan = KillPlan::new(scene(snapshot), &[owner(4312)], Signal::Term).confirm().unwrap();
         stand.executor(&state).kill(&plan).outcome
     };
     assert_eq!(kill(&snapshot).ports, None);
     // What was not seen before is not missed after.
-    snapshot.degradations = vec![Degradation::new("TCP IPv6 sockets", "no")];
+    snapshot.gaps = vec![Gap::error(Missing::Sockets(SpaceId::all_of(NamespaceId(1))[1]), "no")];
     assert!(kill(&snapshot).ports.is_some());
 }
 
@@ -274,5 +279,5 @@ fn an_audit_that_cannot_be_written_is_said_and_stops_nothing() {
     let plan = KillPlan::new(scene(&snapshot), &[owner(4312)], Signal::Term).confirm().unwrap();
     let done = stand.executor(&state).kill(&plan);
     assert!(done.outcome.succeeded());
-    assert_eq!(done.degradations.len(), 1);
+    assert_eq!(done.gaps.len(), 1);
 }

@@ -13,8 +13,8 @@ use std::time::Duration;
 use super::{Executor, License, Scene, StateDirectory};
 use crate::analysis::tests_support::snapshot;
 use crate::model::{
-    Degradation, DynamicRange, NamespaceId, Owner, Pid, Port, PortRange, PortSet, PortSpace, RangeLimits,
-    Snapshot, Socket, SpaceId, StartTime, System,
+    DynamicRange, Gap, NamespaceId, Owner, Pid, Port, PortRange, PortSet, PortSpace, RangeLimits, Snapshot,
+    Socket, SpaceId, StartTime, System,
 };
 use crate::platform::control::{
     ControlError, Controls, ProcessControl, ProcessHandle, RangeControl, RangeFile, RangeState, RangeStep,
@@ -34,7 +34,7 @@ struct Machine {
     /// Who does not care for signals.
     stubborn: Vec<Pid>,
     sockets: Vec<Socket>,
-    gaps: Vec<Degradation>,
+    gaps: Vec<Gap>,
     range: Option<RangeState>,
     /// Fails, or lies about, the step of this number.
     fails_at: Option<(usize, Failure)>,
@@ -132,10 +132,10 @@ impl SocketControl for Stand {
 
 impl Sockets for Stand {
     fn list(&mut self) -> Reading<Vec<Socket>> {
-        self.with(|machine| Reading { value: machine.sockets.clone(), degradations: machine.gaps.clone() })
+        self.with(|machine| Reading { value: machine.sockets.clone(), gaps: machine.gaps.clone() })
     }
 
-    fn attribute(&mut self, _: &mut [Socket]) -> Vec<Degradation> {
+    fn attribute(&mut self, _: &mut [Socket]) -> Vec<Gap> {
         Vec::new()
     }
 }

@@ -109,7 +109,7 @@ fn set_and_undone_by_another_porttop(#[case] before: RangeState, #[case] store: 
     let set = plan(&before, store).confirm().unwrap();
     let done = stand.executor(&directory).set_range(&set, &before);
     assert_eq!(done.outcome, RangeOutcome::Set { complaint: None });
-    assert_eq!(done.degradations, []);
+    assert_eq!(done.gaps, []);
 
     let mut later = stand.executor(&directory);
     let now = later.range().unwrap();

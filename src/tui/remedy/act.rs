@@ -26,7 +26,7 @@ use crate::tui::view;
 #[must_use]
 pub fn concerns(app: &App, command: Command) -> bool {
     match &app.dialog {
-        Some(Dialog::Help(_) | Dialog::Degradations(_) | Dialog::SortMenu(_)) => false,
+        Some(Dialog::Help(_) | Dialog::Gaps(_) | Dialog::SortMenu(_)) => false,
         Some(_) => true,
         None => {
             command.acts()

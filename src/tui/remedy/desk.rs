@@ -11,7 +11,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::analysis::range_plan::Proposal;
 use crate::export::probe as export;
-use crate::model::{Degradation, Owner, SpaceId, System};
+use crate::model::{Gap, Owner, SpaceId, System};
 use crate::platform::control::{self, ControlError, RangeState, Signal, Store};
 use crate::remedy::close::ClosePlan;
 use crate::remedy::kill::{Fared, KillPlan};
@@ -193,9 +193,9 @@ fn open(license: License) -> Result<Executor, String> {
     Executor::open(license, state).map_err(|error| error.to_string())
 }
 
-fn plain(gap: &Degradation) -> String {
+fn plain(gap: &Gap) -> String {
     let fix = gap.remedy.as_ref().map_or_else(String::new, |remedy| format!("; {remedy}"));
-    format!("{}: {}{fix}", gap.what, gap.reason)
+    format!("{gap}{fix}")
 }
 
 fn without_executor(request: &Request) -> Answer {
@@ -223,11 +223,11 @@ fn carry_out(executor: &mut Executor, system: System, request: Request) -> Answe
             let mut lines = done.outcome.sentences();
             lines.push("Can a port be had now?".into());
             lines.extend(probe_lines(system, None));
-            (Deed::Kill, done.outcome.succeeded(), lines, done.degradations, again)
+            (Deed::Kill, done.outcome.succeeded(), lines, done.gaps, again)
         }
         Request::Close(plan) => {
             let done = executor.close(&plan);
-            (Deed::Close, done.outcome.succeeded(), done.outcome.sentences(), done.degradations, Vec::new())
+            (Deed::Close, done.outcome.succeeded(), done.outcome.sentences(), done.gaps, Vec::new())
         }
         Request::SetRange(plan, now) => range_report(&plan, executor.set_range(&plan, &now)),
         Request::SetRangeElevated(plan, now) => range_report(&plan, executor.set_range_elevated(&plan, &now)),
@@ -237,15 +237,15 @@ fn carry_out(executor: &mut Executor, system: System, request: Request) -> Answe
     Answer::Done(Report { deed, succeeded, lines, again })
 }
 
-type Parts = (Deed, bool, Vec<String>, Vec<Degradation>, Vec<Owner>);
+type Parts = (Deed, bool, Vec<String>, Vec<Gap>, Vec<Owner>);
 
 fn range_report(plan: &Confirmed<RangePlan>, done: Done<RangeOutcome>) -> Parts {
     let mut lines = done.outcome.sentences();
-    if !done.degradations.is_empty() {
+    if !done.gaps.is_empty() {
         lines.push("If undo does not know of it, these commands set back what was:".into());
         lines.extend(plan.plan().way_back());
     }
-    (Deed::Range, done.outcome.succeeded(), lines, done.degradations, Vec::new())
+    (Deed::Range, done.outcome.succeeded(), lines, done.gaps, Vec::new())
 }
 
 /// What changes nothing.

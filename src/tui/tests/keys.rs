@@ -11,7 +11,7 @@ use super::support::{
     NGINX, ORDERS, blank, click, handles, list, machine, mouse, press, screen, see, selected, snapshot,
     text_of,
 };
-use crate::model::{Degradation, Holders, State};
+use crate::model::{Gap, Holders, Missing, Reason, Remedy, State};
 use crate::tui::Options;
 use crate::tui::action::{Action, Effect};
 use crate::tui::app::App;
@@ -204,11 +204,12 @@ fn handles_that_can_not_be_listed_say_why_and_stay_as_they_were() {
     let mut app = screen(80, 24);
     press(&mut app, "<enter><tab>");
     let refused = |app: &mut App| {
-        let gap = Degradation::new("handles of orders.exe", "access denied").fixed_by("run elevated");
+        let gap =
+            Gap::new(Missing::HandlesOf(ORDERS.pid), Reason::AccessDenied).fixed_by(Remedy::Administrator);
         update(app, Action::Handles(ORDERS, Err(gap)))
     };
     refused(&mut app);
-    let said = "handles of orders.exe: access denied → run elevated";
+    let said = "handles of process 4312: access denied → run porttop as administrator";
     assert!(text_of(&app).contains(said), "{}", text_of(&app));
     list(&mut app, handles(3));
     assert!(!text_of(&app).contains(said));

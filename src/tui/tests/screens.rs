@@ -5,7 +5,7 @@ use rstest::rstest;
 
 use super::support::{ORDERS, blank, failing, handles, list, machine, press, process, screen, see, text_of};
 use crate::analysis::{ProcessColumn, Sort};
-use crate::model::{Holders, Progress};
+use crate::model::{Gap, Holders, Missing, Progress, Reason};
 use crate::tui::Options;
 
 #[rstest]
@@ -121,7 +121,7 @@ fn what_was_not_read_is_not_shown_as_zero() {
     let mut snapshot = machine(0);
     snapshot.sockets.retain(|socket| socket.holders.counted() == Some(ORDERS));
     snapshot.sockets.retain(|socket| socket.state != crate::model::State::Bound);
-    snapshot.degradations = vec![crate::model::Degradation::new("BOUND sockets", "not asked for")];
+    snapshot.gaps = vec![Gap::new(Missing::Bound(None), Reason::Backend)];
     for space in &mut snapshot.spaces {
         space.dynamic = None;
     }

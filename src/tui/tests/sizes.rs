@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::remedies::{fake, requests};
 use super::support::{ORDERS, blank, cells, cells_on, handles, machine, snapshot, text_of};
-use crate::model::{Degradation, Progress, Snapshot};
+use crate::model::{Gap, Missing, Progress, Reason, Snapshot};
 use crate::platform::Reading;
 use crate::tui::Options;
 use crate::tui::action::Action;
@@ -62,7 +62,7 @@ fn seen() -> impl Strategy<Value = Action> {
 }
 
 fn listed() -> impl Strategy<Value = Action> {
-    let refused = || Action::Handles(ORDERS, Err(Degradation::new("handles", "gone")));
+    let refused = || Action::Handles(ORDERS, Err(Gap::new(Missing::HandlesOf(ORDERS.pid), Reason::Ended)));
     (any::<bool>(), 0..40u64).prop_map(move |(gone, sockets)| {
         if gone {
             return refused();

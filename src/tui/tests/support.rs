@@ -14,9 +14,9 @@ use ratatui::buffer::Buffer;
 
 use crate::analysis::tests_support::failed;
 use crate::model::{
-    Attribution, Degradation, DynamicRange, Handle, HandleKind, Handles, Holders, Host, Moment, NamespaceId,
+    Attribution, DynamicRange, Gap, Handle, HandleKind, Handles, Holders, Host, Missing, Moment, NamespaceId,
     Owner, Pid, Port, PortEvent, PortFailure, PortOperation, PortRange, PortSet, PortSpace, Process,
-    Protocol, Snapshot, Socket, SpaceId, StartTime, State, System, Trace,
+    Protocol, Reason, Remedy, Snapshot, Socket, SpaceId, StartTime, State, System, Trace,
 };
 use crate::platform::Reading;
 use crate::tui::Options;
@@ -125,9 +125,8 @@ pub fn snapshot(second: u32, mut sockets: Vec<Socket>) -> Snapshot {
         spaces: SpaceId::all_of(NamespaceId::ONLY)
             .map(|id| PortSpace { id, dynamic: Some(dynamic.clone()) })
             .to_vec(),
-        degradations: vec![
-            Degradation::new("handles of 1 process", "access denied")
-                .fixed_by("run porttop as administrator"),
+        gaps: vec![
+            Gap::new(Missing::HandleCounts(Some(1)), Reason::AccessDenied).fixed_by(Remedy::Administrator),
         ],
         ..crate::analysis::tests_support::snapshot(Vec::new())
     }

@@ -8,15 +8,10 @@ use ratatui::text::{Line, Span};
 
 use super::verdict::wrap;
 use crate::analysis::{Failures, Picture, Severity};
-use crate::model::{Attribution, Degradation, PortEvent, System};
+use crate::model::{Attribution, Gap, PortEvent, System};
 use crate::text::{per_second, safe, thousands};
 use crate::tui::app::App;
 use crate::tui::theme::{STRONG, WEAK, level};
-
-/// What a degradation that speaks of the trace has in its name.
-const OF_TRACE: [&str; 4] = ["trace", "exact owners", "failures of", "traced events"];
-/// What a degradation that speaks of the event log has in its name.
-const OF_LOG: &str = "event log";
 
 /// Its lines.
 #[must_use]
@@ -44,9 +39,9 @@ impl Text {
         }
     }
 
-    fn gaps<'a>(&mut self, gaps: impl Iterator<Item = &'a Degradation>) {
+    fn gaps<'a>(&mut self, gaps: impl Iterator<Item = &'a Gap>) {
         for gap in gaps {
-            self.say(2, &format!("{}: {}", gap.what, gap.reason), WEAK);
+            self.say(2, &gap.to_string(), WEAK);
             if let Some(remedy) = &gap.remedy {
                 self.say(4, &format!("→ {remedy}"), Style::new());
             }
@@ -101,8 +96,7 @@ fn trace(page: &mut Text, picture: &Picture, traces: bool) {
             "calls of bind() just now found their port taken; whether they asked for any port can't be told";
         page.say(2, &format!("{} {what}", thousands(unread)), WEAK);
     }
-    let of_trace = |gap: &&Degradation| OF_TRACE.iter().any(|part| gap.what.contains(part));
-    page.gaps(snapshot.degradations.iter().filter(of_trace));
+    page.gaps(snapshot.gaps.iter().filter(|gap| gap.subject.is_of_trace()));
     let how = Attribution::ALL.map(|how| {
         let count: u32 = picture.rows.iter().map(|row| row.attributions.of(how)).sum();
         format!("{} {}", thousands(count.into()), how.name())
@@ -113,7 +107,7 @@ fn trace(page: &mut Text, picture: &Picture, traces: bool) {
 fn log(page: &mut Text, picture: &Picture, zone: &TimeZone) {
     page.say(0, "Event log, last 24 hours", STRONG);
     let snapshot = &picture.snapshot;
-    let mut gaps = snapshot.degradations.iter().filter(|gap| gap.what.contains(OF_LOG)).peekable();
+    let mut gaps = snapshot.gaps.iter().filter(|gap| gap.subject.is_of_event_log()).peekable();
     if picture.events.is_empty() {
         let why = match snapshot.host.system {
             System::Windows if gaps.peek().is_some() => "it could not be read",

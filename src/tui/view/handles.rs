@@ -7,7 +7,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use crate::analysis::Severity;
-use crate::model::{Degradation, Handle};
+use crate::model::{Gap, Handle};
 use crate::text::{keep_start, percent, safe, thousands};
 use crate::tui::app::App;
 use crate::tui::handles::{HandleColumn, HandleList, kind, name};
@@ -62,7 +62,7 @@ pub fn draw_summary(app: &App, area: Rect, frame: &mut Buffer) {
         && area.height > 0
     {
         let remedy = gap.remedy.as_ref().map_or_else(String::new, |remedy| format!(" → {remedy}"));
-        let text = format!("{}: {}{remedy}", gap.what, gap.reason);
+        let text = format!("{gap}{remedy}");
         let last = row(area, usize::from(area.height) - 1);
         let room = usize::from(area.width.saturating_sub(2));
         put(frame, last, area.x + 1, &keep_start(&safe(&text), room), NOTICE);
@@ -92,8 +92,8 @@ pub fn draw_summary(app: &App, area: Rect, frame: &mut Buffer) {
 }
 
 /// What could not be listed.
-fn missing(handles: &HandleList) -> Option<&Degradation> {
-    handles.refused.as_ref().or_else(|| handles.listed.as_ref()?.degradations.first())
+fn missing(handles: &HandleList) -> Option<&Gap> {
+    handles.refused.as_ref().or_else(|| handles.listed.as_ref()?.gaps.first())
 }
 
 /// `+12 since opened`

@@ -82,9 +82,9 @@ fn right(app: &App, layout: &Layout) -> Vec<(String, Style)> {
     if layout.rule.is_empty() && !filter.filter.is_empty() {
         parts.push(("filtered ".to_owned(), NOTICE));
     }
-    let degraded = picture.snapshot.degradations.len();
-    if degraded > 0 {
-        parts.push((format!("{degraded} degraded  "), NOTICE));
+    let gaps = picture.snapshot.gaps.len();
+    if gaps > 0 {
+        parts.push((format!("{gaps} degraded  "), NOTICE));
     }
     let interval = app.interval.as_secs_f64();
     let (state, style) = match (picture.snapshot.progress, app.silence()) {

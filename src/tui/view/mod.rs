@@ -1,6 +1,5 @@
 //! What the screen looks like: one file per pane or dialog. Views only read the state.
 
-pub mod degradations;
 pub mod destinations;
 pub mod details;
 pub mod dialog;
@@ -8,6 +7,7 @@ pub mod events;
 pub mod filter;
 pub mod findings;
 pub mod footer;
+pub mod gaps;
 pub mod gauges;
 pub mod handles;
 pub mod header;
@@ -74,8 +74,8 @@ pub fn draw(app: &App, frame: &mut Frame) {
     footer::draw(app, layout.footer, buffer);
     match &app.dialog {
         &Some(Dialog::Help(at)) => dialog::draw(&layout, " help ", &help::lines(app), at, buffer),
-        &Some(Dialog::Degradations(at)) => {
-            dialog::draw(&layout, " what could not be read ", &degradations::lines(app), at, buffer);
+        &Some(Dialog::Gaps(at)) => {
+            dialog::draw(&layout, " what could not be read ", &gaps::lines(app), at, buffer);
         }
         &Some(Dialog::SortMenu(at)) => sort_menu::draw(app, &layout, at, buffer),
         Some(other) => question::draw(app, &layout, other, buffer),

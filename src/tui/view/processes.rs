@@ -72,8 +72,7 @@ impl<'a> Processes<'a> {
     /// The processes of a picture.
     #[must_use]
     pub fn of(picture: &'a Picture) -> Self {
-        let mut gaps = picture.snapshot.degradations.iter();
-        let bound_is_read = !gaps.any(|gap| gap.what.starts_with(State::Bound.title()));
+        let bound_is_read = picture.snapshot.bound_is_read();
         let failing = picture.failures.as_ref().is_some_and(|failures| failures.recent > 0);
         Self { picture, bound_is_read, failing }
     }

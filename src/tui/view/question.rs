@@ -193,7 +193,7 @@ fn sheet(app: &App, layout: &Layout, dialog: &Dialog) -> Option<Sheet> {
         }
         Dialog::Probe(form) => probe(form, text),
         Dialog::OwnRange(form) => own(form, text),
-        Dialog::Help(_) | Dialog::Degradations(_) | Dialog::SortMenu(_) => return None,
+        Dialog::Help(_) | Dialog::Gaps(_) | Dialog::SortMenu(_) => return None,
     };
     Some(sheet)
 }

@@ -68,9 +68,7 @@ pub fn draw(app: &App, area: Rect, frame: &mut Buffer) {
     }
     let (ticks, span) = ticks(app);
     let first = app.page().scroll.min(last_scroll(app)) * across;
-    let bound_is_read = app.picture().is_none_or(|picture| {
-        !picture.snapshot.degradations.iter().any(|gap| gap.what.starts_with(State::Bound.title()))
-    });
+    let bound_is_read = app.picture().is_none_or(|picture| picture.snapshot.bound_is_read());
     let (width, height) = (area.width / columns(across), area.height / columns(down));
     for (place, one) in CHARTS.iter().skip(first).take(across * down).enumerate() {
         let (column, line) = (columns(place % across), columns(place / across));

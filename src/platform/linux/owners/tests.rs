@@ -214,11 +214,11 @@ fn rights_that_are_missing_are_named() {
     fake.process(10, 1, 33, &[100]);
     fake.world().processes.get_mut(&10).unwrap().refused = true;
     let mut sockets = [socket(100, 33), socket(101, 33)];
-    let degradations = Owners::new(fake).attribute(&mut sockets);
-    let [degradation] = degradations.as_slice() else { panic!("{degradations:?}") };
-    assert_eq!(degradation.what, "owners of 2 sockets");
-    assert!(degradation.reason.contains("1 process"), "{degradation:?}");
-    assert_eq!(degradation.remedy.as_deref(), Some(RIGHTS));
+    let gaps = Owners::new(fake).attribute(&mut sockets);
+    let [gap] = gaps.as_slice() else { panic!("{gaps:?}") };
+    assert_eq!(gap.subject, Missing::Owners(Some(2)));
+    assert_eq!(gap.reason, Reason::OtherUsers(1));
+    assert_eq!(gap.remedy, Some(RIGHTS));
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn a_socket_nobody_holds_is_named_once_it_lasts() {
     let fake = Fake::new();
     let mut owners = Owners::new(fake);
     assert_eq!(owners.attribute(&mut [socket(100, 0)]), []);
-    assert_eq!(owners.attribute(&mut [socket(100, 0)])[0].what, "owners of 1 socket");
+    assert_eq!(owners.attribute(&mut [socket(100, 0)])[0].subject, Missing::Owners(Some(1)));
     assert_eq!(owners.attribute(&mut []), []);
 }
 
@@ -238,8 +238,8 @@ fn out_of_files_keeps_what_was_known_and_says_so() {
     tick(&mut owners, &[100]);
     fake.world().out_of_files = true;
     let mut sockets = [socket(100, 33)];
-    let degradations = owners.attribute(&mut sockets);
-    assert_eq!(degradations[0].what, "changes of socket owners");
+    let gaps = owners.attribute(&mut sockets);
+    assert_eq!(gaps[0].subject, Missing::OwnerChanges);
     assert_eq!(sockets[0].holders.all().len(), 1);
     fake.world().out_of_files = false;
     assert_eq!(owners.attribute(&mut sockets), []);

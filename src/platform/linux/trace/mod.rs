@@ -46,7 +46,7 @@ use self::lives::Alive;
 use self::sources::{Source, formats, refused, tracepoints};
 use super::super::{Reading, Tracing};
 use super::proc::Proc;
-use crate::model::{NamespaceId, Owner, Pid, StartTime, Trace};
+use crate::model::{NamespaceId, Owner, Pid, StartTime, Trace, TracePart};
 
 /// The ring buffer of a processor: as large as anyone may lock (`perf_event_mlock_kb`, 516 KiB with its
 /// first page), and less where there are many processors.
@@ -58,13 +58,13 @@ const RINGS: usize = 16 * 1024 * 1024;
 pub(super) fn open() -> Reading<Option<Box<dyn Tracing>>> {
     let (formats, mut missing) = formats();
     if formats.is_empty() {
-        return Reading { value: None, degradations: missing };
+        return Reading { value: None, gaps: missing };
     }
     match PerfTrace::start(&formats) {
-        Ok(trace) => Reading { value: Some(Box::new(trace)), degradations: missing },
+        Ok(trace) => Reading { value: Some(Box::new(trace)), gaps: missing },
         Err(error) => {
-            missing.push(refused("trace of closed and failed connections", "perf_event_open", &error));
-            Reading { value: None, degradations: missing }
+            missing.push(refused(TracePart::Whole, "perf_event_open", &error));
+            Reading { value: None, gaps: missing }
         }
     }
 }

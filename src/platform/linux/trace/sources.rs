@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::format::Format;
 use super::tracepoint::{Return, STACK, StateChange, Tracepoints};
-use crate::model::Degradation;
+use crate::model::{Gap, Missing, Reason, Remedy, TracePart};
 
 /// Where tracefs is; `/sys/kernel/debug/tracing` mounts itself where debugfs is.
 const TRACEFS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
@@ -20,7 +20,7 @@ pub(super) struct Source {
     /// How many bytes of the caller's stack are recorded.
     pub stack: u32,
     /// What is missing without it.
-    what: &'static str,
+    part: TracePart,
 }
 
 impl Source {
@@ -34,77 +34,66 @@ impl Source {
     }
 }
 
-const CLOSED: Source = Source {
-    name: "sock/inet_sock_set_state",
-    filter: c"newstate == 4",
-    stack: 0,
-    what: "exact owners of TIME_WAIT",
-};
-const CONNECT: Source = Source {
-    name: "syscalls/sys_exit_connect",
-    filter: c"ret == -99",
-    stack: 0,
-    what: "failures of connect() for want of a port",
-};
-const BIND: Source = Source {
-    name: "syscalls/sys_exit_bind",
-    filter: c"ret == -98",
-    stack: STACK,
-    what: "failures of bind() for want of a port",
-};
+const CLOSED: Source =
+    Source { name: "sock/inet_sock_set_state", filter: c"newstate == 4", stack: 0, part: TracePart::Closing };
+const CONNECT: Source =
+    Source { name: "syscalls/sys_exit_connect", filter: c"ret == -99", stack: 0, part: TracePart::Connect };
+const BIND: Source =
+    Source { name: "syscalls/sys_exit_bind", filter: c"ret == -98", stack: STACK, part: TracePart::Bind };
 
 /// Who may read tracefs, which is root's, and trace all processes.
-const RIGHTS: &str = "run as root or with CAP_PERFMON and CAP_DAC_READ_SEARCH";
+const RIGHTS: Remedy = Remedy::Root(&["CAP_PERFMON", "CAP_DAC_READ_SEARCH"]);
 
 /// The tracepoints that are there, with the fields they have here.
-pub(super) fn formats() -> (Vec<(&'static Source, Format)>, Vec<Degradation>) {
+pub(super) fn formats() -> (Vec<(&'static Source, Format)>, Vec<Gap>) {
     let events = match events() {
         Ok(events) => events,
-        Err(degradation) => return (Vec::new(), vec![degradation]),
+        Err(gap) => return (Vec::new(), vec![gap]),
     };
     let (mut formats, mut missing) = (Vec::new(), Vec::new());
     for source in [&CLOSED, &CONNECT, &BIND] {
         match fs::read_to_string(events.join(source.name).join("format")) {
             Ok(text) => {
-                let unread = || Degradation::new(source.what, format!("{}: not understood", source.name));
+                let unread = || {
+                    let reason = Reason::NotUnderstood(Some(source.name.to_owned()));
+                    Gap::new(Missing::Trace(source.part), reason)
+                };
                 match Format::parse(&text).filter(|format| source.understands(format)) {
                     Some(format) => formats.push((source, format)),
                     None => missing.push(unread()),
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let reason = format!("this kernel has no tracepoint {}", source.name);
-                missing.push(Degradation::new(source.what, reason));
+                let reason = Reason::NoTracepoint(source.name);
+                missing.push(Gap::new(Missing::Trace(source.part), reason));
             }
-            Err(error) => missing.push(refused(source.what, source.name, &error)),
+            Err(error) => missing.push(refused(source.part, source.name, &error)),
         }
     }
     (formats, missing)
 }
 
 /// The directory of the tracepoints.
-fn events() -> Result<PathBuf, Degradation> {
-    let what = "trace of closed and failed connections";
+fn events() -> Result<PathBuf, Gap> {
     let mut forbidden = None;
     for root in TRACEFS {
         let events = Path::new(root).join("events");
         match fs::metadata(&events) {
             Ok(_) => return Ok(events),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => forbidden = forbidden.or(Some(refused(what, root, &error))),
+            Err(error) => forbidden = forbidden.or(Some(refused(TracePart::Whole, root, &error))),
         }
     }
     Err(forbidden.unwrap_or_else(|| {
-        Degradation::new(what, "tracefs is not mounted")
-            .fixed_by("as root: mount -t tracefs nodev /sys/kernel/tracing")
+        Gap::new(Missing::Trace(TracePart::Whole), Reason::NoTracefs).fixed_by(Remedy::MountTracefs)
     }))
 }
 
-pub(super) fn refused(what: &str, whom: &str, error: &io::Error) -> Degradation {
-    let degradation = Degradation::new(what, format!("{whom}: {error}"));
+pub(super) fn refused(part: TracePart, whom: &str, error: &io::Error) -> Gap {
+    let gap = Gap::error(Missing::Trace(part), format!("{whom}: {error}"));
     match error.kind() {
-        io::ErrorKind::PermissionDenied => degradation.fixed_by(RIGHTS),
-        _ => degradation,
+        io::ErrorKind::PermissionDenied => gap.fixed_by(RIGHTS),
+        _ => gap,
     }
 }
 

@@ -19,7 +19,7 @@ pub fn lines(app: &App) -> Vec<Line<'static>> {
             lines.push(Line::from(vec![Span::raw(indent), Span::styled(line, style)]));
         }
     };
-    match app.picture().map(|picture| &picture.snapshot.degradations) {
+    match app.picture().map(|picture| &picture.snapshot.gaps) {
         None => say(" ", "nothing has been read yet", WEAK),
         Some(gaps) if gaps.is_empty() => {
             say(" ", "nothing is missing: everything could be read", Style::new());
@@ -28,8 +28,8 @@ pub fn lines(app: &App) -> Vec<Line<'static>> {
             say(" ", "What is missing is shown as - and counts nowhere.", WEAK);
             for gap in gaps {
                 say(" ", "", Style::new());
-                say(" ", &gap.what, STRONG);
-                say("   ", &gap.reason, Style::new());
+                say(" ", &gap.subject.to_string(), STRONG);
+                say("   ", &gap.reason.to_string(), Style::new());
                 if let Some(remedy) = &gap.remedy {
                     say("   ", &format!("→ {remedy}"), Style::new());
                 }

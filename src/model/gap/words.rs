@@ -1,0 +1,188 @@
+//! Gaps in words: the only place that makes sentences of them.
+
+use std::fmt::{self, Display, Formatter};
+
+use super::{Gap, LogPart, Missing, Reason, Remedy, TracePart, UnlistedTcp};
+use crate::text::thousands;
+
+/// `handles of 41 processes: access denied`
+impl Display for Gap {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.subject, self.reason)
+    }
+}
+
+impl Display for Missing {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sockets(id) => write!(f, "{id} sockets"),
+            Self::SomeSockets(id, count) => write!(f, "{} {id} {}", number(*count), plural(*count, "socket")),
+            Self::Bound(None) => f.write_str("BOUND sockets"),
+            Self::Bound(Some(family)) => write!(f, "BOUND sockets of TCP {}", family.title()),
+            Self::Owners(None) => f.write_str("owners of all sockets"),
+            Self::Owners(Some(count)) => write!(f, "owners of {}", counted(*count, "socket")),
+            Self::OwnerChanges => f.write_str("changes of socket owners"),
+            Self::ClosedOwners(count) => write!(f, "owners of {} closed connections", thousands(*count)),
+            Self::Processes => f.write_str("processes"),
+            Self::ProcessDetails(count) => {
+                write!(f, "path, command line and user of {}", process(*count))
+            }
+            Self::CommandLines => f.write_str("command lines"),
+            Self::Services => f.write_str("services"),
+            Self::HandleCounts(None) => f.write_str("handles"),
+            Self::HandleCounts(Some(count)) => write!(f, "handles of {}", process(*count)),
+            Self::HandlesOf(pid) => write!(f, "handles of process {pid}"),
+            Self::HandleNames(count) => write!(f, "names of {}", counted(*count, "handle")),
+            Self::Range(None) => f.write_str("dynamic port range"),
+            Self::Range(Some(id)) => write!(f, "dynamic port range of {id}"),
+            Self::Reserved(None) => f.write_str("reserved ports (capacity may be smaller than shown)"),
+            Self::Reserved(Some(id)) => {
+                write!(f, "excluded ports of {id} (its capacity may be smaller than shown)")
+            }
+            Self::TimeWaitLimit => f.write_str("limit of TIME_WAIT sockets"),
+            Self::Trace(TracePart::Whole) => f.write_str("live trace of connections and failures"),
+            Self::Trace(TracePart::Closing) => f.write_str("exact owners of TIME_WAIT"),
+            Self::Trace(TracePart::Connect) => f.write_str("failures of connect() for want of a port"),
+            Self::Trace(TracePart::Bind) => f.write_str("failures of bind() for want of a port"),
+            Self::TracedEvents(count) => write!(f, "{} traced events", thousands(*count)),
+            Self::EventLog(LogPart::Whole) => f.write_str("event log"),
+            Self::EventLog(LogPart::LastDay) => f.write_str("event log of the last 24 hours"),
+            Self::EventLog(LogPart::New) => f.write_str("new events of the event log"),
+            Self::EventLog(LogPart::Entries(count)) => {
+                write!(f, "{} records of the event log", thousands(*count))
+            }
+            Self::EventLog(LogPart::Oldest(count)) => {
+                write!(f, "{} older records of the event log", thousands(*count))
+            }
+            Self::StateDirectory => f.write_str("state directory"),
+            Self::StateFile(name) => f.write_str(name),
+            Self::AuditLines(count) => write!(f, "{count} lines of the audit"),
+        }
+    }
+}
+
+impl Display for Reason {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Error(said) => f.write_str(said),
+            Self::NotUnderstood(None) => f.write_str("not understood"),
+            Self::NotUnderstood(Some(place)) => write!(f, "{place}: not understood"),
+            Self::NotIn(place) => write!(f, "not in {place}"),
+            Self::AccessDenied => f.write_str("access denied"),
+            Self::Protected => f.write_str("access denied, to administrators too"),
+            Self::OtherUsers(count) => {
+                write!(f, "the descriptors of {} of other users can't be read", process(*count))
+            }
+            Self::HeldElsewhere => f.write_str(
+                "no process that can be seen here holds them: the kernel does, or a process of another PID namespace",
+            ),
+            Self::Ended => f.write_str("the process has ended"),
+            Self::Backend => f.write_str("this backend does not read them"),
+            Self::OldKernel { release, unlisted } => {
+                write!(f, "Linux {release} does not list them{unlisted}")
+            }
+            Self::NoTracepoint(name) => write!(f, "this kernel has no tracepoint {name}"),
+            Self::NoTracefs => f.write_str("tracefs is not mounted"),
+            Self::NotTold => f.write_str("this Windows tells none"),
+            Self::NoCall(said) => write!(f, "not available on this Windows, because {said}"),
+            Self::NoDevices => {
+                f.write_str("this Windows does not tell the device of a file, so sockets count as files")
+            }
+            Self::NoTcpTables => {
+                f.write_str("they can't be told from connected ones without the TCP tables")
+            }
+            Self::StillReading => f.write_str("still being read"),
+            Self::TimedOut => f.write_str("they did not answer within a second"),
+            Self::NotAsked => {
+                f.write_str("not asked: too many others did not answer, or there are too many")
+            }
+            Self::TooFast => f.write_str(
+                "more happened than could be read in time: owners and failures of these are missing",
+            ),
+            Self::Kept(most) => write!(f, "only the last {} are kept", thousands(*most)),
+        }
+    }
+}
+
+/// `; 924 TCP sockets in no table may be BOUND: 900 of orders (12), 24 of nginx (40), …`
+impl Display for UnlistedTcp {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if self.count == 0 {
+            return Ok(());
+        }
+        write!(f, "; {} in no table may be BOUND:", counted(self.count, "TCP socket"))?;
+        for (at, (count, name, pid)) in self.most.iter().enumerate() {
+            let comma = if at == 0 { "" } else { "," };
+            write!(f, "{comma} {} of {name} ({pid})", number(*count))?;
+        }
+        f.write_str(if self.more { ", …" } else { "" })
+    }
+}
+
+impl Display for Remedy {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root(capabilities) => {
+                write!(f, "run as root or with {}", capabilities.join(" and "))
+            }
+            Self::Administrator => f.write_str("run porttop as administrator"),
+            Self::LogUser => {
+                f.write_str("run porttop as administrator or as a member of Performance Log Users")
+            }
+            Self::Module(name) => write!(f, "modprobe {name}"),
+            Self::MountTracefs => f.write_str("as root: mount -t tracefs nodev /sys/kernel/tracing"),
+            Self::NewerLinux => f.write_str("Linux 6.8 or newer"),
+            Self::Directory(variable) => write!(f, "set {variable} to a directory of your own"),
+        }
+    }
+}
+
+fn number(count: usize) -> String {
+    thousands(count as u64)
+}
+
+fn plural(count: usize, one: &str) -> String {
+    if count == 1 { one.to_owned() } else { format!("{one}s") }
+}
+
+fn counted(count: usize, one: &str) -> String {
+    format!("{} {}", number(count), plural(count, one))
+}
+
+fn process(count: usize) -> String {
+    if count == 1 { "1 process".to_owned() } else { format!("{} processes", number(count)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Family, NamespaceId, Pid, SpaceId};
+
+    #[test]
+    fn a_gap_reads_as_a_sentence() {
+        let id = SpaceId::all_of(NamespaceId::ONLY)[0];
+        let said = |subject: Missing, reason: Reason| Gap::new(subject, reason).to_string();
+        assert_eq!(
+            said(Missing::Sockets(id), Reason::Error("sock_diag: refused".into())),
+            "TCP IPv4 sockets: sock_diag: refused"
+        );
+        assert_eq!(
+            said(Missing::HandleCounts(Some(1)), Reason::OtherUsers(1)),
+            "handles of 1 process: the descriptors of 1 process of other users can't be read"
+        );
+        let capabilities = &["CAP_A", "CAP_B"];
+        assert_eq!(Remedy::Root(capabilities).to_string(), "run as root or with CAP_A and CAP_B");
+        assert_eq!(Missing::Bound(Some(Family::Ipv6)).to_string(), "BOUND sockets of TCP IPv6");
+    }
+
+    #[test]
+    fn the_processes_that_hold_most_are_named() {
+        let most = vec![(900, "a".to_owned(), Pid(1)), (20, "b".to_owned(), Pid(2))];
+        let reason = |unlisted| Reason::OldKernel { release: "5.15".into(), unlisted }.to_string();
+        assert_eq!(
+            reason(UnlistedTcp { count: 924, most, more: true }),
+            "Linux 5.15 does not list them; 924 TCP sockets in no table may be BOUND: 900 of a (1), 20 of b (2), …"
+        );
+        assert_eq!(reason(UnlistedTcp::default()), "Linux 5.15 does not list them");
+    }
+}

@@ -15,6 +15,7 @@ use super::super::{HandleLists, Reading, Sockets};
 use super::limits::handle_limit;
 use super::owners::RIGHTS;
 use super::proc::{Proc, is_gone};
+use super::read;
 use super::stat::number;
 use crate::model::{
     Attribution, Gap, Handle, HandleKind, Handles, Holders, Missing, Owner, Pid, Reason, Socket,
@@ -120,7 +121,7 @@ struct Descriptor {
 
 /// The descriptors of whoever has this pid, and how many could not be read.
 fn descriptors(pid: Pid) -> io::Result<(Vec<Descriptor>, usize)> {
-    let mounts = local_mounts(&fs::read(format!("/proc/{pid}/mountinfo")).unwrap_or_default());
+    let mounts = local_mounts(&read::bytes(format!("/proc/{pid}/mountinfo")).unwrap_or_default());
     let (mut descriptors, mut unread) = (Vec::new(), 0);
     for entry in fs::read_dir(format!("/proc/{pid}/fd"))? {
         let entry = entry?;
@@ -148,7 +149,7 @@ fn descriptor(pid: Pid, number: u64, target: &[u8], mounts: &HashSet<u64>) -> De
         Target::Other(kind) => (HandleKind::Other(kind), None, None),
         Target::Memory => (HandleKind::Other("memfd".into()), Some(text), None),
         Target::Path => {
-            let info = fs::read(format!("/proc/{pid}/fdinfo/{number}")).unwrap_or_default();
+            let info = read::bytes(format!("/proc/{pid}/fdinfo/{number}")).unwrap_or_default();
             (behind(&link, target, &info, mounts), Some(text), None)
         }
     };

@@ -16,6 +16,7 @@ mod probe;
 mod proc;
 mod processes;
 mod ranges;
+mod read;
 mod sock_diag;
 mod sockets;
 mod stat;

@@ -2,14 +2,14 @@
 //! returns; remembers nothing.
 
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, Mode, OFlags, RawDir, StatxFlags, getxattr, openat, readlinkat_raw, statx};
 use rustix::path::DecInt;
 
+use super::read;
 use super::stat::{Stat, number};
 use crate::model::{NamespaceId, Pid};
 
@@ -109,8 +109,7 @@ impl Proc {
 
     /// Reads a small file of a process, whole.
     pub fn read(&mut self, pid: Pid, file: &str) -> io::Result<&[u8]> {
-        let fd = open_below(&self.directory, path(&mut self.path, pid, file), OFlags::RDONLY)?;
-        read_all(fd, &mut self.line)?;
+        read::below(&self.directory, path(&mut self.path, pid, file), &mut self.line)?;
         Ok(&self.line)
     }
 }
@@ -138,12 +137,6 @@ fn path<'a>(buffer: &'a mut String, pid: Pid, file: &str) -> &'a str {
 
 fn open_below(directory: &OwnedFd, path: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
     openat(directory, path, flags | OFlags::CLOEXEC, Mode::empty())
-}
-
-fn read_all(fd: OwnedFd, buffer: &mut Vec<u8>) -> io::Result<()> {
-    buffer.clear();
-    File::from(fd).read_to_end(buffer)?;
-    Ok(())
 }
 
 /// Calls for every entry of a directory whose name is a number.

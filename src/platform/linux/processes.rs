@@ -1,8 +1,8 @@
 //! The processes that are alive. What can't change is read once for each of them.
 
 use std::collections::HashMap as StdHashMap;
-use std::fs;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use compact_str::{CompactString, ToCompactString as _};
@@ -10,7 +10,7 @@ use foldhash::{HashMap, HashMapExt as _};
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 
 use super::super::portable::{Program, program};
-use super::super::{Processes, Reading};
+use super::super::{Processes, Reading, files};
 use super::owners::RIGHTS;
 use super::proc::Proc;
 use super::{cgroup, users};
@@ -54,7 +54,7 @@ impl ProcProcesses {
         let own = proc.descriptors(Pid(std::process::id()));
         Ok(Self {
             proc,
-            users: users::names(&fs::read("/etc/passwd").unwrap_or_default()),
+            users: users::names(&files::read(Path::new("/etc/passwd")).unwrap_or_default()),
             described: HashMap::new(),
             reading: 0,
             counts: own.is_some_and(|own| own.count > 0),

@@ -6,8 +6,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::ranges::{own_namespace, parse_range, parse_reserved};
+use super::read;
 use crate::model::{DynamicRange, Port, PortSet, PortSpace, RangeLimits, SpaceId, System};
 use crate::platform::control::{ControlError, RangeControl, RangeFile, RangeState, RangeStep};
+use crate::platform::files;
 
 const RANGE: &str = "ip_local_port_range";
 const RESERVED: &str = "ip_local_reserved_ports";
@@ -48,7 +50,7 @@ impl Sysctls {
     fn get<T>(&self, name: &str, parse: fn(&str) -> Option<T>) -> Result<T, ControlError> {
         let path = self.directory.join(name);
         let what = || path.display().to_string();
-        let text = fs::read_to_string(&path).map_err(|error| ControlError::system(what(), error))?;
+        let text = read::text(&path).map_err(|error| ControlError::system(what(), error))?;
         parse(&text).ok_or_else(|| ControlError::system(what(), "not understood"))
     }
 

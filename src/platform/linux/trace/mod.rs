@@ -27,7 +27,6 @@ mod record;
 mod sources;
 mod tracepoint;
 
-use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -46,6 +45,7 @@ use self::lives::Alive;
 use self::sources::{Source, formats, refused, tracepoints};
 use super::super::{Reading, Tracing};
 use super::proc::Proc;
+use super::read;
 use crate::model::{NamespaceId, Owner, Pid, StartTime, Trace, TracePart};
 
 /// The ring buffer of a processor: as large as anyone may lock (`perf_event_mlock_kb`, 516 KiB with its
@@ -143,7 +143,7 @@ fn watch(reader: &Mutex<Reader>, rings: &[Arc<OwnedFd>], stop: &OwnedFd) {
 
 impl Reader {
     fn open(formats: &[(&'static Source, Format)]) -> io::Result<Self> {
-        let cpus = online(&fs::read_to_string("/sys/devices/system/cpu/online")?)
+        let cpus = online(&read::text("/sys/devices/system/cpu/online")?)
             .ok_or_else(|| io::Error::other("which processors are online can't be read"))?;
         allow_descriptors(cpus.len() * formats.len());
         let (mut rings, mut guests) = (Vec::new(), Vec::new());

@@ -1,16 +1,15 @@
 //! What /proc and /proc/sys answer, whoever is asking and whatever is mounted there.
 
 use std::fs;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::files::with_sysctl_d;
 use super::support::lab::Lab;
 use super::support::protocol::Role;
 use super::support::stage::{LOCALHOST, local};
-use super::support::{porttop_path, skip};
 
 /// What stands late in this list is beyond the 32 bytes that a short first read takes.
 const RESERVED: &str = "8080,9090,15000-15010,20000,25000,30000-30099,40000";
@@ -55,26 +54,13 @@ fn a_long_list_of_reserved_ports_is_kept_whole() {
     }
 }
 
-/// porttop in the lab with this directory in the place of `/etc/sysctl.d`.
-fn with_settings_in(lab: &Lab, directory: &TempDir) -> Command {
-    let mut argv = lab.inside();
-    let script = "mount --bind \"$0\" /etc/sysctl.d && exec \"$@\"";
-    argv.extend(["unshare", "--mount", "sh", "-c", script].map(Into::into));
-    argv.extend([directory.path().into(), porttop_path().into()]);
-    let mut command = Command::new(&argv[0]);
-    command.args(&argv[1..]);
-    command
-}
-
 #[test]
 fn a_persistent_range_writes_the_whole_list() {
-    if !Path::new("/etc/sysctl.d").is_dir() {
-        return skip("no /etc/sysctl.d to put a directory over");
-    }
     let Some(lab) = Lab::open_with_reserved(20000..=20099, RESERVED) else { return };
     let (state, settings) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let Some(porttop) = with_sysctl_d(&lab, settings.path()) else { return };
     let set = [&SET[..], &["--store", "persistent"]].concat();
-    succeeds(with_settings_in(&lab, &settings), &set, &state);
+    succeeds(porttop, &set, &state);
     let written = fs::read_to_string(settings.path().join("99-zz-porttop.conf")).unwrap();
     assert!(written.contains(&format!("net.ipv4.ip_local_reserved_ports = {RESERVED}\n")), "{written}");
 }

@@ -19,6 +19,13 @@ pub fn state_directory() -> io::Result<PathBuf> {
     Ok(strategy.state_dir().unwrap_or_else(|| strategy.cache_dir()).join("porttop"))
 }
 
+/// Whether the home this user is said to have is another user's, as where a program is run as somebody
+/// else and `HOME` is kept.
+#[must_use]
+pub fn home_is_anothers() -> bool {
+    etcetera::home_dir().is_ok_and(|home| private::is_anothers(&home))
+}
+
 /// Makes a directory that only its user may write, or sees to it that it is one. A program that runs
 /// as root writes nothing where somebody else could put a link.
 ///
@@ -150,10 +157,20 @@ mod private {
         false
     }
 
+    /// What can't be looked at is not ours either.
+    #[cfg(target_os = "linux")]
+    pub fn is_anothers(path: &Path) -> bool {
+        metadata(path).map_or(true, |found| found.uid() != rustix::process::geteuid().as_raw())
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub fn is_anothers(_: &Path) -> bool {
+        false
+    }
+
     pub fn check(path: &Path) -> io::Result<()> {
         let found = metadata(path)?;
-        #[cfg(target_os = "linux")]
-        if found.uid() != rustix::process::geteuid().as_raw() {
+        if is_anothers(path) {
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to somebody else"));
         }
         if found.mode() & 0o022 != 0 {
@@ -176,6 +193,10 @@ mod private {
     pub fn file(_: &mut OpenOptions) {}
 
     pub fn is_irregular(_: &io::Error) -> bool {
+        false
+    }
+
+    pub fn is_anothers(_: &Path) -> bool {
         false
     }
 

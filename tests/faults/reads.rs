@@ -38,8 +38,8 @@ const SET: [&str; 7] = ["range", "set", "--start", "20000", "--num", "2000", "--
 #[test]
 fn a_long_list_of_reserved_ports_is_kept_whole() {
     // Every third port: some 60,000 characters, more than the kernel takes in one write.
-    let thousands: String = (30000..60000).step_by(3).map(|port| format!(",{port}")).collect();
-    for reserved in [RESERVED.to_owned(), format!("8080{thousands}")] {
+    let thousands: Vec<_> = (30000..60000).step_by(3).map(|port| port.to_string()).collect();
+    for reserved in [RESERVED.to_owned(), format!("8080,{}", thousands.join(","))] {
         let Some(mut lab) = Lab::open_with_reserved(20000..=20099, &reserved) else { return };
         let state = TempDir::new().unwrap();
         lab.start("server", Role::Server { listen: vec![local(21000)] });

@@ -9,6 +9,8 @@ use tempfile::TempDir;
 use super::files::with_sysctl_d;
 use super::support::lab::Lab;
 use super::support::protocol::Role;
+use super::support::report::Report;
+use super::support::skip;
 use super::support::stage::{LOCALHOST, local};
 
 /// What stands late in this list is beyond the 32 bytes that a short first read takes.
@@ -75,4 +77,44 @@ fn reservations_late_in_the_list_take_from_the_capacity() {
     let space = &check["port_spaces"][0];
     assert_eq!((&space["in_use"], &space["capacity"]), (&25.into(), &25.into()));
     assert_eq!((&check["status"], output.status.code()), (&"critical".into(), Some(2)));
+}
+
+/// A library that sets the wall clock of the program it is loaded into to the year 12,000.
+const FAR_FUTURE: &str = "
+#define _GNU_SOURCE
+#include <time.h>
+#include <unistd.h>
+#include <sys/syscall.h>
+int clock_gettime(clockid_t id, struct timespec *now) {
+    int result = syscall(SYS_clock_gettime, id, now);
+    if (id == CLOCK_REALTIME) now->tv_sec = 316500000000;
+    return result;
+}
+";
+
+#[test]
+fn a_clock_set_beyond_the_year_9999_is_no_panic() {
+    let home = TempDir::new().unwrap();
+    let (source, library) = (home.path().join("clock.c"), home.path().join("clock.so"));
+    fs::write(&source, FAR_FUTURE).unwrap();
+    let built = Command::new("cc").args(["-shared", "-fPIC", "-o"]).args([&library, &source]).status();
+    if !built.is_ok_and(|status| status.success()) {
+        return skip("no C compiler to make a wrong clock with");
+    }
+    let Some(mut lab) = Lab::open(20000..=20099) else { return };
+    lab.start("leaker", Role::Bound { at: LOCALHOST, count: 10 });
+    let porttop = || {
+        let mut porttop = lab.porttop();
+        porttop.env("LD_PRELOAD", &library);
+        porttop
+    };
+    let report = Report::of(porttop(), &["--for", "300ms"]);
+    assert_eq!(
+        (&*report.time, report.space("tcp", "ipv4").in_use),
+        ("9999-12-30T22:00:00.999999999Z", Some(10))
+    );
+    succeeds(porttop(), &SET, &home);
+    let audit: Value =
+        serde_json::from_str(&succeeds(porttop(), &["audit", "--format", "json"], &home)).unwrap();
+    assert_eq!(audit["entries"][1]["succeeded"], true);
 }

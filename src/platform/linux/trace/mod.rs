@@ -33,7 +33,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use compact_str::CompactString;
-use jiff::Timestamp;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
@@ -43,7 +42,7 @@ use self::ffi::{Ring, Wanted};
 use self::format::Format;
 use self::lives::Alive;
 use self::sources::{Source, formats, refused, tracepoints};
-use super::super::{Reading, Tracing};
+use super::super::{Reading, Tracing, clock};
 use super::proc::Proc;
 use super::read;
 use crate::model::{NamespaceId, Owner, Pid, StartTime, Trace, TracePart};
@@ -249,7 +248,7 @@ fn clock() -> Clock {
     Clock {
         now,
         boot_ahead: nanoseconds(ClockId::Boottime).saturating_sub(now),
-        wall: Timestamp::now(),
+        wall: clock::now(),
         ticks: rustix::param::clock_ticks_per_second(),
     }
 }

@@ -1,12 +1,18 @@
 //! What /proc and /proc/sys answer, whoever is asking and whatever is mounted there.
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use porttop::model::Backend;
+use porttop::platform::Platform;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::files::with_sysctl_d;
+use super::namespace::in_own_namespace;
 use super::support::lab::Lab;
 use super::support::protocol::Role;
 use super::support::report::Report;
@@ -79,6 +85,18 @@ fn reservations_late_in_the_list_take_from_the_capacity() {
     assert_eq!((&check["status"], output.status.code()), (&"critical".into(), Some(2)));
 }
 
+/// Compiles a C program or library into a directory; says so where there is no compiler.
+fn compiled(directory: &Path, name: &str, source: &str, options: &[&str]) -> Option<PathBuf> {
+    let (program, text) = (directory.join(name), directory.join(format!("{name}.c")));
+    fs::write(&text, source).unwrap();
+    let built = Command::new("cc").args(options).arg("-o").args([&program, &text]).status();
+    if !built.is_ok_and(|status| status.success()) {
+        skip("no C compiler");
+        return None;
+    }
+    Some(program)
+}
+
 /// A library that sets the wall clock of the program it is loaded into to the year 12,000.
 const FAR_FUTURE: &str = "
 #define _GNU_SOURCE
@@ -95,12 +113,7 @@ int clock_gettime(clockid_t id, struct timespec *now) {
 #[test]
 fn a_clock_set_beyond_the_year_9999_is_no_panic() {
     let home = TempDir::new().unwrap();
-    let (source, library) = (home.path().join("clock.c"), home.path().join("clock.so"));
-    fs::write(&source, FAR_FUTURE).unwrap();
-    let built = Command::new("cc").args(["-shared", "-fPIC", "-o"]).args([&library, &source]).status();
-    if !built.is_ok_and(|status| status.success()) {
-        return skip("no C compiler to make a wrong clock with");
-    }
+    let Some(library) = compiled(home.path(), "clock.so", FAR_FUTURE, &["-shared", "-fPIC"]) else { return };
     let Some(mut lab) = Lab::open(20000..=20099) else { return };
     lab.start("leaker", Role::Bound { at: LOCALHOST, count: 10 });
     let porttop = || {
@@ -117,4 +130,96 @@ fn a_clock_set_beyond_the_year_9999_is_no_panic() {
     let audit: Value =
         serde_json::from_str(&succeeds(porttop(), &["audit", "--format", "json"], &home)).unwrap();
     assert_eq!(audit["entries"][1]["succeeded"], true);
+}
+
+/// Its second thread binds 40 sockets; its first one ends when it is told to.
+const LEADERLESS: &str = "
+#define _GNU_SOURCE
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+static void *hold(void *_) {
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    for (int i = 0; i < 40; i++)
+        if (bind(socket(AF_INET, SOCK_STREAM, 0), (struct sockaddr *)&at, sizeof at)) return 0;
+    puts(\"bound\");
+    fflush(stdout);
+    for (;;) pause();
+}
+int main(void) {
+    pthread_t thread;
+    pthread_create(&thread, 0, hold, 0);
+    getchar();
+    syscall(SYS_exit, 0);
+}
+";
+
+/// A process with 40 BOUND sockets whose first thread is still there.
+struct Leaderless(Child);
+
+impl Leaderless {
+    fn start(mut program: Command) -> Self {
+        let mut process = program.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "bound\n");
+        Self(process)
+    }
+
+    /// Ends its first thread; when this returns, it has ended.
+    fn lose_leader(&mut self) {
+        drop(self.0.stdin.take());
+        let stat = format!("/proc/{}/stat", self.0.id());
+        while !fs::read_to_string(&stat).unwrap().contains(") Z ") {
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Drop for Leaderless {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+#[test]
+fn a_process_whose_first_thread_has_ended_owns_its_sockets() {
+    let home = TempDir::new().unwrap();
+    let Some(program) = compiled(home.path(), "leaderless", LEADERLESS, &["-pthread"]) else { return };
+    let Some(lab) = Lab::open(20000..=20099) else { return };
+    let inside = lab.inside();
+    let mut command = Command::new(&inside[0]);
+    command.args(&inside[1..]).arg(program);
+    let mut leaderless = Leaderless::start(command);
+    leaderless.lose_leader();
+    let report = Report::of(lab.porttop(), &["--sockets"]);
+    let process = report.process(Some(leaderless.0.id()));
+    // Beside the sockets it has its three standard descriptors and what it was started with.
+    assert!(process.bound == 40 && process.handles >= Some(43), "{process:?}");
+    assert_eq!(report.sockets.unwrap().iter().filter(|socket| socket.pid.is_none()).count(), 0);
+    assert_eq!(report.degradations.iter().filter(|gap| gap.what.contains("owners")).count(), 0);
+}
+
+#[test]
+fn a_first_thread_that_ends_between_two_looks_takes_no_owner_along() {
+    let test = "reads::a_first_thread_that_ends_between_two_looks_takes_no_owner_along";
+    let home = TempDir::new().unwrap();
+    let Some(program) = compiled(home.path(), "leaderless", LEADERLESS, &["-pthread"]) else { return };
+    in_own_namespace(test, || {
+        let mut leaderless = Leaderless::start(Command::new(program));
+        let mut platform = Platform::open(Some(Backend::Native)).unwrap();
+        let pid = leaderless.0.id();
+        let mut owned = || {
+            let mut reading = platform.sockets.list();
+            assert_eq!(platform.sockets.attribute(&mut reading.value), []);
+            let pids = reading.value.iter().flat_map(|socket| socket.holders.all()).map(|owner| owner.pid.0);
+            pids.filter(|holder| *holder == pid).count()
+        };
+        assert_eq!(owned(), 40);
+        leaderless.lose_leader();
+        assert_eq!([owned(), owned(), owned()], [40; 3]);
+    });
 }

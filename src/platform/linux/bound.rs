@@ -63,13 +63,12 @@ impl Bound {
     fn classify(&mut self, owner: Owner, proc: &mut Proc) {
         let here = proc.namespace(owner.pid) == Some(self.namespace);
         let mut found = Vec::new();
-        if proc.socket_inodes(owner.pid, &mut found).is_err() {
+        let Ok(Some((_, task))) = proc.identify(owner.pid) else { return };
+        if proc.socket_inodes(task, &mut found).is_err() {
             return;
         }
         for (inode, descriptor) in found {
-            self.is_tcp
-                .entry(inode)
-                .or_insert_with(|| here && is_tcp(owner.pid, descriptor).unwrap_or(false));
+            self.is_tcp.entry(inode).or_insert_with(|| here && is_tcp(task, descriptor).unwrap_or(false));
         }
     }
 }

@@ -17,7 +17,7 @@ use std::io;
 
 use foldhash::{HashMap, HashMapExt as _};
 
-use super::proc::{Descriptors, Proc, is_gone};
+use super::proc::{Descriptors, Proc, Task, is_gone};
 use crate::model::{Attribution, Gap, Holders, Missing, Owner, Pid, Reason, Remedy, Socket};
 
 /// A process is read again after so many ticks, whatever it seems to do …
@@ -31,11 +31,11 @@ const SEARCH_DESCRIPTORS: u64 = 16 * 1024;
 /// What is asked of `/proc`; a test makes its own.
 pub(super) trait Descriptions: Send {
     fn pids(&mut self, pids: &mut Vec<Pid>) -> io::Result<()>;
-    /// The process that has this pid now; none when it is gone.
-    fn owner(&mut self, pid: Pid) -> io::Result<Option<Owner>>;
-    fn descriptors(&mut self, pid: Pid) -> Option<Descriptors>;
+    /// The process that has this pid now, and how its descriptors are reached; none when it is gone.
+    fn identify(&mut self, pid: Pid) -> io::Result<Option<(Owner, Task)>>;
+    fn descriptors(&mut self, task: Task) -> Option<Descriptors>;
     /// Appends the sockets it holds, as (inode, descriptor).
-    fn socket_inodes(&mut self, pid: Pid, found: &mut Vec<(u64, u32)>) -> io::Result<()>;
+    fn socket_inodes(&mut self, task: Task, found: &mut Vec<(u64, u32)>) -> io::Result<()>;
 }
 
 impl Descriptions for Proc {
@@ -43,22 +43,23 @@ impl Descriptions for Proc {
         self.pids(pids)
     }
 
-    fn owner(&mut self, pid: Pid) -> io::Result<Option<Owner>> {
-        Ok(self.stat(pid)?.map(|stat| stat.owner))
+    fn identify(&mut self, pid: Pid) -> io::Result<Option<(Owner, Task)>> {
+        self.identify(pid)
     }
 
-    fn descriptors(&mut self, pid: Pid) -> Option<Descriptors> {
-        self.descriptors(pid)
+    fn descriptors(&mut self, task: Task) -> Option<Descriptors> {
+        self.descriptors(task)
     }
 
-    fn socket_inodes(&mut self, pid: Pid, found: &mut Vec<(u64, u32)>) -> io::Result<()> {
-        self.socket_inodes(pid, found)
+    fn socket_inodes(&mut self, task: Task, found: &mut Vec<(u64, u32)>) -> io::Result<()> {
+        self.socket_inodes(task, found)
     }
 }
 
 /// A process as it was when it was last read.
 struct Known {
     owner: Owner,
+    task: Task,
     descriptors: Descriptors,
     /// The sockets it holds, in ascending order.
     inodes: Vec<u64>,
@@ -171,12 +172,13 @@ impl<P: Descriptions> Owners<P> {
 
     fn seems_changed(&mut self, pid: Pid) -> bool {
         let Some(known) = self.processes.get(&pid) else { return true };
-        let now = self.proc.descriptors(pid);
+        let now = self.proc.descriptors(known.task);
         if now != Some(known.descriptors) || known.turn_has_come(self.tick) {
             return true;
         }
         // Who holds nothing may be anyone: kernel threads, most of all, are not asked who they are.
-        !known.holds_nothing() && !matches!(self.proc.owner(pid), Ok(Some(owner)) if owner == known.owner)
+        let same = |now| now == (known.owner, known.task);
+        !known.holds_nothing() && !self.proc.identify(pid).is_ok_and(|now| now.is_some_and(same))
     }
 
     /// Reads a process. What can't be read now stays as it was known, and is tried again.
@@ -189,24 +191,27 @@ impl<P: Descriptions> Owners<P> {
     }
 
     fn try_read(&mut self, pid: Pid) -> io::Result<Option<Known>> {
-        let Some(owner) = self.proc.owner(pid)? else { return Ok(None) };
+        let Some((owner, task)) = self.proc.identify(pid)? else { return Ok(None) };
         // The count comes first: a descriptor opened while they are read makes it differ next time.
-        let Some(descriptors) = self.proc.descriptors(pid) else { return Ok(None) };
+        let Some(descriptors) = self.proc.descriptors(task) else { return Ok(None) };
         self.found.clear();
-        let readable = match self.proc.socket_inodes(pid, &mut self.found) {
+        let readable = match self.proc.socket_inodes(task, &mut self.found) {
             Ok(()) => true,
             // A process that has ended and not been waited for has no descriptors.
-            Err(error) if is_gone(&error) => true,
+            Err(error) if is_gone(&error) && !task.is_detour() => true,
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => false,
             Err(error) => return Err(error),
         };
-        if self.proc.owner(pid)? != Some(owner) {
-            return Ok(None);
+        match self.proc.identify(pid)? {
+            Some(now) if now == (owner, task) => {}
+            // Its first thread has ended while it was read, or the one in its place.
+            Some((now, _)) if now == owner => return Err(io::ErrorKind::Interrupted.into()),
+            _ => return Ok(None),
         }
         let mut inodes: Vec<u64> = self.found.iter().map(|(inode, _)| *inode).collect();
         inodes.sort_unstable();
         inodes.dedup();
-        Ok(Some(Known { owner, descriptors, inodes, read_at: self.tick, readable }))
+        Ok(Some(Known { owner, task, descriptors, inodes, read_at: self.tick, readable }))
     }
 
     fn learn(&mut self, known: Known) {

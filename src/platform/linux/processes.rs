@@ -12,7 +12,7 @@ use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 use super::super::portable::{Program, program};
 use super::super::{Processes, Reading, files};
 use super::owners::RIGHTS;
-use super::proc::Proc;
+use super::proc::{Proc, Task};
 use super::{cgroup, users};
 use crate::model::{Gap, Missing, Owner, Pid, Process, Reason};
 
@@ -70,18 +70,22 @@ impl ProcProcesses {
             if stat.kernel_thread {
                 continue;
             }
-            let (owner, parent) = (stat.owner, stat.parent);
+            let (owner, parent, ended) = (stat.owner, stat.parent, stat.ended);
             let comm = CompactString::from_utf8_lossy(stat.comm);
-            alive.push(Alive { owner, comm, parent, handles: self.handles(pid) });
+            let task = match ended.then(|| self.proc.identify(pid)).transpose()?.flatten() {
+                Some((_, task)) => task,
+                None => pid.into(),
+            };
+            alive.push(Alive { owner, comm, parent, handles: self.handles(task) });
         }
         Ok(alive)
     }
 
-    fn handles(&mut self, pid: Pid) -> Option<u64> {
+    fn handles(&mut self, task: Task) -> Option<u64> {
         if self.counts {
-            self.proc.descriptors(pid).map(|descriptors| descriptors.count)
+            self.proc.descriptors(task).map(|descriptors| descriptors.count)
         } else {
-            self.proc.count_descriptors(pid).ok()
+            self.proc.count_descriptors(task).ok()
         }
     }
 

@@ -161,6 +161,9 @@ impl Platform {
     /// When this system has no such backend, or its sockets can't be read at all.
     pub fn open(backend: Option<Backend>) -> Result<Self, OpenError> {
         match backend {
+            #[cfg(target_os = "linux")]
+            Some(Backend::Portable) => Ok(Self { missing: linux::missing(), ..portable::open() }),
+            #[cfg(not(target_os = "linux"))]
             Some(Backend::Portable) => Ok(portable::open()),
             #[cfg(target_os = "linux")]
             _ => linux::open(),

@@ -1,5 +1,6 @@
 //! What /proc and /proc/sys answer, whoever is asking and whatever is mounted there.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -8,16 +9,18 @@ use std::process::{Child, Command, Stdio};
 use porttop::model::Backend;
 use porttop::platform::Platform;
 
+use rustix::process::geteuid;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::files::with_sysctl_d;
+use super::files::{unprivileged_porttop, with_sysctl_d};
 use super::namespace::in_own_namespace;
 use super::support::lab::Lab;
 use super::support::protocol::Role;
+use super::support::pty::Terminal;
 use super::support::report::Report;
-use super::support::skip;
 use super::support::stage::{LOCALHOST, local};
+use super::support::{porttop_path, skip};
 
 /// What stands late in this list is beyond the 32 bytes that a short first read takes.
 const RESERVED: &str = "8080,9090,15000-15010,20000,25000,30000-30099,40000";
@@ -222,4 +225,122 @@ fn a_first_thread_that_ends_between_two_looks_takes_no_owner_along() {
         leaderless.lose_leader();
         assert_eq!([owned(), owned(), owned()], [40; 3]);
     });
+}
+
+/// Mounts another /proc, in mounts of one's own, and runs the rest in it.
+const OTHER_PROC: &str = "mount -t $0 $1 other /proc && shift && exec \"$@\"";
+
+/// The words before a command that give it, in the lab, a /proc with this file system and these options.
+fn with_proc(lab: &Lab, kind: &str, options: &str) -> Vec<OsString> {
+    let mut argv = lab.inside();
+    argv.extend(["unshare", "--mount", "sh", "-c", OTHER_PROC, kind].map(Into::into));
+    argv.push(format!("-o{options}").into());
+    argv
+}
+
+fn command(mut argv: Vec<OsString>, porttop: &Command) -> Command {
+    argv.push(porttop.get_program().into());
+    let mut command = Command::new(&argv[0]);
+    command.args(&argv[1..]).args(porttop.get_args()).env("RUST_BACKTRACE", "0").stdin(Stdio::null());
+    command
+}
+
+#[test]
+fn sockets_of_processes_that_are_hidden_say_so() {
+    if !geteuid().is_root() {
+        return skip("only root can hide processes from another user");
+    }
+    let (home, program) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let Some(mut lab) = Lab::open(20000..=20999) else { return };
+    lab.start("leaker", Role::Bound { at: LOCALHOST, count: 400 });
+    for hiding in ["hidepid=2", "hidepid=1"] {
+        let porttop = || {
+            let argv = with_proc(&lab, "proc", hiding);
+            let mut porttop = command(argv, &unprivileged_porttop(program.path()));
+            porttop.env("HOME", home.path());
+            porttop
+        };
+        let why = "/proc hides the processes of other users (hidepid)";
+        let report = Report::of(porttop(), &[]);
+        assert_eq!(report.process(None).bound, 400);
+        for what in ["owners of 400 sockets", "processes"] {
+            let gap = report.degradations.iter().find(|gap| gap.what == what);
+            let gap = gap.unwrap_or_else(|| panic!("{hiding}: {what}: {:?}", report.degradations));
+            assert_eq!(gap.reason, why);
+            assert!(gap.remedy.as_ref().is_some_and(|remedy| remedy.contains("CAP_SYS_PTRACE")));
+        }
+        for arguments in [&["snapshot"][..], &["check"], &["check", "--format", "json"]] {
+            let output = porttop().args(arguments).output().unwrap();
+            let text = String::from_utf8_lossy(&output.stdout);
+            assert!(text.contains("owners of 400 sockets") && text.contains(why), "{arguments:?}: {text}");
+        }
+    }
+    let report =
+        Report::of(command(with_proc(&lab, "proc", "hidepid=2"), &Command::new(porttop_path())), &[]);
+    assert_eq!(report.degradations.len(), 0, "nothing is hidden from root: {:?}", report.degradations);
+}
+
+/// Makes a process with the number $1 in a new PID namespace, keeps both its numbers in the file $2, and
+/// runs the rest there, with the /proc of the namespace outside.
+const ANOTHER_PID_NAMESPACE: &str = r#"
+echo $(($1 - 1)) > /proc/sys/kernel/ns_last_pid
+sh -c 'read -r outside rest < /proc/self/stat; echo $$ $outside > "$0"; exec sleep 10000' "$2" &
+while ! [ -s "$2" ]; do :; done
+shift 2
+exec "$@"
+"#;
+
+#[test]
+fn in_another_pid_namespace_no_process_can_be_ended() {
+    let Some(mut lab) = Lab::open(20000..=20099) else { return };
+    if !Path::new("/proc/sys/kernel/ns_last_pid").exists() {
+        return skip("this kernel gives no pid of choice (CONFIG_CHECKPOINT_RESTORE)");
+    }
+    let leaker = lab.start("leaker", Role::Bound { at: LOCALHOST, count: 50 }).pid();
+    let home = TempDir::new().unwrap();
+    let numbers = home.path().join("numbers");
+    let (pid, porttop) = (leaker.to_string(), porttop_path());
+    let mut argv = lab.inside();
+    argv.extend(
+        ["unshare", "--pid", "--fork", "sh", "-c", ANOTHER_PID_NAMESPACE, "sh", &pid].map(Into::into),
+    );
+    argv.extend([numbers.clone().into(), porttop.into()]);
+    let argv: Vec<_> = argv.iter().map(|word| word.to_str().unwrap()).collect();
+
+    let mut snapshot = Command::new(argv[0]);
+    snapshot.args(&argv[1..]).args(["snapshot", "--format", "json"]);
+    let report: Value = serde_json::from_slice(&snapshot.output().unwrap().stdout).unwrap();
+    let gap = "process numbers of this PID namespace";
+    assert!(
+        report["degradations"].as_array().unwrap().iter().any(|found| found["what"] == gap),
+        "{}",
+        report["degradations"]
+    );
+
+    fs::remove_file(&numbers).unwrap();
+    let state = home.path().join("state");
+    let state = [("PORTTOP_STATE_DIR", state.to_str().unwrap())];
+    let mut terminal = Terminal::of((100, 30), &argv, &state);
+    terminal.wait_until("the leaker first", |screen| {
+        screen.first_row().is_some_and(|row| row.contains("leaker"))
+            && screen.cell("leaker", "BOUND").as_deref() == Some("50")
+    });
+    let numbers = fs::read_to_string(numbers).unwrap();
+    let (inside, outside) = numbers.trim().split_once(' ').unwrap();
+    assert_eq!(inside, pid, "an innocent process has the leaker's number in there");
+    terminal.press("g");
+    terminal.press("x");
+    terminal.wait_for(&format!("Kill leaker ({pid})?"));
+    terminal.wait_for("Refused: /proc shows another PID namespace");
+    let screen = terminal.wait_for("[ Close ]");
+    assert!(!screen.contains("TERM ]"), "{screen}");
+    terminal.press("Tab");
+    terminal.press("Enter");
+    terminal.wait_for_no("Kill leaker");
+    for pid in [&pid, outside] {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        assert!(stat.contains(") S "), "{pid} lives: {stat}");
+    }
+    terminal.press("q");
+    terminal.wait_exit();
 }

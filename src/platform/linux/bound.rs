@@ -140,7 +140,7 @@ mod tests {
         let _unix = std::os::unix::net::UnixDatagram::unbound().unwrap();
         let namespace = super::super::own_namespace().unwrap();
         let hidden = |release: &str| {
-            let mut owners = Owners::new(Proc::open().unwrap());
+            let mut owners = Owners::new(Proc::open());
             owners.attribute(&mut []);
             Bound::new(namespace, release.into()).hidden(&[], &mut owners)
         };
@@ -154,7 +154,7 @@ mod tests {
         let namespace = NamespaceId(1);
         let local = "127.0.0.1:1".parse().unwrap();
         let socket = Socket::new(namespace, crate::model::Protocol::Tcp, State::Bound, local);
-        let mut owners = Owners::new(Proc::open().unwrap());
+        let mut owners = Owners::new(Proc::open());
         let mut bound = Bound::new(namespace, "5.14.0-427.el9".into());
         assert_eq!(bound.hidden(&[socket], &mut owners), None);
         assert_eq!(bound.hidden(&[], &mut owners), None);

@@ -302,11 +302,11 @@ mod tests {
     }
 
     fn handles() -> ProcHandles<NetlinkSockets> {
-        ProcHandles::new(Proc::open().unwrap(), NetlinkSockets::open(own_namespace().unwrap()).unwrap())
+        ProcHandles::new(Proc::open(), NetlinkSockets::open(own_namespace().unwrap()).unwrap())
     }
 
     fn me() -> Owner {
-        Proc::open().unwrap().stat(Pid(std::process::id())).unwrap().unwrap().owner
+        Proc::open().stat(Pid(std::process::id())).unwrap().unwrap().owner
     }
 
     #[test]

@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn this_system_says_what_every_linux_says() {
-        let reading = ProcLimits::new(Proc::open().unwrap()).read(&HashMap::new());
+        let reading = ProcLimits::new(Proc::open()).read(&HashMap::new());
         assert_eq!(reading.gaps, []);
         assert!(reading.value.time_wait_sockets.is_some_and(|level| level.most > 0));
         assert!(reading.value.open_files.is_some_and(|level| 0 < level.used && level.used <= level.most));
@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_limit_is_that_of_the_process_meant() {
-        let mut proc = Proc::open().unwrap();
+        let mut proc = Proc::open();
         let me = proc.stat(Pid(std::process::id())).unwrap().unwrap().owner;
         let expected = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
         assert_eq!(handle_limit(&mut proc, me), expected);

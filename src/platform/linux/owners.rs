@@ -18,6 +18,7 @@ use std::io;
 use foldhash::{HashMap, HashMapExt as _};
 
 use super::proc::{Descriptors, Proc, Task, is_gone};
+use super::procfs;
 use crate::model::{Attribution, Gap, Holders, Missing, Owner, Pid, Reason, Remedy, Socket};
 
 /// A process is read again after so many ticks, whatever it seems to do …
@@ -36,6 +37,8 @@ pub(super) trait Descriptions: Send {
     fn descriptors(&mut self, task: Task) -> Option<Descriptors>;
     /// Appends the sockets it holds, as (inode, descriptor).
     fn socket_inodes(&mut self, task: Task, found: &mut Vec<(u64, u32)>) -> io::Result<()>;
+    /// Whether processes of other users are hidden.
+    fn hides_others(&self) -> bool;
 }
 
 impl Descriptions for Proc {
@@ -53,6 +56,10 @@ impl Descriptions for Proc {
 
     fn socket_inodes(&mut self, task: Task, found: &mut Vec<(u64, u32)>) -> io::Result<()> {
         self.socket_inodes(task, found)
+    }
+
+    fn hides_others(&self) -> bool {
+        procfs::hides_others()
     }
 }
 
@@ -105,6 +112,10 @@ pub(super) struct Owners<P = Proc> {
     listed: usize,
     /// Why a process could not be read, other than for want of rights.
     trouble: Option<io::Error>,
+    /// How many processes there are of which no more may be known.
+    refused: usize,
+    /// Whether there are more that are not even shown, once that was asked.
+    hides: Option<bool>,
     pids: Vec<Pid>,
     found: Vec<(u64, u32)>,
 }
@@ -119,6 +130,8 @@ impl<P: Descriptions> Owners<P> {
             missing: HashMap::new(),
             listed: 0,
             trouble: None,
+            refused: 0,
+            hides: None,
             pids: Vec::new(),
             found: Vec::new(),
         }
@@ -128,6 +141,7 @@ impl<P: Descriptions> Owners<P> {
     pub fn attribute(&mut self, sockets: &mut [Socket]) -> Vec<Gap> {
         self.tick += 1;
         self.trouble = None;
+        self.refused = 0;
         if let Err(error) = self.read_changed() {
             self.trouble = Some(error);
         }
@@ -186,6 +200,7 @@ impl<P: Descriptions> Owners<P> {
         match self.try_read(pid) {
             Ok(Some(known)) => self.learn(known),
             Ok(None) => self.forget(pid),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => self.refused += 1,
             Err(error) => self.trouble = Some(error),
         }
     }
@@ -345,25 +360,31 @@ impl<P: Descriptions> Owners<P> {
         suspects.into_iter().map(|(_, pid)| pid).collect()
     }
 
-    fn gaps(&self) -> Vec<Gap> {
+    fn gaps(&mut self) -> Vec<Gap> {
+        let unreadable = self.refused + self.processes.values().filter(|known| !known.readable).count();
+        // One that is missing for the first time was most likely closed since it was listed; at the first look
+        // nothing tells it from the others.
+        let lasting =
+            self.missing.values().filter(|missing| missing.since < self.tick || self.tick == 1).count();
+        let unowned = |count| Missing::Owners(Some(count));
         let mut gaps = Vec::new();
         if let Some(error) = &self.trouble {
-            gaps.push(Gap::error(Missing::OwnerChanges, format!("/proc: {error}")));
+            let nothing = self.processes.is_empty();
+            let subject = if nothing { Missing::Owners(None) } else { Missing::OwnerChanges };
+            gaps.push(Gap::error(subject, format!("/proc: {error}")));
+            if nothing {
+                return gaps;
+            }
         }
-        let unreadable = self.processes.values().filter(|known| !known.readable).count();
         if self.missing.is_empty() {
             return gaps;
         }
-        if unreadable > 0 {
-            let (subject, reason) =
-                (Missing::Owners(Some(self.missing.len())), Reason::OtherUsers(unreadable));
-            gaps.push(Gap::new(subject, reason).fixed_by(RIGHTS));
-            return gaps;
-        }
-        // One that is missing for the first time was most likely closed since it was listed.
-        let lasting = self.missing.values().filter(|missing| missing.since < self.tick).count();
-        if lasting > 0 {
-            gaps.push(Gap::new(Missing::Owners(Some(lasting)), Reason::HeldElsewhere));
+        if *self.hides.get_or_insert_with(|| self.proc.hides_others()) {
+            gaps.push(Gap::new(unowned(self.missing.len()), Reason::HiddenInProc).fixed_by(RIGHTS));
+        } else if unreadable > 0 {
+            gaps.push(Gap::new(unowned(self.missing.len()), Reason::OtherUsers(unreadable)).fixed_by(RIGHTS));
+        } else if lasting > 0 {
+            gaps.push(Gap::new(unowned(lasting), Reason::HeldElsewhere));
         }
         gaps
     }

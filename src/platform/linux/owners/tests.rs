@@ -26,6 +26,7 @@ struct World {
     /// Whether descriptors are counted, as kernels do since 6.2.
     counts: bool,
     out_of_files: bool,
+    hides: bool,
 }
 
 #[derive(Clone, Default)]
@@ -92,6 +93,10 @@ impl Descriptions for Fake {
         }
         found.extend(made.fds.iter().zip(0..).filter(|(inode, _)| **inode != 0).map(|(i, fd)| (*i, fd)));
         Ok(())
+    }
+
+    fn hides_others(&self) -> bool {
+        self.world().hides
     }
 }
 
@@ -227,12 +232,32 @@ fn rights_that_are_missing_are_named() {
 }
 
 #[test]
-fn a_socket_nobody_holds_is_named_once_it_lasts() {
+fn a_socket_nobody_holds_is_named_at_the_first_look_and_once_it_lasts() {
     let fake = Fake::new();
     let mut owners = Owners::new(fake);
-    assert_eq!(owners.attribute(&mut [socket(100, 0)]), []);
-    assert_eq!(owners.attribute(&mut [socket(100, 0)])[0].subject, Missing::Owners(Some(1)));
-    assert_eq!(owners.attribute(&mut []), []);
+    let mut gaps = |inodes: &[u64]| {
+        let mut sockets: Vec<_> = inodes.iter().map(|inode| socket(*inode, 0)).collect();
+        owners.attribute(&mut sockets)
+    };
+    let held_elsewhere = |count| [Gap::new(Missing::Owners(Some(count)), Reason::HeldElsewhere)];
+    assert_eq!(gaps(&[100]), held_elsewhere(1));
+    assert_eq!(gaps(&[100]), held_elsewhere(1));
+    // The second one may be closed already.
+    assert_eq!(gaps(&[100, 101]), held_elsewhere(1));
+    assert_eq!(gaps(&[]), []);
+    assert_eq!(gaps(&[102]), []);
+}
+
+#[test]
+fn hidden_processes_are_the_reason_for_what_is_nobodys() {
+    let fake = Fake::new();
+    fake.world().hides = true;
+    fake.process(10, 1, 33, &[100]);
+    let mut owners = Owners::new(fake);
+    assert_eq!(owners.attribute(&mut [socket(100, 33)]), []);
+    let [gap] = &*owners.attribute(&mut [socket(100, 33), socket(101, 0)]) else { panic!("one gap") };
+    assert_eq!((&gap.subject, &gap.reason), (&Missing::Owners(Some(1)), &Reason::HiddenInProc));
+    assert_eq!(gap.remedy, Some(RIGHTS));
 }
 
 #[test]

@@ -168,7 +168,7 @@ impl Reader {
         for event in rings.iter().map(|ring| &**ring.event()).chain(&guests) {
             ffi::enable(event)?;
         }
-        let collector = Collector::new(tracepoints(formats), Proc::open()?);
+        let collector = Collector::new(tracepoints(formats), Proc::open());
         Ok(Self { rings, _guests: guests, collector, bytes: Vec::new(), ready: false })
     }
 
@@ -256,7 +256,7 @@ fn clock() -> Clock {
 /// Everyone who is there.
 fn processes() -> Vec<(Owner, CompactString)> {
     let mut pids = Vec::new();
-    let Ok(mut proc) = Proc::open() else { return Vec::new() };
+    let mut proc = Proc::open();
     // Without it, those are known that live when something is seen of them.
     let _ = proc.pids(&mut pids);
     let one = |pid| Alive::stat(&mut proc, pid).map(|(started, name)| (Owner { pid, started }, name));
@@ -270,7 +270,7 @@ impl Alive for Proc {
     }
 
     fn network(&mut self, pid: Pid) -> Option<NamespaceId> {
-        rustix::fs::stat(format!("/proc/{pid}/ns/net")).ok().map(|stat| NamespaceId(stat.st_ino))
+        self.namespace(pid)
     }
 }
 

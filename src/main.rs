@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use color_eyre::config::{HookBuilder, Theme};
 use color_eyre::eyre::Result;
-use porttop::cli::{self, UsageError};
+use porttop::cli;
 use porttop::text::safe;
 
 fn main() -> ExitCode {
@@ -13,7 +13,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             complain(&safe(&format!("{error:#}")));
-            ExitCode::from(if error.is::<UsageError>() { 2 } else { 1 })
+            cli::exit_code(std::env::args_os(), &error)
         }
     }
 }

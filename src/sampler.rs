@@ -8,10 +8,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-
 use crate::model::{Limits, Moment, Progress, Snapshot};
-use crate::platform::{Platform, Reading, Tracing};
+use crate::platform::{Platform, Reading, Tracing, clock};
 
 /// How long a single look waits for all that is slow together: longer than each tool is given.
 const SETTLE: Duration = Duration::from_secs(6);
@@ -63,7 +61,7 @@ impl Sampler {
 
     /// Takes a snapshot and shows it as it fills.
     fn take_in_parts(&mut self, mut part: impl FnMut(&Snapshot)) -> Snapshot {
-        let taken = Moment { wall: Timestamp::now(), elapsed: self.started.elapsed() };
+        let taken = Moment { wall: clock::now(), elapsed: self.started.elapsed() };
         let sockets = self.platform.sockets.list();
         let spaces = self.platform.ranges.read();
         let mut snapshot = Snapshot {

@@ -6,7 +6,8 @@ use std::time::Duration;
 use clap::ValueEnum;
 use color_eyre::eyre::Result;
 
-use super::{collect, interval, output, values};
+use super::config::in_order;
+use super::{UsageError, collect, interval, output, values};
 use crate::analysis::{Analysis, GroupBy, Thresholds};
 use crate::export::check;
 use crate::model::Backend;
@@ -15,8 +16,8 @@ use crate::sampler::Sampler;
 use crate::text::safe;
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 nothing is wrong, 1 warning, 2 critical or a command line that can't be understood, 3 it \
-can't be said.";
+Exit codes: 0 nothing is wrong, 1 warning, 2 critical, 3 it can't be said, or the command line or the \
+configuration can't be understood.";
 
 /// Says how bad it is, for monitoring: one line with perfdata, findings, and an exit code
 #[derive(Debug, clap::Args)]
@@ -51,17 +52,18 @@ enum Format {
 }
 
 pub(super) fn run(args: &Args, usual: Thresholds) -> Result<ExitCode> {
+    let thresholds = Thresholds {
+        warn: args.warn.unwrap_or(usual.warn),
+        critical: args.critical.unwrap_or(usual.critical),
+        ..usual
+    };
+    in_order(&thresholds).map_err(UsageError)?;
     let platform = match Platform::open(args.backend) {
         Ok(platform) => platform,
         Err(error) => {
             output::print(|out| check::write_unknown(&safe(&error.to_string()), out))?;
             return Ok(ExitCode::from(check::UNKNOWN));
         }
-    };
-    let thresholds = Thresholds {
-        warn: args.warn.unwrap_or(usual.warn),
-        critical: args.critical.unwrap_or(usual.critical),
-        ..usual
     };
     let mut analysis = Analysis::new(thresholds);
     let snapshot = collect::collect(&mut Sampler::new(platform), &mut analysis, args.span, args.no_trace);

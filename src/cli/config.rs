@@ -1,11 +1,11 @@
 //! The configuration file: what is the same at every start on this machine.
 //!
 //! `porttop/config.toml` in the user's configuration directory, or the file that `PORTTOP_CONFIG` names.
-//! A key that is not known is an error: a `read_only` written wrong must not be overlooked.
+//! A key that is not known is an error, and so is a file that can't be read: a `read_only` must not be
+//! overlooked.
 
-use std::fs;
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use etcetera::BaseStrategy as _;
@@ -13,6 +13,10 @@ use serde::Deserialize;
 
 use super::UsageError;
 use crate::analysis::Thresholds;
+use crate::platform::files;
+
+/// Names another file.
+const VARIABLE: &str = "PORTTOP_CONFIG";
 
 /// What can be configured.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -49,12 +53,19 @@ impl Config {
     /// # Errors
     /// When the file can't be read or understood.
     pub fn read() -> Result<Self, UsageError> {
-        let named = std::env::var_os("PORTTOP_CONFIG").map(PathBuf::from);
-        let Some(path) = named.clone().or_else(usual_path) else { return Ok(Self::default()) };
+        let named = std::env::var_os(VARIABLE);
+        if named.as_ref().is_some_and(|path| path.is_empty()) {
+            return Err(UsageError(format!("{VARIABLE} is empty: name a file with it, or unset it")));
+        }
+        let is_named = named.is_some();
+        let Some(path) = named.map(PathBuf::from).or_else(usual_path) else { return Ok(Self::default()) };
         let wrong = |what: &str| UsageError(format!("{}: {what}", path.display()));
-        match fs::read_to_string(&path) {
-            Ok(text) => Self::parse(&text).map_err(|what| wrong(&what)),
-            Err(error) if named.is_none() && is_nobodys(error.kind()) => Ok(Self::default()),
+        match files::read(&path) {
+            Ok(bytes) => {
+                let text = String::from_utf8(bytes).map_err(|_| wrong("it is not UTF-8 text"))?;
+                Self::parse(&text).map_err(|what| wrong(&what))
+            }
+            Err(error) if !is_named && is_nobodys(&path, error.kind()) => Ok(Self::default()),
             Err(error) => Err(wrong(&error.to_string())),
         }
     }
@@ -65,6 +76,7 @@ impl Config {
             format!("line {line}: {}", error.message().replace('\n', " "))
         })?;
         config.thresholds.check()?;
+        in_order(&config.thresholds())?;
         Ok(config)
     }
 
@@ -106,14 +118,35 @@ impl Limits {
     }
 }
 
+/// Whether a warning comes before it is critical.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn in_order(thresholds: &Thresholds) -> Result<(), String> {
+    let Thresholds { warn, critical, .. } = *thresholds;
+    if warn <= critical {
+        return Ok(());
+    }
+    let percent = |share: f64| (share * 1000.0).round() / 10.0;
+    Err(format!("warn ({} %) is above critical ({} %)", percent(warn), percent(critical)))
+}
+
 fn usual_path() -> Option<PathBuf> {
     Some(etcetera::choose_base_strategy().ok()?.config_dir().join("porttop").join("config.toml"))
 }
 
-/// Whether there is no configuration of this user: none at all, or the home is another user's, as with
-/// `sudo -u` and `HOME` kept.
-fn is_nobodys(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::NotADirectory)
+/// Whether there is no configuration of this user: none at all, or none that can be seen in the home of
+/// another user, as with `setpriv` and `HOME` kept. What is there and can't be read is no such case, nor is a
+/// link that leads nowhere.
+fn is_nobodys(path: &Path, kind: ErrorKind) -> bool {
+    match kind {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => {
+            let nearest = path.ancestors().find(|place| place.symlink_metadata().is_ok());
+            nearest.is_none_or(|place| place != path && place.exists())
+        }
+        ErrorKind::PermissionDenied => path.symlink_metadata().is_err() && files::home_is_anothers(),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -154,6 +187,8 @@ mod tests {
     #[case("[thresholds]\nbound = -1", "line 2", "")]
     #[case("[thresholds]\nwarn = 120", "thresholds.warn", "percent")]
     #[case("[thresholds]\nwarn = nan", "thresholds.warn", "percent")]
+    #[case("[thresholds]\nwarn = 90\ncritical = 70.5", "warn (90 %)", "critical (70.5 %)")]
+    #[case("[thresholds]\nwarn = 97", "warn (97 %)", "critical (95 %)")]
     #[case("read_only", "line 1", "")]
     fn what_can_t_be_understood_is_named(#[case] text: &str, #[case] place: &str, #[case] says: &str) {
         let error = Config::parse(text).unwrap_err();

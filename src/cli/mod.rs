@@ -19,17 +19,18 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use color_eyre::eyre::{Report, Result, eyre};
 
+use crate::export::check::UNKNOWN;
 use crate::model::Gap;
 pub use crate::tui::restore;
 use config::Config;
 pub use usage::UsageError;
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done, 1 something failed while running, 2 the command line can't be understood or there is \
-no terminal.";
+Exit codes: 0 done, 1 something failed while running, 2 the command line or the configuration can't be \
+understood or there is no terminal.";
 
 /// Shows who holds this machine's TCP and UDP ports.
 ///
@@ -78,6 +79,36 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> Result<ExitCode> {
         Err(error) if error.use_stderr() => Err(UsageError::from(&error).into()),
         Err(help) => output::print(|out| write!(out, "{}", help.render())).map(|()| ExitCode::SUCCESS),
     }
+}
+
+/// With which code to exit after this error of this command line. For monitoring 1 and 2 are verdicts: a
+/// check that could not be made is never one of them.
+#[must_use]
+pub fn exit_code(line: impl IntoIterator<Item = OsString>, error: &Report) -> ExitCode {
+    ExitCode::from(match error.is::<UsageError>() {
+        _ if asks_for_check(line) => UNKNOWN,
+        true => 2,
+        false => 1,
+    })
+}
+
+/// Whether a command line means `check`, also when the rest of it can't be understood: whether its first
+/// word that is neither an option nor the value of one is that.
+fn asks_for_check(line: impl IntoIterator<Item = OsString>) -> bool {
+    let screen = Cli::command();
+    let takes_value = |word: &OsString| {
+        let mut options = screen.get_arguments().filter(|option| option.get_action().takes_values());
+        options.any(|option| option.get_long().is_some_and(|long| *word == *format!("--{long}")))
+    };
+    let mut words = line.into_iter().skip(1);
+    while let Some(word) = words.next() {
+        if takes_value(&word) {
+            words.next();
+        } else if !word.as_encoded_bytes().starts_with(b"-") {
+            return word == "check";
+        }
+    }
+    false
 }
 
 /// `--read-only` may stand anywhere; before a command clap would take it for an option of the screen.
@@ -147,6 +178,26 @@ mod tests {
         assert!(
             failure(gap).to_string().ends_with("no home; set PORTTOP_STATE_DIR to a directory of your own")
         );
+    }
+
+    #[rstest]
+    #[case(&["check"], true)]
+    #[case(&["check", "--wrong"], true)]
+    #[case(&["check", "--warn"], true)]
+    #[case(&["check", "--warn", "x", "--for", "y", "z"], true)]
+    #[case(&["check", "--help"], true)]
+    #[case(&["--read-only", "check", "--format=x"], true)]
+    #[case(&["--ascii", "check"], true)]
+    #[case(&["--wrong", "check"], true)]
+    #[case(&["--interval", "x", "check"], true)]
+    #[case(&["--filter", "check"], false)]
+    #[case(&["snapshot", "--filter", "check", "--wrong"], false)]
+    #[case(&["snapshot", "check"], false)]
+    #[case(&["chekc", "--wrong"], false)]
+    #[case(&[], false)]
+    fn a_check_is_one_however_wrong_its_options(#[case] line: &[&str], #[case] expected: bool) {
+        let line = ["porttop"].iter().chain(line).map(OsString::from);
+        assert_eq!(asks_for_check(line), expected);
     }
 
     #[rstest]

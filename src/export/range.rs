@@ -48,10 +48,11 @@ pub fn write_state(now: &RangeState, usage: &[SpaceUsage], out: &mut impl Write)
     )?;
     if let Some(file) = &now.file {
         match &file.sets {
-            Some(sets) => {
+            Ok(Some(sets)) => {
                 writeln!(out, "{} sets {} at the start of the system.", file.path.display(), sets.range)?;
             }
-            None => writeln!(out, "Nothing of porttop's sets it at the start of the system.")?,
+            Err(why) => writeln!(out, "not read: {}: {}", file.path.display(), safe(why))?,
+            Ok(None) => writeln!(out, "Nothing of porttop's sets it at the start of the system.")?,
         }
     }
     Ok(())
@@ -72,8 +73,9 @@ pub fn write_state_json(now: &RangeState, usage: &[SpaceUsage], out: &mut impl W
         })
         .collect();
     let file = now.file.as_ref().map(|file| {
-        let sets = file.sets.as_ref().map(|sets| ends(sets.range));
-        serde_json::json!({ "path": file.path.display().to_string(), "sets": sets })
+        let sets = file.sets.as_ref().ok().and_then(Option::as_ref).map(|sets| ends(sets.range));
+        let unread = file.sets.as_ref().err().map(|why| safe(why));
+        serde_json::json!({ "path": file.path.display().to_string(), "sets": sets, "unread": unread })
     });
     let limits = now.limits;
     document::write(

@@ -55,6 +55,8 @@ pub enum Missing {
     ClosedOwners(u64),
     /// The list of processes.
     Processes,
+    /// The numbers that processes have for us.
+    ProcessNumbers,
     /// Path, command line and user of so many processes.
     ProcessDetails(usize),
     /// The command lines of all processes.
@@ -123,7 +125,7 @@ impl Missing {
             Self::Sockets(_) | Self::SomeSockets(..) => "sockets",
             Self::Bound(_) => "bound_sockets",
             Self::Owners(_) | Self::OwnerChanges | Self::ClosedOwners(_) => "owners",
-            Self::Processes => "processes",
+            Self::Processes | Self::ProcessNumbers => "processes",
             Self::ProcessDetails(_) | Self::CommandLines => "process_details",
             Self::Services => "services",
             Self::HandleCounts(_) => "handle_counts",
@@ -179,6 +181,10 @@ pub enum Reason {
     Protected,
     /// So many processes of other users may not be looked into.
     OtherUsers(usize),
+    /// `/proc` is mounted with hidepid.
+    HiddenInProc,
+    /// `/proc` is that of another PID namespace.
+    AnotherPidNamespace,
     /// Who holds them is nobody that can be seen from here.
     HeldElsewhere,
     /// The process is gone.
@@ -235,8 +241,10 @@ impl Reason {
         match self {
             Self::Error(_) => "error",
             Self::NotUnderstood(_) | Self::NotIn(_) => "not_understood",
-            Self::AccessDenied | Self::Protected | Self::OtherUsers(_) => "missing_right",
-            Self::HeldElsewhere => "held_elsewhere",
+            Self::AccessDenied | Self::Protected | Self::OtherUsers(_) | Self::HiddenInProc => {
+                "missing_right"
+            }
+            Self::AnotherPidNamespace | Self::HeldElsewhere => "held_elsewhere",
             Self::Ended => "ended",
             Self::Backend => "backend",
             Self::OldKernel { .. }
@@ -264,6 +272,8 @@ pub enum Remedy {
     LogUser,
     /// To load a module of the kernel.
     Module(&'static str),
+    /// To enter the mounts of a PID namespace with it, or to stay outside.
+    OwnProc,
     /// To mount tracefs.
     MountTracefs,
     /// A kernel that lists BOUND sockets.

@@ -257,8 +257,8 @@ impl RangeState {
 pub struct RangeFile {
     /// Where it is.
     pub path: PathBuf,
-    /// What it sets; none when there is no such file.
-    pub sets: Option<DynamicRange>,
+    /// What it sets, nothing when there is no such file; or why that is not known.
+    pub sets: Result<Option<DynamicRange>, String>,
 }
 
 /// Reads and moves dynamic ranges.

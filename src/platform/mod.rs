@@ -5,6 +5,7 @@
 //! the model's; what they could not read is a [`Gap`]. No conclusions are drawn here, nothing
 //! is shown here.
 
+pub mod clock;
 pub mod console;
 pub mod control;
 #[cfg(any(windows, test))]
@@ -160,6 +161,9 @@ impl Platform {
     /// When this system has no such backend, or its sockets can't be read at all.
     pub fn open(backend: Option<Backend>) -> Result<Self, OpenError> {
         match backend {
+            #[cfg(target_os = "linux")]
+            Some(Backend::Portable) => Ok(Self { missing: linux::missing(), ..portable::open() }),
+            #[cfg(not(target_os = "linux"))]
             Some(Backend::Portable) => Ok(portable::open()),
             #[cfg(target_os = "linux")]
             _ => linux::open(),

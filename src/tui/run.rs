@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use crossterm::event::{Event, EventStream, KeyEventKind};
 use futures_util::StreamExt;
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
@@ -18,7 +17,7 @@ use super::update::update;
 use super::worker::HandleWorker;
 use super::{Options, TuiError, view};
 use crate::model::{Gap, Missing, Owner, Reason, Snapshot};
-use crate::platform::{Platform, signals};
+use crate::platform::{Platform, clock, signals};
 use crate::sampler::{Sampler, Sampling};
 
 /// At most about 30 frames a second.
@@ -30,7 +29,7 @@ const WAITING_SNAPSHOTS: usize = 4;
 
 /// Shows the machine until the user leaves. Draws first, then starts to look.
 pub(super) fn run(mut platform: Platform, options: &Options) -> Result<(), TuiError> {
-    let mut app = App::new(options, TimeZone::system(), Timestamp::now())?;
+    let mut app = App::new(options, TimeZone::system(), clock::now())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let system = platform.host.system;
     let mut screen = Screen::enter().map_err(TuiError::NoTerminal)?;
@@ -98,7 +97,7 @@ impl Loop {
                 }
                 Some(action) = listed.recv() => self.apply(action)?,
                 Some(answer) = answers.recv() => self.apply(Action::Answer(Box::new(answer)))?,
-                _ = clock.tick() => self.apply(Action::Clock(Timestamp::now()))?,
+                _ = clock.tick() => self.apply(Action::Clock(clock::now()))?,
                 () = sleep_until(self.frame_due), if self.changed => {
                     self.draw()?;
                     Next::Continue(())

@@ -83,14 +83,24 @@ impl Terminal {
     fn run(size: Size, mut argv: Vec<OsString>, arguments: &[&str], state: Option<&Path>) -> Self {
         argv.push(porttop_path().into());
         argv.extend(arguments.iter().map(Into::into));
+        let state = state.map(|state| ("PORTTOP_STATE_DIR", state.to_str().unwrap()));
+        Self::with(size, argv, state.as_slice())
+    }
+
+    /// Any program, with some variables of its environment.
+    pub fn of(size: Size, argv: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::with(size, argv.iter().map(Into::into).collect(), environment)
+    }
+
+    fn with(size: Size, argv: Vec<OsString>, environment: &[(&str, &str)]) -> Self {
         let mut command = CommandBuilder::from_argv(argv);
         command.cwd(env::current_dir().unwrap());
         command.env("TERM", "xterm-256color");
         command.env("LANG", "C.UTF-8");
         command.env("RUST_BACKTRACE", "0");
         command.env_remove("NO_COLOR");
-        if let Some(state) = state {
-            command.env("PORTTOP_STATE_DIR", state);
+        for (name, value) in environment {
+            command.env(name, value);
         }
 
         let pair = native_pty_system().openpty(pty_size(size)).unwrap();

@@ -24,6 +24,7 @@ impl Display for Missing {
             Self::OwnerChanges => f.write_str("changes of socket owners"),
             Self::ClosedOwners(count) => write!(f, "owners of {} closed connections", thousands(*count)),
             Self::Processes => f.write_str("processes"),
+            Self::ProcessNumbers => f.write_str("process numbers of this PID namespace"),
             Self::ProcessDetails(count) => {
                 write!(f, "path, command line and user of {}", process(*count))
             }
@@ -73,8 +74,13 @@ impl Display for Reason {
             Self::OtherUsers(count) => {
                 write!(f, "the descriptors of {} of other users can't be read", process(*count))
             }
+            Self::HiddenInProc => f.write_str("/proc hides the processes of other users (hidepid)"),
+            Self::AnotherPidNamespace => f.write_str(
+                "/proc shows those of another one: owners have their numbers there, and nothing can be ended or traced",
+            ),
             Self::HeldElsewhere => f.write_str(
-                "no process that can be seen here holds them: the kernel does, or a process of another PID namespace",
+                "no process that can be seen here holds them: they were closed meanwhile, or the kernel or a process \
+                 of another PID namespace has them",
             ),
             Self::Ended => f.write_str("the process has ended"),
             Self::Backend => f.write_str("this backend does not read them"),
@@ -130,6 +136,9 @@ impl Display for Remedy {
                 f.write_str("run porttop as administrator or as a member of Performance Log Users")
             }
             Self::Module(name) => write!(f, "modprobe {name}"),
+            Self::OwnProc => {
+                f.write_str("enter the mount namespace too (nsenter --mount), or run porttop outside")
+            }
             Self::MountTracefs => f.write_str("as root: mount -t tracefs nodev /sys/kernel/tracing"),
             Self::NewerLinux => f.write_str("Linux 6.8 or newer"),
             Self::Directory(variable) => write!(f, "set {variable} to a directory of your own"),

@@ -63,13 +63,12 @@ impl Bound {
     fn classify(&mut self, owner: Owner, proc: &mut Proc) {
         let here = proc.namespace(owner.pid) == Some(self.namespace);
         let mut found = Vec::new();
-        if proc.socket_inodes(owner.pid, &mut found).is_err() {
+        let Ok(Some((_, task))) = proc.identify(owner.pid) else { return };
+        if proc.socket_inodes(task, &mut found).is_err() {
             return;
         }
         for (inode, descriptor) in found {
-            self.is_tcp
-                .entry(inode)
-                .or_insert_with(|| here && is_tcp(owner.pid, descriptor).unwrap_or(false));
+            self.is_tcp.entry(inode).or_insert_with(|| here && is_tcp(task, descriptor).unwrap_or(false));
         }
     }
 }
@@ -141,7 +140,7 @@ mod tests {
         let _unix = std::os::unix::net::UnixDatagram::unbound().unwrap();
         let namespace = super::super::own_namespace().unwrap();
         let hidden = |release: &str| {
-            let mut owners = Owners::new(Proc::open().unwrap());
+            let mut owners = Owners::new(Proc::open());
             owners.attribute(&mut []);
             Bound::new(namespace, release.into()).hidden(&[], &mut owners)
         };
@@ -155,7 +154,7 @@ mod tests {
         let namespace = NamespaceId(1);
         let local = "127.0.0.1:1".parse().unwrap();
         let socket = Socket::new(namespace, crate::model::Protocol::Tcp, State::Bound, local);
-        let mut owners = Owners::new(Proc::open().unwrap());
+        let mut owners = Owners::new(Proc::open());
         let mut bound = Bound::new(namespace, "5.14.0-427.el9".into());
         assert_eq!(bound.hidden(&[socket], &mut owners), None);
         assert_eq!(bound.hidden(&[], &mut owners), None);

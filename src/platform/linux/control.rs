@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal, test_kill_process};
 
 use super::proc::Proc;
+use super::procfs;
 use crate::model::{Pid, StartTime};
 use crate::platform::control::{ControlError, ProcessControl, ProcessHandle, Signal};
 
@@ -21,6 +22,7 @@ pub(super) struct Pidfds;
 
 impl ProcessControl for Pidfds {
     fn open(&mut self, pid: Pid) -> Result<Box<dyn ProcessHandle>, ControlError> {
+        ours()?;
         let fd = pidfd_open(raw(pid)?, PidfdFlags::empty()).map_err(|errno| match errno {
             Errno::SRCH => ControlError::Gone,
             Errno::NOSYS => ControlError::Unsupported(
@@ -33,6 +35,7 @@ impl ProcessControl for Pidfds {
     }
 
     fn may_end(&mut self, pid: Pid) -> Result<(), ControlError> {
+        ours()?;
         test_kill_process(raw(pid)?).map_err(|errno| refused("kill(pid, 0)", errno))
     }
 }
@@ -47,7 +50,7 @@ impl ProcessHandle for Pidfd {
     /// one, so it had the number when the pidfd was opened too, and the pidfd is its.
     fn started(&self) -> Result<StartTime, ControlError> {
         let what = || format!("/proc/{}/stat", self.pid);
-        let mut proc = Proc::open().map_err(|error| ControlError::system("/proc", error))?;
+        let mut proc = Proc::open();
         let stat = proc.stat(self.pid).map_err(|error| ControlError::system(what(), error))?;
         stat.map(|stat| stat.owner.started).ok_or(ControlError::Gone)
     }
@@ -77,6 +80,18 @@ impl ProcessHandle for Pidfd {
             }
         }
     }
+}
+
+/// Whether the numbers in `/proc` are ours: only then is the process with such a number the one that was shown.
+fn ours() -> Result<(), ControlError> {
+    if procfs::is_of_another_namespace() {
+        return Err(ControlError::Unsupported(
+            "/proc shows another PID namespace, whose numbers are those of other processes here: enter its mount \
+             namespace too (nsenter --mount), or run porttop outside"
+                .into(),
+        ));
+    }
+    Ok(())
 }
 
 fn raw(pid: Pid) -> Result<rustix::process::Pid, ControlError> {

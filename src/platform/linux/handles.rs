@@ -14,11 +14,10 @@ use rustix::fs::{AtFlags, CWD, FileType, StatxFlags, getxattr, statx};
 use super::super::{HandleLists, Reading, Sockets};
 use super::limits::handle_limit;
 use super::owners::RIGHTS;
-use super::proc::{Proc, is_gone};
+use super::proc::{Proc, Task, is_gone};
+use super::read;
 use super::stat::number;
-use crate::model::{
-    Attribution, Gap, Handle, HandleKind, Handles, Holders, Missing, Owner, Pid, Reason, Socket,
-};
+use crate::model::{Attribution, Gap, Handle, HandleKind, Handles, Holders, Missing, Owner, Reason, Socket};
 
 /// File systems that answer from memory or from a disk of this machine.
 const LOCAL: [&str; 21] = [
@@ -58,9 +57,13 @@ impl<S: Sockets> ProcHandles<S> {
         Self { proc, sockets }
     }
 
-    fn check(&mut self, owner: Owner) -> Result<(), Gap> {
-        let there = self.proc.stat(owner.pid).ok().flatten().is_some_and(|stat| stat.owner == owner);
-        if there { Ok(()) } else { Err(refused(owner, Reason::Ended)) }
+    /// How the descriptors of this very process are reached.
+    fn reach(&mut self, owner: Owner) -> Result<Task, Gap> {
+        match self.proc.identify(owner.pid) {
+            Ok(Some((now, task))) if now == owner => Ok(task),
+            Ok(_) => Err(refused(owner, Reason::Ended)),
+            Err(error) => Err(refused(owner, Reason::Error(error.to_string()))),
+        }
     }
 
     /// The sockets of this namespace by inode, if any is asked for.
@@ -76,8 +79,8 @@ impl<S: Sockets> ProcHandles<S> {
 
 impl<S: Sockets> HandleLists for ProcHandles<S> {
     fn list(&mut self, owner: Owner) -> Result<Reading<Handles>, Gap> {
-        self.check(owner)?;
-        let (descriptors, unread) = descriptors(owner.pid).map_err(|error| {
+        let task = self.reach(owner)?;
+        let (descriptors, unread) = descriptors(task).map_err(|error| {
             if is_gone(&error) {
                 return refused(owner, Reason::Ended);
             }
@@ -85,7 +88,9 @@ impl<S: Sockets> HandleLists for ProcHandles<S> {
         })?;
         let limit = handle_limit(&mut self.proc, owner);
         // Whatever was read between two sights of the same process was its own.
-        self.check(owner)?;
+        if self.reach(owner)? != task {
+            return Err(refused(owner, Reason::Error("a thread of it has ended meanwhile".into())));
+        }
         let Reading { value: known, mut gaps } = self.known(&descriptors);
         if unread > 0 {
             gaps.push(Gap::new(Missing::HandleNames(unread), Reason::AccessDenied).fixed_by(RIGHTS));
@@ -118,17 +123,17 @@ struct Descriptor {
     inode: Option<u64>,
 }
 
-/// The descriptors of whoever has this pid, and how many could not be read.
-fn descriptors(pid: Pid) -> io::Result<(Vec<Descriptor>, usize)> {
-    let mounts = local_mounts(&fs::read(format!("/proc/{pid}/mountinfo")).unwrap_or_default());
+/// The descriptors of whoever this is, and how many could not be read.
+fn descriptors(task: Task) -> io::Result<(Vec<Descriptor>, usize)> {
+    let mounts = local_mounts(&read::bytes(format!("/proc/{task}/mountinfo")).unwrap_or_default());
     let (mut descriptors, mut unread) = (Vec::new(), 0);
-    for entry in fs::read_dir(format!("/proc/{pid}/fd"))? {
+    for entry in fs::read_dir(format!("/proc/{task}/fd"))? {
         let entry = entry?;
         let Some(number) = number(entry.file_name().as_bytes()) else { continue };
         match fs::read_link(entry.path()) {
             Ok(target) => {
                 let target = target.into_os_string().into_vec();
-                descriptors.push(descriptor(pid, number, &target, &mounts));
+                descriptors.push(descriptor(task, number, &target, &mounts));
             }
             // Closed since it was listed.
             Err(error) if is_gone(&error) => {}
@@ -138,8 +143,8 @@ fn descriptors(pid: Pid) -> io::Result<(Vec<Descriptor>, usize)> {
     Ok((descriptors, unread))
 }
 
-fn descriptor(pid: Pid, number: u64, target: &[u8], mounts: &HashSet<u64>) -> Descriptor {
-    let link = format!("/proc/{pid}/fd/{number}");
+fn descriptor(task: Task, number: u64, target: &[u8], mounts: &HashSet<u64>) -> Descriptor {
+    let link = format!("/proc/{task}/fd/{number}");
     let text = String::from_utf8_lossy(target).into_owned();
     let (kind, name, inode) = match Target::of(target) {
         Target::Socket(inode) => (HandleKind::Socket, protocol(&link), inode),
@@ -148,7 +153,7 @@ fn descriptor(pid: Pid, number: u64, target: &[u8], mounts: &HashSet<u64>) -> De
         Target::Other(kind) => (HandleKind::Other(kind), None, None),
         Target::Memory => (HandleKind::Other("memfd".into()), Some(text), None),
         Target::Path => {
-            let info = fs::read(format!("/proc/{pid}/fdinfo/{number}")).unwrap_or_default();
+            let info = read::bytes(format!("/proc/{task}/fdinfo/{number}")).unwrap_or_default();
             (behind(&link, target, &info, mounts), Some(text), None)
         }
     };
@@ -245,7 +250,7 @@ mod tests {
     use std::net::TcpListener;
     use std::os::fd::AsRawFd as _;
 
-    use crate::model::{StartTime, State};
+    use crate::model::{Pid, StartTime, State};
     use crate::platform::linux::own_namespace;
     use crate::platform::linux::sockets::NetlinkSockets;
 
@@ -297,11 +302,11 @@ mod tests {
     }
 
     fn handles() -> ProcHandles<NetlinkSockets> {
-        ProcHandles::new(Proc::open().unwrap(), NetlinkSockets::open(own_namespace().unwrap()).unwrap())
+        ProcHandles::new(Proc::open(), NetlinkSockets::open(own_namespace().unwrap()).unwrap())
     }
 
     fn me() -> Owner {
-        Proc::open().unwrap().stat(Pid(std::process::id())).unwrap().unwrap().owner
+        Proc::open().stat(Pid(std::process::id())).unwrap().unwrap().owner
     }
 
     #[test]

@@ -1,15 +1,16 @@
 //! Which machine this is.
 
-use std::fs;
+use std::path::Path;
 
+use super::super::files;
 use crate::model::{Host, System};
 
 pub(in crate::platform) fn host() -> Host {
     let uname = rustix::system::uname();
-    let release = fs::read_to_string("/etc/os-release")
-        .or_else(|_| fs::read_to_string("/usr/lib/os-release"))
-        .ok()
-        .and_then(|text| pretty_name(&text));
+    let release = ["/etc/os-release", "/usr/lib/os-release"]
+        .into_iter()
+        .find_map(|path| files::read(Path::new(path)).ok())
+        .and_then(|text| pretty_name(&String::from_utf8_lossy(&text)));
     Host {
         name: uname.nodename().to_string_lossy().into(),
         os: release.unwrap_or_else(|| uname.sysname().to_string_lossy().into_owned()).into(),

@@ -4,12 +4,12 @@
 //! is a module, `tcp_max_tw_buckets` is absent from old namespaces.
 
 use std::collections::HashMap;
-use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::{Reading, SystemLimits};
 use super::proc::Proc;
+use super::read;
 use super::stat::number;
 use crate::model::{Gap, Level, Limits, Missing, Owner, Process, Reason, TimeWaitReuse};
 
@@ -39,7 +39,7 @@ impl ProcLimits {
 
 impl SystemLimits for ProcLimits {
     fn read(&mut self, processes: &HashMap<Owner, Arc<Process>>) -> Reading<Limits> {
-        let file = |path: &str| fs::read(format!("/proc/{path}")).unwrap_or_default();
+        let file = |path: &str| read::bytes(format!("/proc/{path}")).unwrap_or_default();
         let one = |path: &str| number(file(path).trim_ascii());
         let level = |used: Option<u64>, most: Option<u64>| Some(Level { used: used?, most: most? });
         let time_wait = field_after(&file("net/sockstat"), b"TCP:", b"tw");
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn this_system_says_what_every_linux_says() {
-        let reading = ProcLimits::new(Proc::open().unwrap()).read(&HashMap::new());
+        let reading = ProcLimits::new(Proc::open()).read(&HashMap::new());
         assert_eq!(reading.gaps, []);
         assert!(reading.value.time_wait_sockets.is_some_and(|level| level.most > 0));
         assert!(reading.value.open_files.is_some_and(|level| 0 < level.used && level.used <= level.most));
@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_limit_is_that_of_the_process_meant() {
-        let mut proc = Proc::open().unwrap();
+        let mut proc = Proc::open();
         let me = proc.stat(Pid(std::process::id())).unwrap().unwrap().owner;
         let expected = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
         assert_eq!(handle_limit(&mut proc, me), expected);

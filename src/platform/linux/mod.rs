@@ -15,7 +15,9 @@ mod owners;
 mod probe;
 mod proc;
 mod processes;
+mod procfs;
 mod ranges;
+mod read;
 mod sock_diag;
 mod sockets;
 mod stat;
@@ -32,27 +34,36 @@ pub(super) use ranges::{Sysctl, own_namespace};
 pub(super) use sysctl::RANGE_FILE;
 
 use super::control::{Controls, PortProbe};
-use super::{OpenError, Platform};
-use crate::model::Backend;
+use super::{OpenError, Platform, StartTracing};
+use crate::model::{Backend, Gap, Missing, NamespaceId, Reason, Remedy};
 
 pub(super) fn open() -> Result<Platform, OpenError> {
-    let namespace = own_namespace().map_err(refused("/proc/self/ns/net"))?;
+    // Without a /proc there is one namespace, as far as can be seen.
+    let namespace = own_namespace().unwrap_or(NamespaceId::ONLY);
+    let missing = missing();
+    let traceable = procfs::is_there() && missing.is_empty();
     Ok(Platform {
         host: Arc::new(host()),
         backend: Backend::Native,
         namespace,
         sockets: Box::new(sockets::NetlinkSockets::open(namespace).map_err(refused("sock_diag socket"))?),
-        processes: Box::new(processes::ProcProcesses::open().map_err(refused("/proc"))?),
+        processes: Box::new(processes::ProcProcesses::open()),
         ranges: Box::new(Sysctl { namespace }),
         handles: Some(Box::new(handles::ProcHandles::new(
-            proc::Proc::open().map_err(refused("/proc"))?,
+            proc::Proc::open(),
             sockets::NetlinkSockets::open(namespace).map_err(refused("sock_diag socket"))?,
         ))),
-        limits: Some(Box::new(limits::ProcLimits::new(proc::Proc::open().map_err(refused("/proc"))?))),
-        start_tracing: Some(Box::new(trace::open)),
+        limits: Some(Box::new(limits::ProcLimits::new(proc::Proc::open()))),
+        start_tracing: traceable.then(|| Box::new(trace::open) as StartTracing),
         events: None,
-        missing: Vec::new(),
+        missing,
     })
+}
+
+/// What no backend can have here.
+pub(super) fn missing() -> Vec<Gap> {
+    let gap = Gap::new(Missing::ProcessNumbers, Reason::AnotherPidNamespace).fixed_by(Remedy::OwnProc);
+    procfs::is_of_another_namespace().then_some(gap).into_iter().collect()
 }
 
 pub(super) fn controls(range_file: &Path) -> Controls {

@@ -17,7 +17,8 @@ use std::io;
 
 use foldhash::{HashMap, HashMapExt as _};
 
-use super::proc::{Descriptors, Proc, is_gone};
+use super::proc::{Descriptors, Proc, Task, is_gone};
+use super::procfs;
 use crate::model::{Attribution, Gap, Holders, Missing, Owner, Pid, Reason, Remedy, Socket};
 
 /// A process is read again after so many ticks, whatever it seems to do …
@@ -31,11 +32,13 @@ const SEARCH_DESCRIPTORS: u64 = 16 * 1024;
 /// What is asked of `/proc`; a test makes its own.
 pub(super) trait Descriptions: Send {
     fn pids(&mut self, pids: &mut Vec<Pid>) -> io::Result<()>;
-    /// The process that has this pid now; none when it is gone.
-    fn owner(&mut self, pid: Pid) -> io::Result<Option<Owner>>;
-    fn descriptors(&mut self, pid: Pid) -> Option<Descriptors>;
+    /// The process that has this pid now, and how its descriptors are reached; none when it is gone.
+    fn identify(&mut self, pid: Pid) -> io::Result<Option<(Owner, Task)>>;
+    fn descriptors(&mut self, task: Task) -> Option<Descriptors>;
     /// Appends the sockets it holds, as (inode, descriptor).
-    fn socket_inodes(&mut self, pid: Pid, found: &mut Vec<(u64, u32)>) -> io::Result<()>;
+    fn socket_inodes(&mut self, task: Task, found: &mut Vec<(u64, u32)>) -> io::Result<()>;
+    /// Whether processes of other users are hidden.
+    fn hides_others(&self) -> bool;
 }
 
 impl Descriptions for Proc {
@@ -43,22 +46,27 @@ impl Descriptions for Proc {
         self.pids(pids)
     }
 
-    fn owner(&mut self, pid: Pid) -> io::Result<Option<Owner>> {
-        Ok(self.stat(pid)?.map(|stat| stat.owner))
+    fn identify(&mut self, pid: Pid) -> io::Result<Option<(Owner, Task)>> {
+        self.identify(pid)
     }
 
-    fn descriptors(&mut self, pid: Pid) -> Option<Descriptors> {
-        self.descriptors(pid)
+    fn descriptors(&mut self, task: Task) -> Option<Descriptors> {
+        self.descriptors(task)
     }
 
-    fn socket_inodes(&mut self, pid: Pid, found: &mut Vec<(u64, u32)>) -> io::Result<()> {
-        self.socket_inodes(pid, found)
+    fn socket_inodes(&mut self, task: Task, found: &mut Vec<(u64, u32)>) -> io::Result<()> {
+        self.socket_inodes(task, found)
+    }
+
+    fn hides_others(&self) -> bool {
+        procfs::hides_others()
     }
 }
 
 /// A process as it was when it was last read.
 struct Known {
     owner: Owner,
+    task: Task,
     descriptors: Descriptors,
     /// The sockets it holds, in ascending order.
     inodes: Vec<u64>,
@@ -104,6 +112,10 @@ pub(super) struct Owners<P = Proc> {
     listed: usize,
     /// Why a process could not be read, other than for want of rights.
     trouble: Option<io::Error>,
+    /// How many processes there are of which no more may be known.
+    refused: usize,
+    /// Whether there are more that are not even shown, once that was asked.
+    hides: Option<bool>,
     pids: Vec<Pid>,
     found: Vec<(u64, u32)>,
 }
@@ -118,6 +130,8 @@ impl<P: Descriptions> Owners<P> {
             missing: HashMap::new(),
             listed: 0,
             trouble: None,
+            refused: 0,
+            hides: None,
             pids: Vec::new(),
             found: Vec::new(),
         }
@@ -127,6 +141,7 @@ impl<P: Descriptions> Owners<P> {
     pub fn attribute(&mut self, sockets: &mut [Socket]) -> Vec<Gap> {
         self.tick += 1;
         self.trouble = None;
+        self.refused = 0;
         if let Err(error) = self.read_changed() {
             self.trouble = Some(error);
         }
@@ -171,12 +186,13 @@ impl<P: Descriptions> Owners<P> {
 
     fn seems_changed(&mut self, pid: Pid) -> bool {
         let Some(known) = self.processes.get(&pid) else { return true };
-        let now = self.proc.descriptors(pid);
+        let now = self.proc.descriptors(known.task);
         if now != Some(known.descriptors) || known.turn_has_come(self.tick) {
             return true;
         }
         // Who holds nothing may be anyone: kernel threads, most of all, are not asked who they are.
-        !known.holds_nothing() && !matches!(self.proc.owner(pid), Ok(Some(owner)) if owner == known.owner)
+        let same = |now| now == (known.owner, known.task);
+        !known.holds_nothing() && !self.proc.identify(pid).is_ok_and(|now| now.is_some_and(same))
     }
 
     /// Reads a process. What can't be read now stays as it was known, and is tried again.
@@ -184,29 +200,33 @@ impl<P: Descriptions> Owners<P> {
         match self.try_read(pid) {
             Ok(Some(known)) => self.learn(known),
             Ok(None) => self.forget(pid),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => self.refused += 1,
             Err(error) => self.trouble = Some(error),
         }
     }
 
     fn try_read(&mut self, pid: Pid) -> io::Result<Option<Known>> {
-        let Some(owner) = self.proc.owner(pid)? else { return Ok(None) };
+        let Some((owner, task)) = self.proc.identify(pid)? else { return Ok(None) };
         // The count comes first: a descriptor opened while they are read makes it differ next time.
-        let Some(descriptors) = self.proc.descriptors(pid) else { return Ok(None) };
+        let Some(descriptors) = self.proc.descriptors(task) else { return Ok(None) };
         self.found.clear();
-        let readable = match self.proc.socket_inodes(pid, &mut self.found) {
+        let readable = match self.proc.socket_inodes(task, &mut self.found) {
             Ok(()) => true,
             // A process that has ended and not been waited for has no descriptors.
-            Err(error) if is_gone(&error) => true,
+            Err(error) if is_gone(&error) && !task.is_detour() => true,
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => false,
             Err(error) => return Err(error),
         };
-        if self.proc.owner(pid)? != Some(owner) {
-            return Ok(None);
+        match self.proc.identify(pid)? {
+            Some(now) if now == (owner, task) => {}
+            // Its first thread has ended while it was read, or the one in its place.
+            Some((now, _)) if now == owner => return Err(io::ErrorKind::Interrupted.into()),
+            _ => return Ok(None),
         }
         let mut inodes: Vec<u64> = self.found.iter().map(|(inode, _)| *inode).collect();
         inodes.sort_unstable();
         inodes.dedup();
-        Ok(Some(Known { owner, descriptors, inodes, read_at: self.tick, readable }))
+        Ok(Some(Known { owner, task, descriptors, inodes, read_at: self.tick, readable }))
     }
 
     fn learn(&mut self, known: Known) {
@@ -340,25 +360,31 @@ impl<P: Descriptions> Owners<P> {
         suspects.into_iter().map(|(_, pid)| pid).collect()
     }
 
-    fn gaps(&self) -> Vec<Gap> {
+    fn gaps(&mut self) -> Vec<Gap> {
+        let unreadable = self.refused + self.processes.values().filter(|known| !known.readable).count();
+        // One that is missing for the first time was most likely closed since it was listed; at the first look
+        // nothing tells it from the others.
+        let lasting =
+            self.missing.values().filter(|missing| missing.since < self.tick || self.tick == 1).count();
+        let unowned = |count| Missing::Owners(Some(count));
         let mut gaps = Vec::new();
         if let Some(error) = &self.trouble {
-            gaps.push(Gap::error(Missing::OwnerChanges, format!("/proc: {error}")));
+            let nothing = self.processes.is_empty();
+            let subject = if nothing { Missing::Owners(None) } else { Missing::OwnerChanges };
+            gaps.push(Gap::error(subject, format!("/proc: {error}")));
+            if nothing {
+                return gaps;
+            }
         }
-        let unreadable = self.processes.values().filter(|known| !known.readable).count();
         if self.missing.is_empty() {
             return gaps;
         }
-        if unreadable > 0 {
-            let (subject, reason) =
-                (Missing::Owners(Some(self.missing.len())), Reason::OtherUsers(unreadable));
-            gaps.push(Gap::new(subject, reason).fixed_by(RIGHTS));
-            return gaps;
-        }
-        // One that is missing for the first time was most likely closed since it was listed.
-        let lasting = self.missing.values().filter(|missing| missing.since < self.tick).count();
-        if lasting > 0 {
-            gaps.push(Gap::new(Missing::Owners(Some(lasting)), Reason::HeldElsewhere));
+        if *self.hides.get_or_insert_with(|| self.proc.hides_others()) {
+            gaps.push(Gap::new(unowned(self.missing.len()), Reason::HiddenInProc).fixed_by(RIGHTS));
+        } else if unreadable > 0 {
+            gaps.push(Gap::new(unowned(self.missing.len()), Reason::OtherUsers(unreadable)).fixed_by(RIGHTS));
+        } else if lasting > 0 {
+            gaps.push(Gap::new(unowned(lasting), Reason::HeldElsewhere));
         }
         gaps
     }

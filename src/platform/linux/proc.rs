@@ -1,9 +1,8 @@
 //! `/proc` as a directory: which processes there are, and what their descriptors refer to. Reads and
 //! returns; remembers nothing.
 
-use std::fmt::Write as _;
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::fmt::{self, Display, Write as _};
+use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -11,19 +10,51 @@ use rustix::fs::{AtFlags, Mode, OFlags, RawDir, StatxFlags, getxattr, openat, re
 use rustix::path::DecInt;
 
 use super::stat::{Stat, number};
-use crate::model::{NamespaceId, Pid};
+use super::{procfs, read};
+use crate::model::{NamespaceId, Owner, Pid};
 
 /// Enough for some 200 directory entries at a time.
 const DIRECTORY_BUFFER: usize = 8 * 1024;
 /// `/proc/PID/stat` is a line of about 350 bytes.
 const STAT_BUFFER: usize = 2 * 1024;
 
-/// An open `/proc`, with room to read into.
+/// An open `/proc`, with room to read into. Where none could be opened, every call tries again.
 pub(super) struct Proc {
-    directory: OwnedFd,
+    directory: Option<OwnedFd>,
     entries: Box<[MaybeUninit<u8>]>,
     line: Vec<u8>,
     path: String,
+}
+
+/// A process, and the thread through which its descriptors are reached: the first one, unless that has ended
+/// before the others and has none any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Task {
+    pid: Pid,
+    thread: Option<Pid>,
+}
+
+impl Task {
+    /// Whether it is reached through another thread than the first.
+    pub fn is_detour(self) -> bool {
+        self.thread.is_some()
+    }
+}
+
+impl From<Pid> for Task {
+    fn from(pid: Pid) -> Self {
+        Self { pid, thread: None }
+    }
+}
+
+/// Its directory below `/proc`.
+impl Display for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.thread {
+            None => self.pid.fmt(f),
+            Some(thread) => write!(f, "{}/task/{thread}", self.pid),
+        }
+    }
 }
 
 /// What `stat` of `/proc/PID/fd` says.
@@ -36,22 +67,24 @@ pub(super) struct Descriptors {
 }
 
 impl Proc {
-    pub fn open() -> io::Result<Self> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory = rustix::fs::open("/proc", flags, Mode::empty())?;
-        Ok(Self {
+    pub fn open() -> Self {
+        let mut directory = None;
+        // Kept open from the start: a machine out of files can still be read.
+        let _ = opened(&mut directory);
+        Self {
             directory,
             entries: vec![MaybeUninit::uninit(); DIRECTORY_BUFFER].into(),
             line: Vec::with_capacity(STAT_BUFFER),
             path: String::new(),
-        })
+        }
     }
 
     /// The processes there are, in ascending order.
     pub fn pids(&mut self, pids: &mut Vec<Pid>) -> io::Result<()> {
         pids.clear();
-        rustix::fs::seek(&self.directory, rustix::fs::SeekFrom::Start(0))?;
-        each_number(self.directory.as_fd(), &mut self.entries, |pid| pids.push(Pid(pid)))?;
+        let directory = opened(&mut self.directory)?;
+        rustix::fs::seek(directory, rustix::fs::SeekFrom::Start(0))?;
+        each_number(directory.as_fd(), &mut self.entries, |pid| pids.push(Pid(pid)))?;
         pids.sort_unstable();
         Ok(())
     }
@@ -65,19 +98,44 @@ impl Proc {
         }
     }
 
+    /// Who has this pid, and how its descriptors are reached; nothing when the process is gone.
+    pub fn identify(&mut self, pid: Pid) -> io::Result<Option<(Owner, Task)>> {
+        let Some(stat) = self.stat(pid)? else { return Ok(None) };
+        let (owner, detour) = (stat.owner, stat.ended && stat.threads > 1);
+        let thread = if detour { self.live_thread(pid)? } else { None };
+        Ok(Some((owner, Task { pid, thread })))
+    }
+
+    /// A thread of a process that has not ended.
+    fn live_thread(&mut self, pid: Pid) -> io::Result<Option<Pid>> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        let mut threads = Vec::new();
+        match open_below(opened(&mut self.directory)?, path(&mut self.path, pid, "/task"), flags) {
+            Ok(directory) => {
+                each_number(directory.as_fd(), &mut self.entries, |thread| threads.push(Pid(thread)))?;
+            }
+            Err(errno) if is_gone(&errno.into()) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        Ok(threads.into_iter().find(|thread| {
+            let line = self.read(Task { pid, thread: Some(*thread) }, "/stat");
+            line.ok().and_then(Stat::parse).is_some_and(|stat| !stat.ended)
+        }))
+    }
+
     /// Asks about `/proc/PID/fd`; nothing when the process is gone.
-    pub fn descriptors(&mut self, pid: Pid) -> Option<Descriptors> {
-        let path = path(&mut self.path, pid, "/fd");
+    pub fn descriptors(&mut self, task: impl Into<Task>) -> Option<Descriptors> {
+        let path = path(&mut self.path, task, "/fd");
         let wanted = StatxFlags::SIZE | StatxFlags::UID;
-        let stat = statx(&self.directory, path, AtFlags::empty(), wanted).ok()?;
+        let stat = statx(opened(&mut self.directory).ok()?, path, AtFlags::empty(), wanted).ok()?;
         Some(Descriptors { count: stat.stx_size, uid: stat.stx_uid })
     }
 
     /// Appends the inodes of the sockets a process holds, in the order of its descriptors, as
     /// (inode, descriptor).
-    pub fn socket_inodes(&mut self, pid: Pid, found: &mut Vec<(u64, u32)>) -> io::Result<()> {
+    pub fn socket_inodes(&mut self, task: impl Into<Task>, found: &mut Vec<(u64, u32)>) -> io::Result<()> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-        let directory = open_below(&self.directory, path(&mut self.path, pid, "/fd"), flags)?;
+        let directory = open_below(opened(&mut self.directory)?, path(&mut self.path, task, "/fd"), flags)?;
         let mut refused = None;
         each_number(directory.as_fd(), &mut self.entries, |fd| {
             let mut target = [MaybeUninit::uninit(); 32];
@@ -93,32 +151,32 @@ impl Proc {
 
     /// The network namespace a process is in, where that may be known.
     pub fn namespace(&mut self, pid: Pid) -> Option<NamespaceId> {
-        let path = path(&mut self.path, pid, "/ns/net");
-        let stat = statx(&self.directory, path, AtFlags::empty(), StatxFlags::INO).ok()?;
+        let (_, task) = self.identify(pid).ok()??;
+        let path = path(&mut self.path, task, "/ns/net");
+        let stat = statx(opened(&mut self.directory).ok()?, path, AtFlags::empty(), StatxFlags::INO).ok()?;
         Some(NamespaceId(stat.stx_ino))
     }
 
     /// Counts the descriptors of a process one by one, on kernels that do not.
-    pub fn count_descriptors(&mut self, pid: Pid) -> io::Result<u64> {
+    pub fn count_descriptors(&mut self, task: Task) -> io::Result<u64> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-        let directory = open_below(&self.directory, path(&mut self.path, pid, "/fd"), flags)?;
+        let directory = open_below(opened(&mut self.directory)?, path(&mut self.path, task, "/fd"), flags)?;
         let mut count = 0;
         each_number(directory.as_fd(), &mut self.entries, |_| count += 1)?;
         Ok(count)
     }
 
     /// Reads a small file of a process, whole.
-    pub fn read(&mut self, pid: Pid, file: &str) -> io::Result<&[u8]> {
-        let fd = open_below(&self.directory, path(&mut self.path, pid, file), OFlags::RDONLY)?;
-        read_all(fd, &mut self.line)?;
+    pub fn read(&mut self, task: impl Into<Task>, file: &str) -> io::Result<&[u8]> {
+        read::below(opened(&mut self.directory)?, path(&mut self.path, task, file), &mut self.line)?;
         Ok(&self.line)
     }
 }
 
 /// Whether a descriptor is a TCP socket, by the name of its protocol, `TCP` or `TCPv6`.
-pub(super) fn is_tcp(pid: Pid, descriptor: u32) -> io::Result<bool> {
+pub(super) fn is_tcp(task: Task, descriptor: u32) -> io::Result<bool> {
     let mut value = [0; 32];
-    let length = getxattr(format!("/proc/{pid}/fd/{descriptor}"), "system.sockprotoname", &mut value)?;
+    let length = getxattr(format!("/proc/{task}/fd/{descriptor}"), "system.sockprotoname", &mut value)?;
     // The name comes with its NUL.
     Ok(matches!(value.get(..length), Some(b"TCP\0" | b"TCPv6\0")))
 }
@@ -129,21 +187,27 @@ pub(super) fn is_gone(error: &io::Error) -> bool {
     matches!(errno, Some(rustix::io::Errno::NOENT | rustix::io::Errno::SRCH))
 }
 
-fn path<'a>(buffer: &'a mut String, pid: Pid, file: &str) -> &'a str {
+fn path<'a>(buffer: &'a mut String, task: impl Into<Task>, file: &str) -> &'a str {
     buffer.clear();
     // Writing to a string can't fail.
-    let _ = write!(buffer, "{pid}{file}");
+    let _ = write!(buffer, "{}{file}", task.into());
     buffer
+}
+
+/// `/proc`, if that is a proc file system.
+fn opened(directory: &mut Option<OwnedFd>) -> io::Result<&OwnedFd> {
+    match directory {
+        Some(directory) => Ok(directory),
+        None if procfs::is_there() => {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            Ok(directory.insert(rustix::fs::open("/proc", flags, Mode::empty())?))
+        }
+        None => Err(io::Error::other("no proc file system is mounted there")),
+    }
 }
 
 fn open_below(directory: &OwnedFd, path: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
     openat(directory, path, flags | OFlags::CLOEXEC, Mode::empty())
-}
-
-fn read_all(fd: OwnedFd, buffer: &mut Vec<u8>) -> io::Result<()> {
-    buffer.clear();
-    File::from(fd).read_to_end(buffer)?;
-    Ok(())
 }
 
 /// Calls for every entry of a directory whose name is a number.
@@ -189,7 +253,7 @@ mod tests {
         use std::os::fd::AsRawFd as _;
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let me = Pid(std::process::id());
-        let mut proc = Proc::open().unwrap();
+        let mut proc = Proc::open();
         let (mut pids, mut found) = (Vec::new(), Vec::new());
         proc.pids(&mut pids).unwrap();
         assert!(pids.contains(&me) && pids.is_sorted());

@@ -1,8 +1,8 @@
 //! The processes that are alive. What can't change is read once for each of them.
 
 use std::collections::HashMap as StdHashMap;
-use std::fs;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use compact_str::{CompactString, ToCompactString as _};
@@ -10,10 +10,10 @@ use foldhash::{HashMap, HashMapExt as _};
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 
 use super::super::portable::{Program, program};
-use super::super::{Processes, Reading};
+use super::super::{Processes, Reading, files};
 use super::owners::RIGHTS;
-use super::proc::Proc;
-use super::{cgroup, users};
+use super::proc::{Proc, Task};
+use super::{cgroup, procfs, users};
 use crate::model::{Gap, Missing, Owner, Pid, Process, Reason};
 
 /// A process is described anew after so many readings, because `exec` changes all but its identity.
@@ -45,43 +45,62 @@ pub(super) struct ProcProcesses {
     reading: u64,
     /// Whether the kernel counts descriptors (since 6.2).
     counts: bool,
+    /// Whether `/proc` hides processes from us.
+    hides: bool,
+    /// Whether the last reading was refused a process.
+    refused: bool,
 }
 
 impl ProcProcesses {
-    pub fn open() -> io::Result<Self> {
-        let mut proc = Proc::open()?;
+    pub fn open() -> Self {
+        let mut proc = Proc::open();
         // We have descriptors: a count of none says that they are not counted.
         let own = proc.descriptors(Pid(std::process::id()));
-        Ok(Self {
+        Self {
             proc,
-            users: users::names(&fs::read("/etc/passwd").unwrap_or_default()),
+            users: users::names(&files::read(Path::new("/etc/passwd")).unwrap_or_default()),
             described: HashMap::new(),
             reading: 0,
             counts: own.is_some_and(|own| own.count > 0),
-        })
+            hides: procfs::hides_others(),
+            refused: false,
+        }
     }
 
     fn alive(&mut self) -> io::Result<Vec<Alive>> {
         let mut pids = Vec::new();
         self.proc.pids(&mut pids)?;
+        self.refused = false;
         let mut alive = Vec::with_capacity(pids.len());
         for pid in pids {
-            let Some(stat) = self.proc.stat(pid)? else { continue };
+            let stat = match self.proc.stat(pid) {
+                Ok(Some(stat)) => stat,
+                Ok(None) => continue,
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    self.refused = true;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             if stat.kernel_thread {
                 continue;
             }
-            let (owner, parent) = (stat.owner, stat.parent);
+            let (owner, parent, ended) = (stat.owner, stat.parent, stat.ended);
             let comm = CompactString::from_utf8_lossy(stat.comm);
-            alive.push(Alive { owner, comm, parent, handles: self.handles(pid) });
+            let task = match ended.then(|| self.proc.identify(pid)).transpose()?.flatten() {
+                Some((_, task)) => task,
+                None => pid.into(),
+            };
+            alive.push(Alive { owner, comm, parent, handles: self.handles(task) });
         }
         Ok(alive)
     }
 
-    fn handles(&mut self, pid: Pid) -> Option<u64> {
+    fn handles(&mut self, task: Task) -> Option<u64> {
         if self.counts {
-            self.proc.descriptors(pid).map(|descriptors| descriptors.count)
+            self.proc.descriptors(task).map(|descriptors| descriptors.count)
         } else {
-            self.proc.count_descriptors(pid).ok()
+            self.proc.count_descriptors(task).ok()
         }
     }
 
@@ -134,6 +153,18 @@ impl ProcProcesses {
         };
         Described { process: Arc::new(process), comm: alive.comm.clone(), at: self.reading }
     }
+
+    /// Whether there are processes that we are not shown.
+    fn hidden(&self) -> Option<Gap> {
+        let reason = if self.hides {
+            Reason::HiddenInProc
+        } else if self.refused {
+            Reason::AccessDenied
+        } else {
+            return None;
+        };
+        Some(Gap::new(Missing::Processes, reason).fixed_by(RIGHTS))
+    }
 }
 
 fn uncounted(alive: &[Alive]) -> Option<Gap> {
@@ -162,7 +193,7 @@ impl Processes for ProcProcesses {
             described.insert(alive.owner, known);
         }
         self.described = described;
-        Reading { value: processes, gaps: uncounted(&alive).into_iter().collect() }
+        Reading { value: processes, gaps: self.hidden().into_iter().chain(uncounted(&alive)).collect() }
     }
 }
 
@@ -221,7 +252,7 @@ mod tests {
 
     #[test]
     fn we_are_among_them_and_copied_only_when_changed() {
-        let mut processes = ProcProcesses::open().unwrap();
+        let mut processes = ProcProcesses::open();
         let find = |reading: Reading<StdHashMap<Owner, Arc<Process>>>| {
             reading.value.into_values().find(|process| process.owner.pid.0 == std::process::id()).unwrap()
         };
@@ -234,7 +265,7 @@ mod tests {
 
     #[test]
     fn kernel_threads_are_left_out() {
-        let processes = ProcProcesses::open().unwrap().list().value;
+        let processes = ProcProcesses::open().list().value;
         assert!(processes.values().all(|process| &*process.name != "kthreadd"));
     }
 
@@ -250,7 +281,7 @@ mod tests {
             .unwrap();
         let mut ready = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
-        let mut processes = ProcProcesses::open().unwrap();
+        let mut processes = ProcProcesses::open();
         let pid = Pid(child.id());
         let mut find = || processes.list().value.into_values().find(|p| p.owner.pid == pid).unwrap();
         let before = find();

@@ -1,11 +1,11 @@
 //! The dynamic port range and the reserved ports of a network namespace, and which namespace it is.
 
-use std::fs;
 use std::io;
 
 use rustix::fs::stat;
 
 use super::super::{PortRanges, Reading};
+use super::read;
 use crate::model::{DynamicRange, Gap, Missing, NamespaceId, Port, PortRange, PortSet, PortSpace, SpaceId};
 
 const RANGE: &str = "/proc/sys/net/ipv4/ip_local_port_range";
@@ -24,9 +24,9 @@ pub(in crate::platform) struct Sysctl {
 impl PortRanges for Sysctl {
     fn read(&mut self) -> Reading<Vec<PortSpace>> {
         let mut gaps = Vec::new();
-        let dynamic = match read(RANGE, parse_range) {
+        let dynamic = match value(RANGE, parse_range) {
             Ok(range) => {
-                let reserved = read(RESERVED, parse_reserved).unwrap_or_else(|reason| {
+                let reserved = value(RESERVED, parse_reserved).unwrap_or_else(|reason| {
                     gaps.push(Gap::error(Missing::Reserved(None), reason));
                     PortSet::new()
                 });
@@ -42,8 +42,8 @@ impl PortRanges for Sysctl {
     }
 }
 
-fn read<T>(path: &str, parse: fn(&str) -> Option<T>) -> Result<T, String> {
-    let text = fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
+fn value<T>(path: &str, parse: fn(&str) -> Option<T>) -> Result<T, String> {
+    let text = read::text(path).map_err(|error| format!("{path}: {error}"))?;
     parse(&text).ok_or_else(|| format!("{path}: not understood"))
 }
 

@@ -25,7 +25,7 @@ impl NetlinkSockets {
         Ok(Self {
             namespace,
             dumper: Dumper::open()?,
-            owners: Owners::new(Proc::open()?),
+            owners: Owners::new(Proc::open()),
             bound: Bound::new(namespace, release),
             expected: 0,
         })

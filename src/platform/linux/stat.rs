@@ -13,6 +13,10 @@ pub(super) struct Stat<'a> {
     pub comm: &'a [u8],
     pub parent: Pid,
     pub kernel_thread: bool,
+    /// Whether it has ended, and only waits for others to take note.
+    pub ended: bool,
+    /// How many threads its process has.
+    pub threads: u32,
 }
 
 impl<'a> Stat<'a> {
@@ -24,14 +28,18 @@ impl<'a> Stat<'a> {
         let comm = line.get(open + 1..close)?;
         // From field 3, the state.
         let mut fields = line.get(close + 1..)?.trim_ascii().split(|byte| *byte == b' ');
-        let parent = number(fields.nth(1)?)?;
+        let ended = matches!(fields.next()?, b"Z" | b"X" | b"x");
+        let parent = number(fields.next()?)?;
         let flags: u32 = number(fields.nth(4)?)?;
-        let started = number(fields.nth(12)?)?;
+        let threads = number(fields.nth(10)?)?;
+        let started = number(fields.nth(1)?)?;
         Some(Self {
             owner: Owner { pid: Pid(pid), started: StartTime(started) },
             comm,
             parent: Pid(parent),
             kernel_thread: flags & KERNEL_THREAD != 0,
+            ended,
+            threads,
         })
     }
 }
@@ -68,13 +76,20 @@ mod tests {
         assert_eq!(stat.comm, comm.as_bytes());
         assert_eq!(stat.owner, Owner { pid: Pid(4312), started: StartTime(98_765_432_109) });
         assert_eq!(stat.parent, Pid(17));
-        assert!(!stat.kernel_thread);
+        assert_eq!((stat.kernel_thread, stat.ended, stat.threads), (false, false, 1));
     }
 
     #[test]
     fn a_kernel_thread_is_told_by_its_flag() {
         let line = b"2 (kthreadd) S 0 0 0 0 -1 2129984 0 0 0 0 0 0 0 0 20 0 1 0 5 0 0 1 0";
         assert!(Stat::parse(line).unwrap().kernel_thread);
+    }
+
+    #[test]
+    fn a_first_thread_that_has_ended_is_told_by_its_state() {
+        let line = line("java").replacen(" S ", " Z ", 1).replacen(" 0 1 0 98765", " 0 40 0 98765", 1);
+        let stat = Stat::parse(line.as_bytes()).unwrap();
+        assert_eq!((stat.ended, stat.threads), (true, 40));
     }
 
     #[test]

@@ -6,8 +6,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::ranges::{own_namespace, parse_range, parse_reserved};
+use super::read;
 use crate::model::{DynamicRange, Port, PortSet, PortSpace, RangeLimits, SpaceId, System};
 use crate::platform::control::{ControlError, RangeControl, RangeFile, RangeState, RangeStep};
+use crate::platform::files;
 
 const RANGE: &str = "ip_local_port_range";
 const RESERVED: &str = "ip_local_reserved_ports";
@@ -48,7 +50,7 @@ impl Sysctls {
     fn get<T>(&self, name: &str, parse: fn(&str) -> Option<T>) -> Result<T, ControlError> {
         let path = self.directory.join(name);
         let what = || path.display().to_string();
-        let text = fs::read_to_string(&path).map_err(|error| ControlError::system(what(), error))?;
+        let text = read::text(&path).map_err(|error| ControlError::system(what(), error))?;
         parse(&text).ok_or_else(|| ControlError::system(what(), "not understood"))
     }
 
@@ -95,8 +97,6 @@ impl RangeControl for Sysctls {
         let lowest =
             self.get(UNPRIVILEGED, |text| text.trim().parse().ok().map(Port)).unwrap_or(DEFAULT_UNPRIVILEGED);
         let namespace = own_namespace().map_err(|error| ControlError::system("/proc/self/ns/net", error))?;
-        let sets = read_file(&self.file)
-            .map_err(|error| ControlError::system(self.file.display().to_string(), error))?;
         let dynamic = DynamicRange { range, reserved };
         let space = |id| PortSpace { id, dynamic: Some(dynamic.clone()) };
         Ok(RangeState {
@@ -104,7 +104,10 @@ impl RangeControl for Sysctls {
             namespace,
             spaces: SpaceId::all_of(namespace).map(space).into(),
             limits: RangeLimits::linux(lowest),
-            file: Some(RangeFile { path: self.file.clone(), sets }),
+            file: Some(RangeFile {
+                path: self.file.clone(),
+                sets: read_file(&self.file).map_err(|error| error.to_string()),
+            }),
         })
     }
 
@@ -145,8 +148,9 @@ fn file_text(sets: &DynamicRange) -> String {
 
 /// What a file of ours sets; nothing when there is none, or when it sets no range.
 fn read_file(path: &Path) -> io::Result<Option<DynamicRange>> {
-    match fs::read_to_string(path) {
-        Ok(text) => Ok(parse_file(&text)),
+    match files::read(path) {
+        // What is not text can only be a comment, or a value that is not understood.
+        Ok(bytes) => Ok(parse_file(&String::from_utf8_lossy(&bytes))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }

@@ -74,6 +74,7 @@ impl KillPlan {
             .map(Arc::clone)
             .collect();
         let mut refusals: Vec<_> = owners.iter().filter_map(|owner| refusal(scene, *owner)).collect();
+        refusals.dedup();
         if owners.is_empty() {
             refusals.push(Refusal::Nothing("no process is selected".into()));
         }
@@ -203,6 +204,9 @@ fn refusal(scene: Scene<'_>, owner: Owner) -> Option<Refusal> {
     if said || known {
         return Some(Refusal::Critical { pid, name: safe(&process.name).into_owned() });
     }
-    let why = scene.forbidden.get(&owner)?.clone();
-    Some(Refusal::CannotBe { what: scene.name(owner), why })
+    match scene.forbidden.get(&owner)?.clone() {
+        // It is so for every process.
+        ControlError::Unsupported(why) => Some(Refusal::Nothing(why)),
+        why => Some(Refusal::CannotBe { what: scene.name(owner), why }),
+    }
 }

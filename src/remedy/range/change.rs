@@ -89,9 +89,9 @@ impl RangeChange {
         match self {
             Self::Linux { after, file, .. } => {
                 let set = now.of(Family::Ipv4, Protocol::Tcp) == Some(after);
-                let file = file
-                    .as_ref()
-                    .is_none_or(|(_, after)| now.file.as_ref().is_some_and(|file| file.sets == *after));
+                let file = file.as_ref().is_none_or(|(_, after)| {
+                    now.file.as_ref().is_some_and(|file| file.sets.as_ref() == Ok(after))
+                });
                 set && file
             }
             Self::Windows { spaces, .. } => spaces.iter().all(|space| {

@@ -65,23 +65,25 @@ impl RangePlan {
         let file = (store == Store::Persistent).then_some(now.file.as_ref()).flatten();
         if let Some(file) = file {
             promises.push(format!("{} sets it at every start of the system.", file.path.display()));
-            if file.sets.is_some() {
+            if matches!(file.sets, Ok(Some(_))) {
                 promises.push("The file that is there is kept with .bak at its end.".into());
             }
             cautions.push(
                 "at the start of the system only the first network namespace is set, no container's".into(),
             );
         }
-        let refusals = if store == Store::Persistent && file.is_none() {
-            vec![Refusal::Nothing("there is no file here that would set it at the next start".into())]
-        } else {
-            Vec::new()
+        let refusal = match file.map(|file| (&file.path, &file.sets)) {
+            None if store == Store::Persistent => {
+                Some("there is no file here that would set it at the next start".into())
+            }
+            Some((path, Err(why))) => {
+                Some(format!("{} can't be read, so it could not be restored: {why}", path.display()))
+            }
+            _ => None,
         };
-        let change = RangeChange::Linux {
-            before,
-            after: after.clone(),
-            file: file.map(|file| (file.sets.clone(), Some(after))),
-        };
+        let refusals = refusal.map(Refusal::Nothing).into_iter().collect();
+        let file = file.map(|file| (file.sets.clone().unwrap_or_default(), Some(after.clone())));
+        let change = RangeChange::Linux { before, after, file };
         Self::changing(change, now, promises, cautions, refusals)
     }
 

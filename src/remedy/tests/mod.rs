@@ -160,7 +160,7 @@ impl RangeControl for Stand {
             }
             let Some(state) = &mut machine.range else { return Ok(String::new()) };
             match step {
-                RangeStep::File(sets) => state.file.as_mut().unwrap().sets.clone_from(sets),
+                RangeStep::File(sets) => state.file.as_mut().unwrap().sets = Ok(sets.clone()),
                 RangeStep::Range(range) => each(state, |_, dynamic| dynamic.range = *range),
                 RangeStep::Reserved(ports) => each(state, |_, dynamic| dynamic.reserved = ports.clone()),
                 RangeStep::Netsh { family, protocol, range, .. } => each(state, |id, dynamic| {
@@ -194,7 +194,7 @@ fn range_state(system: System, now: PortRange) -> RangeState {
             .map(|id| PortSpace { id, dynamic: Some(dynamic.clone()) })
             .into(),
         limits: if linux { RangeLimits::linux(Port(1024)) } else { RangeLimits::WINDOWS },
-        file: linux.then(|| RangeFile { path: "/etc/sysctl.d/99-zz-porttop.conf".into(), sets: None }),
+        file: linux.then(|| RangeFile { path: "/etc/sysctl.d/99-zz-porttop.conf".into(), sets: Ok(None) }),
     }
 }
 

@@ -26,6 +26,7 @@ struct World {
     /// Whether descriptors are counted, as kernels do since 6.2.
     counts: bool,
     out_of_files: bool,
+    hides: bool,
 }
 
 #[derive(Clone, Default)]
@@ -64,35 +65,44 @@ impl Descriptions for Fake {
         Ok(())
     }
 
-    fn owner(&mut self, pid: Pid) -> io::Result<Option<Owner>> {
+    fn identify(&mut self, pid: Pid) -> io::Result<Option<(Owner, Task)>> {
         let world = self.world();
         if world.out_of_files {
             return Err(rustix::io::Errno::MFILE.into());
         }
         let made = world.processes.get(&pid.0);
-        Ok(made.map(|made| Owner { pid, started: StartTime(made.started) }))
+        Ok(made.map(|made| (Owner { pid, started: StartTime(made.started) }, pid.into())))
     }
 
-    fn descriptors(&mut self, pid: Pid) -> Option<Descriptors> {
+    fn descriptors(&mut self, task: Task) -> Option<Descriptors> {
         let world = self.world();
-        let made = world.processes.get(&pid.0)?;
+        let made = world.processes.get(&pid(task))?;
         let count = if world.counts { made.fds.len() as u64 } else { 0 };
         Some(Descriptors { count, uid: made.uid })
     }
 
-    fn socket_inodes(&mut self, pid: Pid, found: &mut Vec<(u64, u32)>) -> io::Result<()> {
+    fn socket_inodes(&mut self, task: Task, found: &mut Vec<(u64, u32)>) -> io::Result<()> {
         let mut world = self.world();
         if world.out_of_files {
             return Err(rustix::io::Errno::MFILE.into());
         }
-        *world.read.entry(pid.0).or_default() += 1;
-        let made = &world.processes[&pid.0];
+        *world.read.entry(pid(task)).or_default() += 1;
+        let made = &world.processes[&pid(task)];
         if made.refused {
             return Err(rustix::io::Errno::ACCESS.into());
         }
         found.extend(made.fds.iter().zip(0..).filter(|(inode, _)| **inode != 0).map(|(i, fd)| (*i, fd)));
         Ok(())
     }
+
+    fn hides_others(&self) -> bool {
+        self.world().hides
+    }
+}
+
+/// Nobody made up has a thread that takes the place of the first.
+fn pid(task: Task) -> u32 {
+    task.to_string().parse().unwrap()
 }
 
 fn socket(inode: u64, uid: u32) -> Socket {
@@ -222,12 +232,32 @@ fn rights_that_are_missing_are_named() {
 }
 
 #[test]
-fn a_socket_nobody_holds_is_named_once_it_lasts() {
+fn a_socket_nobody_holds_is_named_at_the_first_look_and_once_it_lasts() {
     let fake = Fake::new();
     let mut owners = Owners::new(fake);
-    assert_eq!(owners.attribute(&mut [socket(100, 0)]), []);
-    assert_eq!(owners.attribute(&mut [socket(100, 0)])[0].subject, Missing::Owners(Some(1)));
-    assert_eq!(owners.attribute(&mut []), []);
+    let mut gaps = |inodes: &[u64]| {
+        let mut sockets: Vec<_> = inodes.iter().map(|inode| socket(*inode, 0)).collect();
+        owners.attribute(&mut sockets)
+    };
+    let held_elsewhere = |count| [Gap::new(Missing::Owners(Some(count)), Reason::HeldElsewhere)];
+    assert_eq!(gaps(&[100]), held_elsewhere(1));
+    assert_eq!(gaps(&[100]), held_elsewhere(1));
+    // The second one may be closed already.
+    assert_eq!(gaps(&[100, 101]), held_elsewhere(1));
+    assert_eq!(gaps(&[]), []);
+    assert_eq!(gaps(&[102]), []);
+}
+
+#[test]
+fn hidden_processes_are_the_reason_for_what_is_nobodys() {
+    let fake = Fake::new();
+    fake.world().hides = true;
+    fake.process(10, 1, 33, &[100]);
+    let mut owners = Owners::new(fake);
+    assert_eq!(owners.attribute(&mut [socket(100, 33)]), []);
+    let [gap] = &*owners.attribute(&mut [socket(100, 33), socket(101, 0)]) else { panic!("one gap") };
+    assert_eq!((&gap.subject, &gap.reason), (&Missing::Owners(Some(1)), &Reason::HiddenInProc));
+    assert_eq!(gap.remedy, Some(RIGHTS));
 }
 
 #[test]

@@ -27,14 +27,12 @@ mod record;
 mod sources;
 mod tracepoint;
 
-use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use compact_str::CompactString;
-use jiff::Timestamp;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
@@ -44,8 +42,9 @@ use self::ffi::{Ring, Wanted};
 use self::format::Format;
 use self::lives::Alive;
 use self::sources::{Source, formats, refused, tracepoints};
-use super::super::{Reading, Tracing};
+use super::super::{Reading, Tracing, clock};
 use super::proc::Proc;
+use super::read;
 use crate::model::{NamespaceId, Owner, Pid, StartTime, Trace, TracePart};
 
 /// The ring buffer of a processor: as large as anyone may lock (`perf_event_mlock_kb`, 516 KiB with its
@@ -143,7 +142,7 @@ fn watch(reader: &Mutex<Reader>, rings: &[Arc<OwnedFd>], stop: &OwnedFd) {
 
 impl Reader {
     fn open(formats: &[(&'static Source, Format)]) -> io::Result<Self> {
-        let cpus = online(&fs::read_to_string("/sys/devices/system/cpu/online")?)
+        let cpus = online(&read::text("/sys/devices/system/cpu/online")?)
             .ok_or_else(|| io::Error::other("which processors are online can't be read"))?;
         allow_descriptors(cpus.len() * formats.len());
         let (mut rings, mut guests) = (Vec::new(), Vec::new());
@@ -169,7 +168,7 @@ impl Reader {
         for event in rings.iter().map(|ring| &**ring.event()).chain(&guests) {
             ffi::enable(event)?;
         }
-        let collector = Collector::new(tracepoints(formats), Proc::open()?);
+        let collector = Collector::new(tracepoints(formats), Proc::open());
         Ok(Self { rings, _guests: guests, collector, bytes: Vec::new(), ready: false })
     }
 
@@ -249,7 +248,7 @@ fn clock() -> Clock {
     Clock {
         now,
         boot_ahead: nanoseconds(ClockId::Boottime).saturating_sub(now),
-        wall: Timestamp::now(),
+        wall: clock::now(),
         ticks: rustix::param::clock_ticks_per_second(),
     }
 }
@@ -257,7 +256,7 @@ fn clock() -> Clock {
 /// Everyone who is there.
 fn processes() -> Vec<(Owner, CompactString)> {
     let mut pids = Vec::new();
-    let Ok(mut proc) = Proc::open() else { return Vec::new() };
+    let mut proc = Proc::open();
     // Without it, those are known that live when something is seen of them.
     let _ = proc.pids(&mut pids);
     let one = |pid| Alive::stat(&mut proc, pid).map(|(started, name)| (Owner { pid, started }, name));
@@ -271,7 +270,7 @@ impl Alive for Proc {
     }
 
     fn network(&mut self, pid: Pid) -> Option<NamespaceId> {
-        rustix::fs::stat(format!("/proc/{pid}/ns/net")).ok().map(|stat| NamespaceId(stat.st_ino))
+        self.namespace(pid)
     }
 }
 

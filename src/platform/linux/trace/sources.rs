@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::super::read;
 use super::format::Format;
 use super::tracepoint::{Return, STACK, StateChange, Tracepoints};
 use crate::model::{Gap, Missing, Reason, Remedy, TracePart};
@@ -52,7 +53,7 @@ pub(super) fn formats() -> (Vec<(&'static Source, Format)>, Vec<Gap>) {
     };
     let (mut formats, mut missing) = (Vec::new(), Vec::new());
     for source in [&CLOSED, &CONNECT, &BIND] {
-        match fs::read_to_string(events.join(source.name).join("format")) {
+        match read::text(events.join(source.name).join("format")) {
             Ok(text) => {
                 let unread = || {
                     let reason = Reason::NotUnderstood(Some(source.name.to_owned()));

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::plan::Plan;
 use super::state::StateDirectory;
 use crate::model::{Gap, Missing, Reason};
+use crate::platform::clock;
 
 const FILE: &str = "audit.jsonl";
 
@@ -55,7 +56,7 @@ pub(super) struct Record<'a> {
 impl<'a> Record<'a> {
     /// Writes down what was asked.
     pub fn asked(directory: &'a StateDirectory, plan: &impl Plan) -> (Self, Result<(), Gap>) {
-        let id = format!("{:x}-{:x}", Timestamp::now().as_nanosecond(), std::process::id());
+        let id = format!("{:x}-{:x}", clock::wall().as_nanosecond(), std::process::id());
         let record = Self { state: directory, id, action: plan.action() };
         let stage = Stage::Asked { commands: plan.commands(), promises: plan.promises() };
         let written = record.write(stage);
@@ -69,7 +70,7 @@ impl<'a> Record<'a> {
 
     fn write(&self, stage: Stage) -> Result<(), Gap> {
         let user = ["SUDO_USER", "USER", "USERNAME"].into_iter().find_map(|name| std::env::var(name).ok());
-        let (time, action) = (Timestamp::now(), self.action.to_owned());
+        let (time, action) = (clock::wall(), self.action.to_owned());
         let entry = Entry { time, id: self.id.clone(), user, action, stage };
         let line = serde_json::to_string(&entry)
             .map_err(|error| Gap::error(Missing::StateFile(FILE.to_owned()), error))?;

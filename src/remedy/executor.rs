@@ -1,7 +1,5 @@
 use std::collections::HashMap;
 
-use jiff::Timestamp;
-
 use super::audit::Record;
 use super::close::{CloseOutcome, ClosePlan};
 use super::kill::{KillOutcome, KillPlan};
@@ -10,7 +8,7 @@ use super::range::{Journal, Noted, RangeOutcome, RangePlan};
 use super::state::StateDirectory;
 use crate::model::{Gap, Missing, Owner, Socket};
 use crate::platform::control::{ControlError, Controls, RangeState};
-use crate::platform::{OpenError, Platform, Sockets};
+use crate::platform::{OpenError, Platform, Sockets, clock};
 
 /// The permission to change anything. With `--read-only` there is none, and so no [`Executor`].
 #[derive(Debug)]
@@ -150,7 +148,7 @@ impl Executor {
             (noted.clone(), Ok(()))
         } else {
             let change = plan.change.clone();
-            let noted = Noted { time: Timestamp::now(), namespace: now.namespace, change };
+            let noted = Noted { time: clock::wall(), namespace: now.namespace, change };
             let written = journal.note(&noted);
             (noted, written)
         };

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use super::background::{Latest, Lookup};
 use super::ffi::services;
 use crate::model::{Gap, Missing, Owner};
+use crate::platform::clock;
 
 /// How long the list of services counts as fresh.
 const FRESH: Duration = Duration::from_secs(10);
@@ -50,7 +51,7 @@ impl Running {
 }
 
 fn list() -> Listed {
-    let taken = Some(Timestamp::now());
+    let taken = Some(clock::wall());
     match services::running() {
         Err(error) => Listed { error: Some(error.to_string()), ..Listed::default() },
         Ok(mut services) => {

@@ -2,20 +2,21 @@
 //!
 //! One direction of flow, one module a step:
 //!
-//! [`platform`] (OS calls) → [`sampler`] (when) → [`model::Snapshot`] (what was seen) → [`analysis`]
-//! (what it means, in the light of [`history`]) → [`analysis::Picture`] → the screen and the exports.
+//! [`platform`] (OS calls) → [`source`] → [`model::Snapshot`] (what was seen) → [`monitor`] (when; it holds
+//! the [`analysis`] and its [`history`]) → [`analysis::Picture`] (what it means) → the screen and the exports.
 //!
 //! [`remedy`] acts on it: plan → confirm → apply → verify → audit.
 //!
-//! Everything right of the snapshot is pure: the same snapshots in, the same picture out.
+//! Everything right of the source is pure: the same snapshots in, the same picture out.
 
 pub mod analysis;
 pub mod cli;
 pub mod export;
 pub mod history;
 pub mod model;
+pub mod monitor;
 pub mod platform;
 pub mod remedy;
-pub mod sampler;
+pub mod source;
 pub mod text;
 pub mod tui;

@@ -20,14 +20,14 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use porttop::analysis::range_plan::{self, RangeFacts};
-use porttop::model::{Family, Owner, Pid, Port, Protocol, Snapshot, Socket, State, System};
+use porttop::model::{Family, Observed, Owner, Pid, Port, Protocol, Socket, State, System};
 use porttop::platform::Platform;
 use porttop::platform::control::{self, ControlError, Controls, Identified, RangeState, Signal, Store};
 use porttop::remedy::close::{ClosePlan, Closed};
 use porttop::remedy::kill::{Fared, KillPlan};
 use porttop::remedy::range::{RangeOutcome, RangePlan};
 use porttop::remedy::{Executor, License, Plan, Scene, StateDirectory, audit, probe};
-use porttop::sampler::Sampler;
+use porttop::source::Live;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with, sockopt};
 use support::protocol::{Fate, Role, Started};
 use support::stage::{LOCALHOST, local};
@@ -91,7 +91,7 @@ impl Player {
         Self::start(&Role::Client { to: vec![local(to)], count, fate })
     }
 
-    fn owner(&self, snapshot: &Snapshot) -> Owner {
+    fn owner(&self, snapshot: &Observed) -> Owner {
         let pid = Pid(self.started.pids[0]);
         *snapshot.processes.keys().find(|owner| owner.pid == pid).unwrap()
     }
@@ -104,10 +104,10 @@ impl Drop for Player {
     }
 }
 
-fn look() -> Snapshot {
-    let snapshot = Sampler::new(Platform::open(None).unwrap()).take();
+fn look() -> Observed {
+    let snapshot = Live::new(Platform::open(None).unwrap()).take();
     assert_eq!(snapshot.gaps, []);
-    snapshot
+    snapshot.into()
 }
 
 struct Desk {
@@ -135,12 +135,12 @@ impl Desk {
         Executor::with(License::unless(false).unwrap(), controls, sockets, self.state())
     }
 
-    fn scene<'a>(&'a self, snapshot: &'a Snapshot) -> Scene<'a> {
+    fn scene<'a>(&'a self, snapshot: &'a Observed) -> Scene<'a> {
         Scene { snapshot, own_pid: Pid(std::process::id()), forbidden: &self.forbidden }
     }
 }
 
-fn of(snapshot: &Snapshot, state: State) -> Vec<Socket> {
+fn of(snapshot: &Observed, state: State) -> Vec<Socket> {
     snapshot.sockets.iter().filter(|socket| socket.state == state).cloned().collect()
 }
 
@@ -279,7 +279,7 @@ fn without_the_right_it_says_which() {
 fn inside_without_the_right() {
     println!("{INSIDE}");
     let victim = Pid(std::env::var("PORTTOP_VICTIM").unwrap().parse().unwrap());
-    let snapshot = Sampler::new(Platform::open(None).unwrap()).take();
+    let snapshot = Live::new(Platform::open(None).unwrap()).take();
     let owner = *snapshot.processes.keys().find(|owner| owner.pid == victim).unwrap();
     let mut controls = Controls::open();
     let forbidden = controls.processes.may_end(victim).unwrap_err();
@@ -313,7 +313,7 @@ fn inside_the_socket_that_was_meant_is_closed_and_no_other() {
         desk.executor().close(&plan.confirm().unwrap()).outcome
     };
     for state in [State::TimeWait, State::Established] {
-        let outgoing = |snapshot: &Snapshot| {
+        let outgoing = |snapshot: &Observed| {
             let mut sockets = of(snapshot, state);
             sockets.retain(|socket| socket.remote == Some(local(5000)));
             sockets
@@ -425,7 +425,7 @@ fn inside_a_connection_that_took_the_place_stays() {
 
 fn wanted(
     now: &RangeState,
-    snapshot: &Snapshot,
+    snapshot: &Observed,
     start: u32,
     count: u32,
 ) -> [(Family, Protocol, range_plan::Proposal); 1] {

@@ -47,7 +47,7 @@ fn traced_among(pids: Pids, test: &str, body: impl FnOnce(&mut dyn Tracing)) {
     in_own_namespace(test, || {
         let mut platform = Platform::open(Some(Backend::Native)).unwrap();
         assert_eq!(platform.missing, []);
-        let reading = platform.start_tracing.take().unwrap()();
+        let reading = platform.start_tracing.take().unwrap()(std::time::Instant::now());
         assert_eq!(reading.gaps, []);
         body(&mut *reading.value.unwrap());
     });

@@ -4,7 +4,7 @@
 use std::cmp::Ordering;
 
 use super::{Destination, Row};
-use crate::model::{Process, Snapshot, Socket, State};
+use crate::model::{Observed, Process, Socket, State};
 
 /// Which way a table is sorted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,7 +45,7 @@ impl<C: Column> Sort<C> {
 
     /// The places of the items that `keep` lets through, in order. What is equal keeps the order of
     /// [`Column::tie_break`], whichever the direction, so rows do not dance.
-    pub fn places(self, items: &[C::Item], snapshot: &Snapshot, keep: impl Fn(usize) -> bool) -> Vec<u32> {
+    pub fn places(self, items: &[C::Item], snapshot: &Observed, keep: impl Fn(usize) -> bool) -> Vec<u32> {
         let mut places: Vec<u32> = (0..u32::try_from(items.len()).unwrap_or(u32::MAX))
             .filter(|place| keep(*place as usize))
             .collect();
@@ -77,7 +77,7 @@ pub trait Column: Copy + Eq + Sized + 'static {
     fn is_number(self) -> bool;
 
     /// The ascending order of two items; what was not read comes first.
-    fn order(self, a: &Self::Item, b: &Self::Item, snapshot: &Snapshot) -> Ordering;
+    fn order(self, a: &Self::Item, b: &Self::Item, snapshot: &Observed) -> Ordering;
 
     /// The order of items that are equal in every column.
     fn tie_break(a: &Self::Item, b: &Self::Item) -> Ordering;
@@ -209,7 +209,7 @@ impl Column for ProcessColumn {
         !matches!(self, Self::Pid | Self::Name | Self::User | Self::Service | Self::Path)
     }
 
-    fn order(self, a: &Row, b: &Row, _: &Snapshot) -> Ordering {
+    fn order(self, a: &Row, b: &Row, _: &Observed) -> Ordering {
         fn path(row: &Row) -> Option<&str> {
             row.process.as_ref()?.path.as_deref()
         }
@@ -312,7 +312,7 @@ impl Column for DestinationColumn {
         !matches!(self, Self::Protocol | Self::Local | Self::Remote | Self::Owner)
     }
 
-    fn order(self, a: &Destination, b: &Destination, snapshot: &Snapshot) -> Ordering {
+    fn order(self, a: &Destination, b: &Destination, snapshot: &Observed) -> Ordering {
         let by = |state: State| a.counts.of(state).cmp(&b.counts.of(state));
         match self {
             Self::Protocol => a.protocol.cmp(&b.protocol),
@@ -409,8 +409,8 @@ impl Column for SocketColumn {
         matches!(self, Self::Left | Self::ReceiveQueue | Self::SendQueue)
     }
 
-    fn order(self, a: &Socket, b: &Socket, snapshot: &Snapshot) -> Ordering {
-        fn process<'a>(socket: &Socket, snapshot: &'a Snapshot) -> Option<&'a Process> {
+    fn order(self, a: &Socket, b: &Socket, snapshot: &Observed) -> Ordering {
+        fn process<'a>(socket: &Socket, snapshot: &'a Observed) -> Option<&'a Process> {
             snapshot.processes.get(&socket.holders.counted()?).map(AsRef::as_ref)
         }
         match self {

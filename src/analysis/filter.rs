@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use ipnet::IpNet;
 
 use super::Row;
-use crate::model::{Attribution, Family, Pid, Port, PortRange, Process, Protocol, Snapshot, Socket, State};
+use crate::model::{Attribution, Family, Observed, Pid, Port, PortRange, Process, Protocol, Socket, State};
 use crate::text::safe;
 
 /// What lets some sockets through and not others.
@@ -90,7 +90,7 @@ impl Filter {
 
     /// Whether a socket passes, with what is known of the process that holds it.
     #[must_use]
-    pub fn lets_socket(&self, socket: &Socket, snapshot: &Snapshot) -> bool {
+    pub fn lets_socket(&self, socket: &Socket, snapshot: &Observed) -> bool {
         let candidate = Candidate {
             socket: Some(socket),
             pids: socket.holders.all().iter().map(|owner| owner.pid).collect(),
@@ -106,7 +106,7 @@ impl Filter {
 
     /// Whether a row without sockets passes: one of its processes does.
     #[must_use]
-    pub fn lets_row(&self, row: &Row, snapshot: &Snapshot) -> bool {
+    pub fn lets_row(&self, row: &Row, snapshot: &Observed) -> bool {
         row.owners.iter().any(|owner| {
             let processes = snapshot.processes.get(owner).map(AsRef::as_ref).into_iter().collect();
             self.lets(&Candidate { socket: None, pids: vec![owner.pid], processes })
@@ -315,7 +315,7 @@ mod tests {
     use proptest::prelude::*;
     use rstest::rstest;
 
-    fn machine() -> Snapshot {
+    fn machine() -> Observed {
         let (orders, nginx) = (owner(12), owner(120));
         let mut machine = snapshot(vec![
             tcp(State::TimeWait, "10.0.0.5:50211", Some("10.0.0.9:1433"), Some(orders)),
@@ -325,7 +325,7 @@ mod tests {
         machine
             .processes
             .extend([process(orders, "orders.exe", "svc-orders"), process(nginx, "Nginx: worker", "www")]);
-        machine
+        machine.into()
     }
 
     #[rstest]

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::grouping::Groupings;
 use super::{Destination, Failures, Filter, Finding, GroupBy, Row, SpaceUsage, Verdict};
-use crate::model::{PortEvent, Snapshot, Socket};
+use crate::history::History;
+use crate::model::{Observed, PortEvent, Socket};
 
-/// What one snapshot means, in the light of those before it.
+/// What one snapshot means, in the light of those before it. A copy shares what is large.
 #[derive(Clone, Debug)]
 pub struct Picture {
-    /// What was seen.
-    pub snapshot: Arc<Snapshot>,
+    /// What was seen and is remembered.
+    pub snapshot: Arc<Observed>,
     /// How bad it is, in one sentence.
     pub verdict: Verdict,
     /// What is wrong and what to do, the worst first.
@@ -20,17 +22,18 @@ pub struct Picture {
     /// How `rows` are grouped.
     pub group_by: GroupBy,
     /// Who holds the ports, in no particular order. Every socket is counted in exactly one row.
-    pub rows: Vec<Row>,
+    pub rows: Arc<[Row]>,
     /// Where the ports lead to, in no particular order.
-    pub destinations: Vec<Destination>,
+    pub destinations: Arc<[Destination]>,
     /// Ports that were refused in the last 10 s; none when nothing traces that.
     pub failures: Option<Failures>,
     /// The event log of the last 24 hours, oldest first.
-    pub events: Vec<PortEvent>,
+    pub events: Arc<[PortEvent]>,
     /// How long a TIME_WAIT lasts here, read or measured; none while that is not known.
     pub time_wait: Option<Duration>,
-    pub(super) row_of: Vec<u32>,
-    pub(super) destination_of: Vec<Option<u32>>,
+    pub(super) row_of: Arc<[u32]>,
+    pub(super) destination_of: Arc<[Option<u32>]>,
+    pub(super) groupings: Arc<Groupings>,
 }
 
 /// What a filter lets through, by place in the picture's rows and destinations and the snapshot's
@@ -46,6 +49,20 @@ pub struct Selection {
 }
 
 impl Picture {
+    /// What was seen before; this moment is the last in it.
+    #[must_use]
+    pub fn history(&self) -> &History {
+        self.groupings.history()
+    }
+
+    /// The same with its rows grouped another way; whoever asks first does the work for all copies.
+    #[must_use]
+    pub fn grouped_by(&self, group_by: GroupBy) -> Self {
+        let grouping = self.groupings.get(group_by);
+        let (rows, row_of) = (Arc::clone(&grouping.rows), Arc::clone(&grouping.row_of));
+        Self { group_by, rows, row_of, ..self.clone() }
+    }
+
     /// What the filter lets through.
     #[must_use]
     pub fn select(&self, filter: &Filter) -> Selection {

@@ -11,9 +11,8 @@ use std::time::Duration;
 
 use compact_str::CompactString;
 
-use crate::history::{History, Tick};
 use crate::model::{
-    DynamicRange, Family, Port, PortRange, PortSet, Protocol, RangeError, RangeLimits, Snapshot, SpaceId,
+    DynamicRange, Family, Observed, Port, PortRange, PortSet, Protocol, RangeError, RangeLimits, SpaceId,
     State, System,
 };
 
@@ -66,7 +65,7 @@ impl RangeFacts {
     /// known.
     #[must_use]
     pub fn gather(
-        snapshot: &Snapshot,
+        snapshot: &Observed,
         space: SpaceId,
         limits: RangeLimits,
         peak: Option<u32>,
@@ -290,13 +289,6 @@ fn cautions(facts: &RangeFacts, range: PortRange, capacity: u32) -> Vec<&'static
         cautions.push("many services have their ports below 5000: one that is not running now may not start");
     }
     cautions
-}
-
-/// The most ports of a space that were in use at once, as far back as the history goes.
-#[must_use]
-pub fn peak(history: &History, space: SpaceId) -> Option<u32> {
-    let in_use = |tick: &Tick| tick.in_use.iter().find(|(id, _)| *id == space).map(|(_, in_use)| *in_use);
-    history.ticks().filter_map(in_use).max()
 }
 
 /// The port space that needs room most: the one with the largest share of its ports in use.

@@ -8,7 +8,7 @@ use compact_str::{CompactString, format_compact};
 use foldhash::fast::RandomState;
 
 use crate::model::{
-    Attribution, Counts, DestinationId, NamespaceId, Owner, Port, Process, Protocol, Snapshot, Socket,
+    Attribution, Counts, DestinationId, NamespaceId, Observed, Owner, Port, Process, Protocol, Socket,
     SpaceId, State,
 };
 
@@ -169,7 +169,7 @@ pub(super) struct Rows {
 
 /// Groups the sockets of a snapshot. Every process with sockets or handles has a row; rates and trends
 /// are left empty.
-pub(super) fn rows(snapshot: &Snapshot, group_by: GroupBy) -> Rows {
+pub(super) fn rows(snapshot: &Observed, group_by: GroupBy) -> Rows {
     let mut index: HashMap<RowKey, u32, RandomState> = HashMap::default();
     let mut rows: Vec<Row> = Vec::new();
     let mut place = |key: RowKey, owner: Option<Owner>| -> u32 {
@@ -224,7 +224,7 @@ pub(super) fn rows(snapshot: &Snapshot, group_by: GroupBy) -> Rows {
     Rows { rows, row_of }
 }
 
-fn key_of(owner: Option<Owner>, snapshot: &Snapshot, group_by: GroupBy) -> RowKey {
+fn key_of(owner: Option<Owner>, snapshot: &Observed, group_by: GroupBy) -> RowKey {
     let Some(owner) = owner else { return RowKey::NoOwner };
     match (group_by, snapshot.processes.get(&owner)) {
         (GroupBy::Process, _) | (_, None) => RowKey::Process(owner),
@@ -234,7 +234,7 @@ fn key_of(owner: Option<Owner>, snapshot: &Snapshot, group_by: GroupBy) -> RowKe
     }
 }
 
-fn empty(key: RowKey, snapshot: &Snapshot) -> Row {
+fn empty(key: RowKey, snapshot: &Observed) -> Row {
     let process = match &key {
         RowKey::Process(owner) => snapshot.processes.get(owner).cloned(),
         _ => None,
@@ -263,7 +263,7 @@ fn empty(key: RowKey, snapshot: &Snapshot) -> Row {
     }
 }
 
-fn handles(snapshot: &Snapshot, owners: &[Owner]) -> Option<u64> {
+fn handles(snapshot: &Observed, owners: &[Owner]) -> Option<u64> {
     owners
         .iter()
         .filter_map(|owner| snapshot.processes.get(owner)?.handles)
@@ -278,7 +278,7 @@ pub(super) struct Destinations {
 
 /// Groups the outgoing connections of a snapshot by where they lead to. A connection is outgoing when
 /// it has a peer and its local port is inside the dynamic range and no listener's.
-pub(super) fn destinations(snapshot: &Snapshot) -> Destinations {
+pub(super) fn destinations(snapshot: &Observed) -> Destinations {
     let capacities = Capacities::of(snapshot);
     let listening: HashSet<(NamespaceId, Port), RandomState> = snapshot
         .sockets
@@ -339,12 +339,12 @@ fn nothing_toward(id: DestinationId) -> Destination {
 
 /// The dynamic ranges of a snapshot, laid out for one look a socket.
 struct Capacities<'a> {
-    snapshot: &'a Snapshot,
+    snapshot: &'a Observed,
     capacity: Vec<Option<u32>>,
 }
 
 impl<'a> Capacities<'a> {
-    fn of(snapshot: &'a Snapshot) -> Self {
+    fn of(snapshot: &'a Observed) -> Self {
         let capacity = snapshot.spaces.iter().map(|space| Some(space.dynamic.as_ref()?.capacity())).collect();
         Self { snapshot, capacity }
     }

@@ -7,10 +7,10 @@ use proptest::prelude::*;
 
 use super::tests_support::{owner, process, snapshot, tcp, udp};
 use super::*;
-use crate::model::{DynamicRange, Family, Port, PortRange, Protocol, Socket, State, System};
+use crate::model::{DynamicRange, Family, Owner, Port, PortRange, Protocol, Socket, State, System};
 
 fn picture(snapshot: Snapshot) -> Picture {
-    Analysis::default().picture(Arc::new(snapshot), GroupBy::Process)
+    Analysis::default().observe(snapshot, GroupBy::Process)
 }
 
 fn space(picture: &Picture, protocol: Protocol, family: Family) -> &SpaceUsage {
@@ -125,8 +125,7 @@ fn workers_of_one_program_are_one_row_that_counts_a_port_once() {
     ]);
     machine.processes.extend([1, 2].map(|pid| process(owner(pid), "worker", "www")));
     machine.processes.extend([process(owner(3), "other", "www")]);
-    let machine = Arc::new(machine);
-    let grouped = |by| Analysis::default().picture(Arc::clone(&machine), by);
+    let grouped = |by| Analysis::default().observe(machine.clone(), by);
     let by_program = grouped(GroupBy::Program);
     let workers = by_program.rows.iter().find(|row| row.name == "worker").unwrap();
     assert_eq!((workers.counts.ports, workers.counts.sockets()), (Some(1), 2));
@@ -148,14 +147,12 @@ fn rates_come_from_two_snapshots_and_trends_from_all() {
         machine
     };
     let first = holds(10_000..10_100, 0);
-    let first = analysis.observe(first);
-    let picture = analysis.picture(first, GroupBy::Process);
+    let picture = analysis.observe(first, GroupBy::Process);
     assert_eq!(row(&picture, Some(owner(1))).new_per_second, None);
     assert_eq!(picture.spaces[0].per_second, None);
 
     let second = holds(10_050..10_150, 2);
-    let second = analysis.observe(second);
-    let picture = analysis.picture(second, GroupBy::Process);
+    let picture = analysis.observe(second, GroupBy::Process);
     assert_eq!(row(&picture, Some(owner(1))).new_per_second, Some(25.0));
     assert_eq!(row(&picture, Some(owner(1))).trend, [100, 100]);
     assert_eq!(picture.spaces[0].per_second, Some(0.0));
@@ -201,10 +198,10 @@ fn on_linux_a_full_destination_is_named() {
 
 #[test]
 fn sorting_is_stable_both_ways_and_puts_the_unread_last_when_descending() {
-    let machine = snapshot(vec![]);
+    let machine = Observed::from(snapshot(vec![]));
     let row = |pid: u32, handles: Option<u64>| {
-        let mut row =
-            rows::rows(&snapshot(vec![udp("0.0.0.0:1", Some(owner(pid)))]), GroupBy::Process).rows.remove(0);
+        let one = snapshot(vec![udp("0.0.0.0:1", Some(owner(pid)))]);
+        let mut row = rows::rows(&one.into(), GroupBy::Process).rows.remove(0);
         row.handles = handles;
         row
     };
@@ -248,9 +245,8 @@ proptest! {
             .collect();
         let mut machine = snapshot(sockets);
         machine.processes.extend([1, 2, 3].map(|pid| process(owner(pid), "p", "u")));
-        let machine = Arc::new(machine);
         for by in GroupBy::ALL {
-            let picture = Analysis::default().picture(Arc::clone(&machine), by);
+            let picture = Analysis::default().observe(machine.clone(), by);
             let total: u32 = picture.rows.iter().map(|row| row.counts.sockets()).sum();
             prop_assert_eq!(total as usize, machine.sockets.len());
             for (place, row) in picture.rows.iter().enumerate() {

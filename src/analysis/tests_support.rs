@@ -1,6 +1,6 @@
 //! Small machines for the tests of this module.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +29,6 @@ pub fn snapshot(sockets: Vec<Socket>) -> Snapshot {
         progress: Progress::Complete,
         sockets,
         processes: HashMap::new(),
-        ended: HashSet::new(),
         spaces: SpaceId::all_of(NamespaceId::ONLY)
             .map(|id| PortSpace { id, dynamic: Some(dynamic.clone()) })
             .to_vec(),
@@ -60,22 +59,14 @@ pub fn closed(local: &str, remote: &str, owner: Owner, second: u64) -> TracedCon
         tuple: Tuple { protocol: Protocol::Tcp, local, remote },
         owner,
         name: "closer".into(),
-        time: Timestamp::UNIX_EPOCH + Duration::from_secs(second),
+        at: Duration::from_secs(second),
         closed: true,
     }
 }
 
 /// A port that a process was not given.
 pub fn failed(owner: Owner, operation: PortOperation) -> PortFailure {
-    PortFailure {
-        namespace: None,
-        owner,
-        name: "client".into(),
-        operation,
-        protocol: None,
-        error: 99,
-        time: Timestamp::UNIX_EPOCH,
-    }
+    PortFailure { namespace: None, owner, name: "client".into(), operation, protocol: None, error: 99 }
 }
 
 pub fn owner(pid: u32) -> Owner {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::forecast::{Forecast, HORIZON, forecast};
 use crate::history::{History, Tick};
-use crate::model::{Counts, PortSet, Snapshot, SpaceId};
+use crate::model::{Counts, Observed, PortSet, SpaceId};
 
 /// How long back the rate of a gauge looks.
 const RATE_WINDOW: Duration = Duration::from_secs(10);
@@ -23,6 +23,8 @@ pub struct SpaceUsage {
     pub in_use: Option<u32>,
     /// Its sockets by state, inside the range and outside.
     pub counts: Counts,
+    /// The most ports that were in use at once, as far back as is remembered.
+    pub peak: Option<u32>,
     /// `in_use` of the last samples, oldest first.
     pub trend: Vec<u32>,
     /// Net change of `in_use` per second over the last 10 s; none before the second sample.
@@ -49,9 +51,8 @@ impl SpaceUsage {
     }
 }
 
-/// Counts the port spaces of a snapshot; trend and rate come from the history, which may already hold
-/// this snapshot.
-pub(super) fn spaces(snapshot: &Snapshot, history: &History) -> Vec<SpaceUsage> {
+/// Counts the port spaces of a snapshot.
+pub(super) fn count(snapshot: &Observed) -> Vec<SpaceUsage> {
     let mut usages: Vec<(SpaceUsage, PortSet)> = snapshot
         .spaces
         .iter()
@@ -61,8 +62,9 @@ pub(super) fn spaces(snapshot: &Snapshot, history: &History) -> Vec<SpaceUsage> 
                 capacity: space.dynamic.as_ref().map(crate::model::DynamicRange::capacity),
                 in_use: None,
                 counts: Counts::default(),
-                trend: trend(history, space.id),
-                per_second: per_second(history, space.id),
+                peak: None,
+                trend: Vec::new(),
+                per_second: None,
                 forecast: Forecast::NotEnoughData,
             };
             (usage, PortSet::new())
@@ -78,17 +80,20 @@ pub(super) fn spaces(snapshot: &Snapshot, history: &History) -> Vec<SpaceUsage> 
     for ((usage, ports), space) in usages.iter_mut().zip(&snapshot.spaces) {
         usage.in_use = space.dynamic.as_ref().map(|dynamic| ports.count_in(dynamic.range));
         usage.counts.ports = usage.in_use;
-        if let Some(capacity) = usage.capacity {
-            usage.forecast = forecast(&history.series(HORIZON, |tick| level(tick, usage.id)), capacity);
-        }
     }
     usages.into_iter().map(|(usage, _)| usage).collect()
 }
 
-/// Ports in use of each port space whose range is known.
-pub(super) fn in_use(snapshot: &Snapshot) -> Vec<(SpaceId, u32)> {
-    let spaces = spaces(snapshot, &History::default());
-    spaces.into_iter().filter_map(|space| Some((space.id, space.in_use?))).collect()
+/// Adds what the history says of each, of which this snapshot may be the last.
+pub(super) fn add_past(spaces: &mut [SpaceUsage], history: &History) {
+    for usage in spaces {
+        usage.peak = history.ticks().filter_map(|tick| level(tick, usage.id)).max().max(usage.in_use);
+        usage.trend = trend(history, usage.id);
+        usage.per_second = per_second(history, usage.id);
+        if let Some(capacity) = usage.capacity {
+            usage.forecast = forecast(&history.series(HORIZON, |tick| level(tick, usage.id)), capacity);
+        }
+    }
 }
 
 fn level(tick: &Tick, id: SpaceId) -> Option<u32> {

@@ -6,13 +6,13 @@ use std::time::Duration;
 use clap::ValueEnum;
 use color_eyre::eyre::Result;
 
+use super::collect::{Way, collect};
 use super::config::in_order;
-use super::{UsageError, collect, interval, output, values};
-use crate::analysis::{Analysis, GroupBy, Thresholds};
+use super::{UsageError, interval, output, values};
+use crate::analysis::Thresholds;
 use crate::export::check;
 use crate::model::Backend;
 use crate::platform::Platform;
-use crate::sampler::Sampler;
 use crate::text::safe;
 
 const EXIT_CODES: &str = "\
@@ -65,9 +65,8 @@ pub(super) fn run(args: &Args, usual: Thresholds) -> Result<ExitCode> {
             return Ok(ExitCode::from(check::UNKNOWN));
         }
     };
-    let mut analysis = Analysis::new(thresholds);
-    let snapshot = collect::collect(&mut Sampler::new(platform), &mut analysis, args.span, args.no_trace);
-    let picture = analysis.picture(snapshot, GroupBy::Process);
+    let way = Way { span: args.span, trace: !args.no_trace, thresholds, ..Way::default() };
+    let picture = collect(platform, way)?;
     output::print(|out| match args.format {
         Format::Text => check::write_text(&picture, &thresholds, out),
         Format::Json => check::write_json(&picture, out),

@@ -1,36 +1,54 @@
-//! Looks at the machine without a screen: once, or for a while, so that rates and owners are known.
+//! Looks at this machine without a screen: once, or for a while, so that rates and owners are known.
 
-use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::analysis::Analysis;
-use crate::model::Snapshot;
-use crate::sampler::Sampler;
+use color_eyre::eyre::{OptionExt as _, Result};
+
+use crate::analysis::{GroupBy, Picture, Thresholds};
+use crate::monitor::Monitor;
+use crate::platform::Platform;
+use crate::source::Live;
 
 /// How often it looks at the most, and into how many parts a short while is divided.
 const INTERVAL: Duration = Duration::from_secs(1);
 const PARTS: u32 = 6;
 
-/// Shows an analysis one snapshot, and more of them when it is to last; gives back the last. What is to
-/// last is traced, unless `no_trace`.
-pub(super) fn collect(
-    sampler: &mut Sampler,
-    analysis: &mut Analysis,
-    span: Option<Duration>,
-    no_trace: bool,
-) -> Arc<Snapshot> {
-    if span.is_some() && !no_trace {
-        sampler.trace();
+/// How it is looked.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Way {
+    /// How long; once where that is not said.
+    pub span: Option<Duration>,
+    /// Whether it is traced meanwhile; a single look is not.
+    pub trace: bool,
+    /// How the processes are grouped.
+    pub group_by: GroupBy,
+    /// From where on something is a finding.
+    pub thresholds: Thresholds,
+}
+
+/// Looks and gives back the last picture.
+pub(super) fn collect(platform: Platform, way: Way) -> Result<Picture> {
+    let mut live = Live::new(platform);
+    if way.trace && way.span.is_some() {
+        live.trace();
     }
-    sampler.settle();
+    let mut monitor = Monitor::new(Box::new(live), way.thresholds, way.group_by);
+    monitor.settle();
+    watch(&mut monitor, way.span).ok_or_eyre("there is nothing to see")
+}
+
+fn watch(monitor: &mut Monitor, span: Option<Duration>) -> Option<Picture> {
     let start = Instant::now();
-    let mut last = analysis.observe(sampler.take());
-    let Some(span) = span else { return last };
+    let mut last = monitor.look()?;
+    let span = span.unwrap_or_default();
     let interval = (span / PARTS).min(INTERVAL);
     while start.elapsed() < span {
         sleep(interval.min(span.saturating_sub(start.elapsed())));
-        last = analysis.observe(sampler.take());
+        match monitor.look() {
+            Some(picture) => last = picture,
+            None => break,
+        }
     }
-    last
+    Some(last)
 }

@@ -1,5 +1,5 @@
-//! The command line: what can be asked for, and one short file per command. A command wires platform,
-//! sampler, analysis and screen or export together; it computes nothing itself.
+//! The command line: what can be asked for, and one short file per command. A command wires source,
+//! monitor and screen or export together; it computes nothing itself.
 
 mod audit;
 mod check;

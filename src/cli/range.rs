@@ -5,18 +5,17 @@ use std::time::Duration;
 use clap::{Subcommand, ValueEnum};
 use color_eyre::eyre::{Result, bail, eyre};
 
-use super::collect::collect;
+use super::collect::{Way, collect};
 use super::output::{self, Format};
 use super::{UsageError, consent, failure};
 use crate::analysis::range_plan::{self, Proposal, RangeFacts};
-use crate::analysis::{Analysis, GroupBy, Picture, SpaceUsage};
+use crate::analysis::{Picture, SpaceUsage};
 use crate::export::{action, range as export};
 use crate::model::{Family, Protocol, SpaceId, System};
 use crate::platform::Platform;
 use crate::platform::control::{RangeState, Store, range_state};
 use crate::remedy::range::RangePlan;
 use crate::remedy::{Done, Executor, License, Plan, StateDirectory};
-use crate::sampler::Sampler;
 
 /// How long `suggest` looks to see how fast ports are used up.
 const WATCH: Duration = Duration::from_secs(2);
@@ -222,9 +221,7 @@ fn carry_out(
 
 /// Looks once, or for a while, which shows how fast ports are used up.
 fn look(watch: Option<Duration>) -> Result<Picture> {
-    let mut analysis = Analysis::default();
-    let snapshot = collect(&mut Sampler::new(Platform::open(None)?), &mut analysis, watch, true);
-    Ok(analysis.picture(snapshot, GroupBy::Process))
+    collect(Platform::open(None)?, Way { span: watch, ..Way::default() })
 }
 
 fn facts<'a>(
@@ -234,7 +231,7 @@ fn facts<'a>(
 ) -> impl Iterator<Item = (SpaceId, RangeFacts)> + 'a {
     chosen.iter().filter_map(|id| {
         let usage: Option<&SpaceUsage> = picture.spaces.iter().find(|usage| usage.id == *id);
-        let peak = usage.and_then(|usage| usage.trend.iter().copied().max().or(usage.in_use));
+        let peak = usage.and_then(|usage| usage.peak);
         let rate = usage.and_then(|usage| usage.per_second);
         Some((*id, RangeFacts::gather(&picture.snapshot, *id, now.limits, peak, rate)?))
     })

@@ -9,8 +9,13 @@ use super::values::{self, FilterText};
 use super::{UsageError, interval};
 use crate::analysis::{GroupBy, ProcessColumn, Sort, Thresholds};
 use crate::model::Backend;
+use crate::monitor::Interval;
 use crate::platform::Platform;
+use crate::source::Live;
 use crate::tui;
+
+/// How often is looked where nothing is said.
+const INTERVAL: Duration = Duration::from_secs(1);
 
 /// What the screen starts with; all but the backend can be changed by key.
 #[derive(Debug, clap::Args)]
@@ -18,9 +23,10 @@ pub(super) struct Args {
     /// How to look at this machine [default: its own way where there is one]
     #[arg(long, value_parser = values::backend())]
     backend: Option<Backend>,
-    /// How often to look: 500ms, 1s, 2; from 0.1 s to 1 h
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = interval::parse)]
-    interval: Duration,
+    /// How often to look: 500ms, 1s, 2; from 0.1 s to 1 h [default: 1s, and less often where that costs
+    /// too much]
+    #[arg(long, value_name = "TIME", value_parser = interval::parse)]
+    interval: Option<Duration>,
     /// What makes one row
     #[arg(long, default_value = "process", value_parser = values::group_by())]
     group_by: GroupBy,
@@ -47,7 +53,7 @@ pub(super) fn run(args: Args, read_only: bool, thresholds: Thresholds) -> Result
         return Err(UsageError(message.to_owned()).into());
     }
     let options = tui::Options {
-        interval: args.interval,
+        interval: args.interval.map_or(Interval::usual(INTERVAL), Interval::fixed),
         group_by: args.group_by,
         sort: args.sort,
         filter: args.filter.text,
@@ -57,5 +63,7 @@ pub(super) fn run(args: Args, read_only: bool, thresholds: Thresholds) -> Result
         read_only,
         thresholds,
     };
-    Ok(tui::run(Platform::open(args.backend)?, &options)?)
+    let live = Live::new(Platform::open(args.backend)?);
+    let live = if options.trace { live.traced() } else { live };
+    Ok(tui::run(Box::new(live), &options)?)
 }

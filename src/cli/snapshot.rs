@@ -6,13 +6,13 @@ use std::time::Duration;
 use clap::ValueEnum;
 use color_eyre::eyre::Result;
 
+use super::collect::{Way, collect};
 use super::values::{self, FilterText};
-use super::{collect, interval, output};
-use crate::analysis::{Analysis, GroupBy, Thresholds};
+use super::{interval, output};
+use crate::analysis::{GroupBy, Thresholds};
 use crate::export::{Excerpt, Order, csv, json, table};
 use crate::model::Backend;
 use crate::platform::Platform;
-use crate::sampler::Sampler;
 
 /// Looks once and prints, without a screen.
 #[derive(Debug, clap::Args)]
@@ -59,10 +59,8 @@ enum Format {
 }
 
 pub(super) fn run(args: &Args, thresholds: Thresholds) -> Result<()> {
-    let mut analysis = Analysis::new(thresholds);
-    let mut sampler = Sampler::new(Platform::open(args.backend)?);
-    let snapshot = collect::collect(&mut sampler, &mut analysis, args.span, args.no_trace);
-    let picture = analysis.picture(snapshot, args.group_by);
+    let way = Way { span: args.span, trace: !args.no_trace, group_by: args.group_by, thresholds };
+    let picture = collect(Platform::open(args.backend)?, way)?;
     let excerpt = Excerpt::of(&picture, &args.filter.filter, args.sort, args.top);
     output::print(|out| match args.format {
         Format::Table => table::write(&excerpt, args.sockets, terminal_width(), out),

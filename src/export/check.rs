@@ -201,9 +201,7 @@ mod tests {
         let mut machine = snapshot((10_000..10_000 + ports).map(open).collect());
         machine.processes.extend([process(owner(7), "a|b\n", "svc")]);
         machine.gaps.push(Gap::error(Missing::HandleCounts(Some(2)), "access | denied"));
-        let mut analysis = Analysis::default();
-        let snapshot = analysis.observe(machine);
-        analysis.picture(snapshot, GroupBy::Process)
+        Analysis::default().observe(machine, GroupBy::Process)
     }
 
     fn text(picture: &Picture) -> String {

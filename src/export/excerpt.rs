@@ -3,7 +3,7 @@
 use crate::analysis::{
     Column, Destination, DestinationColumn, Filter, Picture, ProcessColumn, Row, SocketColumn, Sort,
 };
-use crate::model::{Snapshot, Socket};
+use crate::model::{Observed, Socket};
 
 /// How each table is sorted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ fn chosen<'a, C: Column>(
     sort: Sort<C>,
     items: &'a [C::Item],
     passes: &[bool],
-    snapshot: &Snapshot,
+    snapshot: &Observed,
     top: Option<u32>,
 ) -> Vec<&'a C::Item> {
     let places = sort.places(items, snapshot, |place| passes[place]);

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use super::Excerpt;
 use super::grid::{Grid, Side};
 use crate::analysis::{Column, ProcessColumn, Row, SocketColumn, SpaceUsage};
-use crate::model::{PortSpace, Snapshot, Socket, State};
+use crate::model::{Observed, PortSpace, Socket, State};
 use crate::text::{clock, percent, safe, thousands};
 
 use Side::{Left, Right};
@@ -105,7 +105,7 @@ fn processes(rows: &[&Row]) -> Grid {
     grid
 }
 
-fn sockets(sockets: &[&Socket], snapshot: &Snapshot) -> Grid {
+fn sockets(sockets: &[&Socket], snapshot: &Observed) -> Grid {
     use SocketColumn::{How, Left as TimeLeft, Local, Name, Pid, Protocol, Remote, State};
     let mut grid = Grid::new([
         (Protocol.title(), Left),
@@ -134,7 +134,7 @@ fn sockets(sockets: &[&Socket], snapshot: &Snapshot) -> Grid {
     grid
 }
 
-fn gaps(snapshot: &Snapshot, out: &mut impl Write) -> io::Result<()> {
+fn gaps(snapshot: &Observed, out: &mut impl Write) -> io::Result<()> {
     for (place, gap) in snapshot.gaps.iter().enumerate() {
         if place == 0 {
             writeln!(out)?;

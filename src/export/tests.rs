@@ -55,9 +55,7 @@ fn machine() -> Snapshot {
 }
 
 fn picture(snapshot: Snapshot, group_by: GroupBy) -> Picture {
-    let mut analysis = Analysis::default();
-    let snapshot = analysis.observe(snapshot);
-    analysis.picture(snapshot, group_by)
+    Analysis::default().observe(snapshot, group_by)
 }
 
 fn whole(picture: &Picture) -> Excerpt<'_> {

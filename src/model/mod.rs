@@ -1,7 +1,8 @@
 //! The words of port exhaustion as types.
 //!
 //! Here lives what the whole program speaks about: ports, ranges, sockets, owners, processes, port
-//! spaces, gaps and the snapshot that holds them. No I/O, no clock, no operating system, and
+//! spaces, gaps, the snapshot that holds them, and what memory completes it to. No I/O, no clock, no
+//! operating system, and
 //! no conclusions: what a snapshot means is decided in `analysis`.
 
 mod counts;
@@ -9,6 +10,7 @@ mod destination;
 mod gap;
 mod handle;
 mod limits;
+mod observed;
 mod owner;
 mod port;
 mod process;
@@ -23,6 +25,7 @@ pub use destination::DestinationId;
 pub use gap::{Gap, LogPart, Missing, Reason, Remedy, TracePart, UnlistedTcp};
 pub use handle::{Handle, HandleKind, Handles};
 pub use limits::{Level, Limits, TimeWaitReuse};
+pub use observed::{Observed, TraceGaps};
 pub use owner::{Attribution, Holders, Owner, Pid, StartTime};
 pub use port::{Port, PortRange, PortSet};
 pub use process::{Integrity, Process, WindowsProcess};

@@ -1,4 +1,4 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use compact_str::CompactString;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Gap, Limits, Missing, NamespaceId, Owner, PortEvent, PortSpace, Process, Socket, Trace};
+use super::{Gap, Limits, NamespaceId, Owner, PortEvent, PortSpace, Process, Socket, Trace};
 
 /// A point in time on both clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
-    /// What a person reads.
+    /// What a person reads. It may be set at any time: it is shown, and nothing is computed from it.
     pub wall: Timestamp,
-    /// Since the source of snapshots started; rates are computed from it, because it never jumps.
+    /// Since the source of snapshots started. It never jumps: ages, rates and what is due come from it.
     pub elapsed: Duration,
 }
 
@@ -74,7 +74,7 @@ pub enum Progress {
     Complete,
 }
 
-/// What was seen at one moment.
+/// What was seen at one moment, and nothing else; [`super::Observed`] is the same with what is remembered.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// When.
@@ -89,12 +89,8 @@ pub struct Snapshot {
     pub progress: Progress,
     /// Every socket.
     pub sockets: Vec<Socket>,
-    /// The processes that are alive, by identity; once `analysis` has filled in what it remembers, also
-    /// those of `ended`.
+    /// The processes that are alive, by identity.
     pub processes: HashMap<Owner, Arc<Process>>,
-    /// Processes that have ended while connections of theirs still hold ports. The platform leaves it
-    /// empty.
-    pub ended: HashSet<Owner>,
     /// The four port spaces of the namespace.
     pub spaces: Vec<PortSpace>,
     /// What the system limits beside the port ranges.
@@ -105,12 +101,4 @@ pub struct Snapshot {
     pub events: Vec<PortEvent>,
     /// What could not be read.
     pub gaps: Vec<Gap>,
-}
-
-impl Snapshot {
-    /// Whether all BOUND sockets could be read.
-    #[must_use]
-    pub fn bound_is_read(&self) -> bool {
-        !self.gaps.iter().any(|gap| matches!(gap.subject, Missing::Bound(_)))
-    }
 }

@@ -1,4 +1,5 @@
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use compact_str::CompactString;
 use jiff::Timestamp;
@@ -29,8 +30,8 @@ pub struct TracedConnection {
     pub owner: Owner,
     /// The name of that process, which may be gone by the time one asks.
     pub name: CompactString,
-    /// When the trace saw it.
-    pub time: Timestamp,
+    /// When the trace saw it, on the clock of the snapshots ([`super::Moment::elapsed`]).
+    pub at: Duration,
     /// Whether it was being closed, rather than opened or listed.
     pub closed: bool,
 }
@@ -59,8 +60,6 @@ pub struct PortFailure {
     pub protocol: Option<Protocol>,
     /// The system's error number: errno on Linux, NTSTATUS on Windows.
     pub error: u32,
-    /// When.
-    pub time: Timestamp,
 }
 
 /// What a trace saw between two snapshots.

@@ -1,19 +1,26 @@
-//! The wall clock. It is for people to read; nothing is measured with it.
+//! What time it is.
 
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use jiff::Timestamp;
 
-/// What the wall clock says. A clock that is set beyond what can be written down, after the year 9999, says
-/// the last or the first moment that can.
+use crate::model::Moment;
+
+/// The wall clock. One that is set beyond what a date can be shows the last or first date there is.
 #[must_use]
-pub fn now() -> Timestamp {
+pub fn wall() -> Timestamp {
     timestamp(SystemTime::now())
 }
 
+/// Now, told from a start.
+#[must_use]
+pub fn moment(start: Instant) -> Moment {
+    Moment { wall: wall(), elapsed: start.elapsed() }
+}
+
 fn timestamp(time: SystemTime) -> Timestamp {
-    let limit = if time < SystemTime::UNIX_EPOCH { Timestamp::MIN } else { Timestamp::MAX };
-    time.try_into().unwrap_or(limit)
+    let bound = if time < SystemTime::UNIX_EPOCH { Timestamp::MIN } else { Timestamp::MAX };
+    Timestamp::try_from(time).unwrap_or(bound)
 }
 
 #[cfg(test)]
@@ -23,11 +30,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_that_is_set_wrong_has_a_time_all_the_same() {
-        let years = |years: u64| Duration::from_hours(years * 8766);
-        let epoch = SystemTime::UNIX_EPOCH;
-        assert_eq!(timestamp(epoch), Timestamp::UNIX_EPOCH);
-        assert_eq!(timestamp(epoch + years(9000)), Timestamp::MAX);
-        assert_eq!(timestamp(epoch - years(13_000)), Timestamp::MIN);
+    fn a_clock_set_beyond_all_dates_is_read() {
+        const YEAR: Duration = Duration::from_hours(24 * 366);
+        let at = |years| timestamp(SystemTime::UNIX_EPOCH + YEAR * years);
+        assert!(at(8000) < Timestamp::MAX);
+        assert_eq!(at(8100), Timestamp::MAX);
+        assert_eq!(timestamp(SystemTime::UNIX_EPOCH - YEAR * 12_100), Timestamp::MIN);
     }
 }

@@ -32,7 +32,7 @@ mod windows_format;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::model::{
     Backend, Gap, Handles, Host, Limits, NamespaceId, Owner, PortEvent, PortSpace, Process, Socket, Trace,
@@ -123,9 +123,9 @@ pub trait PortEvents: Send {
     fn settle(&mut self, _limit: Duration) {}
 }
 
-/// Starts a trace, as far as it can, and says what can't be traced. A trace costs the system something: it is started only where its
-/// records are looked at.
-pub type StartTracing = Box<dyn FnOnce() -> Reading<Option<Box<dyn Tracing>>> + Send>;
+/// Starts a trace, as far as it can, and says what can't be traced. It tells times since the start it is
+/// given. A trace costs the system something: it is started only where its records are looked at.
+pub type StartTracing = Box<dyn FnOnce(Instant) -> Reading<Option<Box<dyn Tracing>>> + Send>;
 
 /// One way of seeing this machine.
 pub struct Platform {

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use crate::model::{Missing, Owner, Pid, Snapshot};
+use crate::model::{Missing, Observed, Owner, Pid};
 use crate::platform::control::ControlError;
 use crate::text::safe;
 
@@ -83,7 +83,7 @@ pub enum Refusal {
 #[derive(Clone, Copy, Debug)]
 pub struct Scene<'a> {
     /// What was seen.
-    pub snapshot: &'a Snapshot,
+    pub snapshot: &'a Observed,
     /// The process number of porttop.
     pub own_pid: Pid,
     /// Processes that we may not end, as [`crate::remedy::Executor::forbidden`] found.

@@ -1,22 +1,21 @@
 //! What can happen to the screen, and what it asks for in return.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::{KeyEvent, MouseEvent};
-use jiff::Timestamp;
 
 use super::handles::Listed;
 use super::page::Pane;
 use super::remedy::{Answer, Request};
-use crate::analysis::ProcessColumn;
-use crate::model::{Owner, Snapshot};
+use crate::analysis::{GroupBy, ProcessColumn};
+use crate::model::{Moment, Owner};
+use crate::monitor::Latest;
 
 /// Something that happened.
 #[derive(Clone, Debug)]
 pub enum Action {
-    /// A snapshot arrived.
-    Snapshot(Arc<Snapshot>),
+    /// There is something new to see.
+    Latest(Latest),
     /// The handles of a process were listed, or could not be.
     Handles(Owner, Listed),
     /// A key was pressed.
@@ -25,8 +24,8 @@ pub enum Action {
     Mouse(MouseEvent),
     /// The terminal has another size: columns, rows.
     Resize(u16, u16),
-    /// Time went by.
-    Clock(Timestamp),
+    /// Time went by; elapsed is since the screen started.
+    Clock(Moment),
     /// What was asked for is done.
     Answer(Box<Answer>),
 }
@@ -103,8 +102,10 @@ pub enum Effect {
     Draw,
     /// Clear the terminal and draw everything.
     Redraw,
-    /// Take snapshots this often.
+    /// Look this often.
     Every(Duration),
+    /// Group the processes this way from now on.
+    Group(GroupBy),
     /// List the handles of a process.
     ListHandles(Owner),
     /// Do this beside the screen; an [`Action::Answer`] comes back.

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::Options;
@@ -14,8 +13,9 @@ use super::page::{Page, Pane, Subject};
 use super::remedy::{Outcome, OwnForm, ProbeForm, Question, Ranges};
 use super::theme::Theme;
 use super::view::layout::{self, Layout};
-use crate::analysis::{Analysis, FilterError, GroupBy, Picture};
-use crate::model::{Owner, Pid, Progress, Snapshot};
+use crate::analysis::{FilterError, GroupBy, Picture};
+use crate::model::{Moment, Observed, Owner, Pid, Progress};
+use crate::monitor::{Latest, Pace};
 
 /// The refresh intervals that keys step through, in milliseconds.
 const INTERVALS: [u64; 9] = [200, 500, 1000, 2000, 5000, 10_000, 20_000, 30_000, 60_000];
@@ -47,12 +47,14 @@ pub struct App {
     pub theme: Theme,
     /// In which zone times are told.
     pub zone: TimeZone,
-    /// How often snapshots are taken.
+    /// How often it is to be looked.
     pub interval: Duration,
+    /// Whether it is looked as often as that.
+    pub pace: Pace,
     /// Columns and rows of the terminal.
     pub size: (u16, u16),
-    /// The time.
-    pub now: Timestamp,
+    /// The time; elapsed is since the screen started.
+    pub now: Moment,
     /// How the processes of the machine are grouped.
     pub group_by: GroupBy,
     /// Whether the screen stands still.
@@ -69,17 +71,17 @@ pub struct App {
     pub ranges: Ranges,
     /// Outcomes that wait for a dialog to be closed.
     pub outcomes: Vec<Outcome>,
-    pub(super) analysis: Analysis,
-    pub(super) latest: Option<Arc<Snapshot>>,
+    /// What came last; the screen may stand still at what came before.
+    pub(super) latest: Option<Arc<Picture>>,
     /// The machine first, then what was opened from it.
     pages: Vec<Page>,
     picture: Option<Arc<Picture>>,
-    arrived: Option<Timestamp>,
+    arrived: Option<Duration>,
 }
 
 /// Whether a snapshot has all its parts.
 #[must_use]
-pub fn is_whole(snapshot: &Snapshot) -> bool {
+pub fn is_whole(snapshot: &Observed) -> bool {
     snapshot.progress == Progress::Complete
 }
 
@@ -88,13 +90,14 @@ impl App {
     ///
     /// # Errors
     /// When the filter can't be understood.
-    pub fn new(options: &Options, zone: TimeZone, now: Timestamp) -> Result<Self, FilterError> {
+    pub fn new(options: &Options, zone: TimeZone, now: Moment) -> Result<Self, FilterError> {
         let mut machine = Page::new(Subject::Machine, options.sort);
         machine.filter = super::page::FilterLine::new(&options.filter)?;
         Ok(Self {
             theme: Theme { color: options.color, ascii: options.ascii },
             zone,
-            interval: options.interval,
+            interval: options.interval.asked(),
+            pace: Pace::default(),
             size: (80, 24),
             now,
             group_by: options.group_by,
@@ -105,7 +108,6 @@ impl App {
             own_pid: Pid(std::process::id()),
             ranges: Ranges::default(),
             outcomes: Vec::new(),
-            analysis: Analysis::new(options.thresholds),
             latest: None,
             pages: vec![machine],
             picture: None,
@@ -177,8 +179,13 @@ impl App {
     /// How long nothing has arrived, when that is longer than it should be.
     #[must_use]
     pub fn silence(&self) -> Option<Duration> {
-        let patience = (self.interval * 3).max(Duration::from_secs(3));
-        let silent = Duration::try_from(self.now.duration_since(self.arrived?)).ok()?;
+        let interval = match self.pace {
+            Pace::AsAsked => self.interval,
+            Pace::Slowed { interval, .. } => interval,
+            Pace::Ended => return None,
+        };
+        let patience = (interval * 3).max(Duration::from_secs(3));
+        let silent = self.now.elapsed.saturating_sub(self.arrived?);
         (silent > patience).then_some(silent)
     }
 
@@ -188,11 +195,10 @@ impl App {
         layout::of(self)
     }
 
-    /// Takes in a snapshot and shows it; false when the screen stands still.
-    pub fn take(&mut self, snapshot: Arc<Snapshot>) -> bool {
-        let snapshot = self.analysis.observe(Arc::unwrap_or_clone(snapshot));
-        self.arrived = Some(self.now);
-        self.latest = Some(snapshot);
+    /// Takes in what there is new to see and shows it; false when the screen stands still.
+    pub fn take(&mut self, latest: Latest) -> bool {
+        self.arrived = Some(self.now.elapsed);
+        (self.latest, self.pace) = (Some(latest.picture), latest.pace);
         let shown = !self.stands_still();
         if shown {
             self.show_latest();
@@ -204,15 +210,15 @@ impl App {
         (self.paused || self.dialog.is_some()) && self.picture.is_some()
     }
 
-    /// Shows the latest snapshot, or the one that is being looked at when the screen stands still.
+    /// Shows what came last, or what is being looked at when the screen stands still.
     pub fn show_latest(&mut self) {
         let held = self.picture.as_ref().filter(|_| self.stands_still());
-        let Some(snapshot) = held.map(|picture| Arc::clone(&picture.snapshot)).or(self.latest.clone()) else {
-            return;
-        };
+        let Some(mut picture) = held.or(self.latest.as_ref()).cloned() else { return };
         let group_by = if self.pages.len() == 1 { self.group_by } else { GroupBy::Process };
+        if picture.group_by != group_by {
+            picture = Arc::new(picture.grouped_by(group_by));
+        }
         let before = self.picture.take();
-        let picture = Arc::new(self.analysis.picture(snapshot, group_by));
         self.picture = Some(Arc::clone(&picture));
         self.keep_what_ended(before, &picture);
         self.arrange();
@@ -236,7 +242,7 @@ impl App {
 
     /// The process whose handles are to be listed now, if the page shows some.
     pub fn wanted_handles(&mut self) -> Option<Owner> {
-        let (now, still) = (self.now, self.stands_still());
+        let (now, still) = (self.now.elapsed, self.stands_still());
         let page = self.page_mut();
         let Subject::Process(owner, _) = page.subject else { return None };
         let first = page.handles.listed.is_none() && page.handles.refused.is_none();

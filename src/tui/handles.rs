@@ -6,12 +6,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use super::list::ItemKey;
 use super::page::{FilterLine, Table};
 use crate::analysis::{Column, Direction, Sort};
-use crate::model::{Gap, Handle, HandleKind, Handles, Snapshot, Socket};
+use crate::model::{Gap, Handle, HandleKind, Handles, Observed, Socket};
 use crate::platform::Reading;
 
 /// How often handles are listed while one looks at them.
@@ -54,7 +52,7 @@ impl Column for HandleColumn {
         self == Self::Number
     }
 
-    fn order(self, a: &Handle, b: &Handle, _: &Snapshot) -> Ordering {
+    fn order(self, a: &Handle, b: &Handle, _: &Observed) -> Ordering {
         fn ends(handle: &Handle) -> Option<(u8, &Socket)> {
             handle.socket.as_deref().map(|socket| (socket.state as u8, socket))
         }
@@ -88,7 +86,7 @@ pub struct HandleList {
     pub refused: Option<Gap>,
     /// How many there were when the pane was opened.
     pub at_first: Option<usize>,
-    asked: Option<Timestamp>,
+    asked: Option<Duration>,
     waiting: bool,
 }
 
@@ -107,9 +105,10 @@ impl Default for HandleList {
 }
 
 impl HandleList {
-    /// Whether it is time to list them again; whoever is told so does it.
-    pub fn is_due(&mut self, now: Timestamp) -> bool {
-        let waited = |asked| Duration::try_from(now.duration_since(asked)).is_ok_and(|age| age >= REFRESH);
+    /// Whether it is time to list them again; whoever is told so does it. `now` is since the screen
+    /// started.
+    pub fn is_due(&mut self, now: Duration) -> bool {
+        let waited = |asked| now.saturating_sub(asked) >= REFRESH;
         let due = !self.waiting && self.asked.is_none_or(waited);
         if due {
             (self.waiting, self.asked) = (true, Some(now));
@@ -154,7 +153,7 @@ impl HandleList {
     }
 
     /// Sorts those that have every word of the filter; one with `!` before it must be missing.
-    pub fn arrange(&mut self, filter: &str, snapshot: &Snapshot) {
+    pub fn arrange(&mut self, filter: &str, snapshot: &Observed) {
         let Some(listed) = self.listed.clone() else { return };
         let handles = &listed.value.handles;
         let words: Vec<String> = filter.split_whitespace().map(str::to_lowercase).collect();

@@ -28,14 +28,15 @@ use std::time::Duration;
 pub use terminal::restore;
 
 use crate::analysis::{FilterError, GroupBy, ProcessColumn, Sort, Thresholds};
-use crate::platform::Platform;
+use crate::monitor::Interval;
+use crate::source::Source;
 
 /// How the screen starts.
 #[derive(Clone, Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
 pub struct Options {
-    /// How often a snapshot is taken.
-    pub interval: Duration,
+    /// How often is looked.
+    pub interval: Interval,
     /// How the processes are grouped.
     pub group_by: GroupBy,
     /// How the table of processes is sorted.
@@ -57,7 +58,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            interval: Duration::from_secs(1),
+            interval: Interval::usual(Duration::from_secs(1)),
             group_by: GroupBy::default(),
             sort: Sort::by(ProcessColumn::Ports),
             filter: String::new(),
@@ -79,20 +80,20 @@ pub enum TuiError {
     /// The filter of the options can't be understood.
     #[error(transparent)]
     Filter(#[from] FilterError),
-    /// The thread that takes the snapshots is gone.
+    /// The thread that looks is gone.
     #[error("reading the machine has ended unexpectedly")]
-    NoMoreSnapshots,
+    NoMorePictures,
     /// The terminal is gone, or the system gave no thread.
     #[error("the screen ended: {0}")]
     Io(#[from] io::Error),
 }
 
-/// Shows the machine until the user leaves; blocks.
+/// Shows what a source sees until the user leaves; blocks. Nothing can be changed beside one that is not live.
 ///
 /// The terminal is given back before this returns. A panic or error hook calls [`restore`] first.
 ///
 /// # Errors
 /// When there is no terminal, the filter is wrong, or the terminal goes away.
-pub fn run(platform: Platform, options: &Options) -> Result<(), TuiError> {
-    run::run(platform, options)
+pub fn run(source: Box<dyn Source>, options: &Options) -> Result<(), TuiError> {
+    run::run(source, options)
 }

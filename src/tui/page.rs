@@ -10,7 +10,7 @@ use crate::analysis::{
     Column, DestinationColumn, Direction, Filter, FilterError, Picture, ProcessColumn, Row, RowKey,
     SocketColumn, Sort,
 };
-use crate::model::{Owner, Process, Snapshot, Socket};
+use crate::model::{Observed, Owner, Process, Socket};
 
 /// A table or text that fills the screen below the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -102,7 +102,7 @@ impl Subject {
 
     /// Whether it is a process that the snapshot no longer has.
     #[must_use]
-    pub fn has_ended(&self, snapshot: &Snapshot) -> bool {
+    pub fn has_ended(&self, snapshot: &Observed) -> bool {
         let Self::Process(owner, _) = self else { return false };
         super::app::is_whole(snapshot)
             && (!snapshot.processes.contains_key(owner) || snapshot.ended.contains(owner))

@@ -1,12 +1,11 @@
-//! The event loop: terminal, snapshots, signals and a slow clock in; effects out.
+//! The event loop: terminal, pictures, signals and a slow clock in; effects out.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::time::{self, Duration};
 
 use crossterm::event::{Event, EventStream, KeyEventKind};
 use futures_util::StreamExt;
 use jiff::tz::TimeZone;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::action::{Action, Effect};
@@ -16,49 +15,46 @@ use super::terminal::Screen;
 use super::update::update;
 use super::worker::HandleWorker;
 use super::{Options, TuiError, view};
-use crate::model::{Gap, Missing, Owner, Reason, Snapshot};
-use crate::platform::{Platform, clock, signals};
-use crate::sampler::{Sampler, Sampling};
+use crate::model::{Gap, Missing, Owner, Reason};
+use crate::monitor::{Latest, Monitor, Watching};
+use crate::platform::{clock, signals};
+use crate::source::Source;
 
 /// At most about 30 frames a second.
 const FRAME: Duration = Duration::from_millis(33);
 
-/// How many snapshots wait for a screen that is held up; more are let go, so that a stuck terminal does
-/// not fill the memory.
-const WAITING_SNAPSHOTS: usize = 4;
-
-/// Shows the machine until the user leaves. Draws first, then starts to look.
-pub(super) fn run(mut platform: Platform, options: &Options) -> Result<(), TuiError> {
-    let mut app = App::new(options, TimeZone::system(), clock::now())?;
+/// Shows what a source sees until the user leaves. Draws first, then starts to look.
+pub(super) fn run(mut source: Box<dyn Source>, options: &Options) -> Result<(), TuiError> {
+    let started = time::Instant::now();
+    let origin = source.origin();
+    let read_only = options.read_only || !origin.live;
+    let options = &Options { read_only, ..options.clone() };
+    let mut app = App::new(options, TimeZone::system(), clock::moment(started))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let system = platform.host.system;
     let mut screen = Screen::enter().map_err(TuiError::NoTerminal)?;
     runtime.block_on(async {
         if let Ok(size) = crossterm::terminal::size() {
             app.size = size;
         }
         screen.draw(|frame| view::draw(&app, frame))?;
-        let (sender, snapshots) = mpsc::channel(WAITING_SNAPSHOTS);
-        let deliver =
-            move |snapshot| !matches!(sender.try_send(snapshot), Err(mpsc::error::TrySendError::Closed(_)));
         let (listed_sender, listed) = mpsc::unbounded_channel();
         let start = |lists| HandleWorker::start(lists, move |action| listed_sender.send(action).is_ok());
-        let worker = platform.handles.take().map(start).transpose()?;
-        let sampler = Sampler::new(platform);
-        let sampler = if options.trace { sampler.traced() } else { sampler };
-        let sampling = Sampling::start(sampler, app.interval, deliver)?;
+        let worker = source.handles().map(start).transpose()?;
+        let monitor = Monitor::new(source, options.thresholds, app.group_by);
+        let (watching, pictures) = monitor.start(options.interval.clone())?;
         let (answer_sender, answers) = mpsc::unbounded_channel();
-        let desk = Desk::open(options.read_only, system, answer_sender)?;
+        let desk = Desk::open(read_only, origin.host.system, answer_sender)?;
         let frame_due = Instant::now();
-        let state = Loop { app, screen, sampling, worker, desk, changed: false, frame_due };
-        state.run(snapshots, listed, answers).await
+        let state = Loop { app, started, screen, watching, worker, desk, changed: false, frame_due };
+        state.run(pictures, listed, answers).await
     })
 }
 
 struct Loop {
     app: App,
+    started: time::Instant,
     screen: Screen,
-    sampling: Sampling,
+    watching: Watching,
     /// None where handles can't be listed.
     worker: Option<HandleWorker>,
     /// Dropped after the screen: what is half done is finished when the terminal is given back.
@@ -73,7 +69,7 @@ type Next = std::ops::ControlFlow<()>;
 impl Loop {
     async fn run(
         mut self,
-        mut snapshots: mpsc::Receiver<Snapshot>,
+        mut pictures: watch::Receiver<Option<Latest>>,
         mut listed: mpsc::UnboundedReceiver<Action>,
         mut answers: mpsc::UnboundedReceiver<Answer>,
     ) -> Result<(), TuiError> {
@@ -91,13 +87,20 @@ impl Loop {
                     Some(event) => self.event(&event?)?,
                     None => Next::Break(()),
                 },
-                snapshot = snapshots.recv() => {
-                    let snapshot = snapshot.ok_or(TuiError::NoMoreSnapshots)?;
-                    self.apply(Action::Snapshot(Arc::new(snapshot)))?
+                changed = pictures.changed() => {
+                    changed.map_err(|_| TuiError::NoMorePictures)?;
+                    let latest = pictures.borrow_and_update().clone();
+                    latest.map_or(Ok(Next::Continue(())), |latest| self.apply(Action::Latest(latest)))?
                 }
                 Some(action) = listed.recv() => self.apply(action)?,
-                Some(answer) = answers.recv() => self.apply(Action::Answer(Box::new(answer)))?,
-                _ = clock.tick() => self.apply(Action::Clock(clock::now()))?,
+                Some(answer) = answers.recv() => {
+                    // Whoever has changed something wants to see what it did.
+                    if matches!(answer, Answer::Done(_)) {
+                        self.watching.now();
+                    }
+                    self.apply(Action::Answer(Box::new(answer)))?
+                }
+                _ = clock.tick() => self.apply(Action::Clock(clock::moment(self.started)))?,
                 () = sleep_until(self.frame_due), if self.changed => {
                     self.draw()?;
                     Next::Continue(())
@@ -127,7 +130,8 @@ impl Loop {
                     self.screen.clear()?;
                     self.changed = true;
                 }
-                Effect::Every(interval) => self.sampling.every(interval),
+                Effect::Every(interval) => self.watching.every(interval),
+                Effect::Group(by) => self.watching.group(by),
                 Effect::ListHandles(owner) => self.list_handles(owner),
                 Effect::Ask(request) => self.desk.ask(*request),
                 Effect::Copy(text) => self.screen.copy(&text),

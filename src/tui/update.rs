@@ -10,6 +10,7 @@ use super::app::{App, Dialog};
 use super::page::{Pane, Sorting, Subject};
 use super::{remedy, view};
 use crate::analysis::{Column, ProcessColumn, RowKey};
+use crate::monitor::Pace;
 
 /// How many rows the wheel scrolls.
 const WHEEL_ROWS: isize = 3;
@@ -17,8 +18,8 @@ const WHEEL_ROWS: isize = 3;
 /// Applies an action to the state.
 pub fn update(app: &mut App, action: Action) -> Vec<Effect> {
     let mut effects = match action {
-        Action::Snapshot(snapshot) => {
-            if app.take(snapshot) {
+        Action::Latest(latest) => {
+            if app.take(latest) {
                 vec![Effect::Draw]
             } else {
                 Vec::new()
@@ -72,8 +73,12 @@ fn run(app: &mut App, command: Command) -> Vec<Effect> {
         Command::Quit => return vec![Effect::Quit],
         Command::Redraw => return vec![Effect::Redraw],
         Command::Slower | Command::Faster => {
-            app.interval = app.next_interval(command == Command::Slower);
+            (app.interval, app.pace) = (app.next_interval(command == Command::Slower), Pace::AsAsked);
             return vec![Effect::Every(app.interval), Effect::Draw];
+        }
+        Command::Group if app.dialog.is_none() => {
+            app.regroup();
+            return vec![Effect::Group(app.group_by), Effect::Draw];
         }
         Command::Copy => return super::follow::copied(app).map(Effect::Copy).into_iter().collect(),
         _ if remedy::concerns(app, command) => return remedy::run(app, command),
@@ -112,7 +117,6 @@ fn on_page(app: &mut App, command: Command) {
         Command::SortLeft => sort(app, Sorting::Beside(-1)),
         Command::SortRight => sort(app, Sorting::Beside(1)),
         Command::Reverse => sort(app, Sorting::Reverse),
-        Command::Group => app.regroup(),
         Command::NextPane => turn(app, 1),
         Command::PreviousPane => turn(app, -1),
         Command::Up

@@ -1,5 +1,5 @@
 //! Lists handles on a thread of its own: it takes as long as it takes, and neither the screen nor the
-//! sampler waits for it.
+//! monitor waits for it.
 
 use std::io;
 use std::sync::Arc;

@@ -4,16 +4,17 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Thresholds;
+use crate::analysis::events::Logged;
 use crate::analysis::failures::Failures;
 use crate::analysis::forecast::{Forecast, HORIZON, forecast};
 use crate::analysis::{Destination, Row, RowKey, SpaceUsage};
 use crate::history::{Flow, History, Sample, Tick};
-use crate::model::{DestinationId, Owner, PortEvent, PortSet, Progress, Snapshot, SpaceId, State, System};
+use crate::model::{DestinationId, Observed, Owner, PortSet, Progress, SpaceId, State, System};
 use crate::text::{percent, rate, safe, span, thousands};
 
 /// Everything that is known when findings are looked for.
 pub(in crate::analysis) struct Facts<'a> {
-    pub snapshot: &'a Snapshot,
+    pub snapshot: &'a Observed,
     pub spaces: &'a [SpaceUsage],
     /// One row a process.
     pub rows: &'a [Row],
@@ -23,7 +24,7 @@ pub(in crate::analysis) struct Facts<'a> {
     pub history: &'a History,
     pub failures: Option<&'a Failures>,
     /// The event log of the last 24 hours.
-    pub events: &'a [PortEvent],
+    pub events: &'a [Logged],
     /// How long a TIME_WAIT lasts here, where that is known.
     pub time_wait: Option<Duration>,
     pub thresholds: &'a Thresholds,

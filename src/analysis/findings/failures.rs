@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::facts::{Facts, of, used};
 use super::{Finding, Link, Severity, Step, View};
 use crate::analysis::failures::{Failing, Failures};
-use crate::model::{PortEvent, Snapshot};
 use crate::text::{age, per_second, safe, thousands};
 
 /// The window in which failures count as happening now.
@@ -13,11 +12,11 @@ const NOW: Duration = Duration::from_secs(10);
 
 pub(super) fn find(facts: &Facts) -> Vec<Finding> {
     let failures = facts.failures.filter(|failures| failures.recent > 0);
-    let events = recent(facts);
+    let ages = recent(facts);
     let short = facts.is_short();
     let proof = match failures {
         Some(failures) if short || facts.was_short(NOW) => refused(failures, short),
-        _ if !events.is_empty() => logged(&events, facts.snapshot),
+        _ if !ages.is_empty() => logged(&ages),
         _ => return Vec::new(),
     };
     let first = failures.and_then(|failures| failures.processes.first());
@@ -46,13 +45,11 @@ fn refused(failures: &Failures, short: bool) -> String {
     }
 }
 
-fn logged(events: &[&PortEvent], snapshot: &Snapshot) -> String {
-    let newest = events.iter().map(|event| event.time).max().unwrap_or(snapshot.taken.wall);
-    let ago = Duration::try_from(snapshot.taken.wall.duration_since(newest)).unwrap_or_default();
+fn logged(ages: &[Duration]) -> String {
     format!(
         "ports ran out: {} entries in the event log, the last {} ago",
-        thousands(events.len() as u64),
-        age(ago)
+        thousands(ages.len() as u64),
+        age(ages.iter().min().copied().unwrap_or_default())
     )
 }
 
@@ -76,12 +73,10 @@ fn whose(first: Option<&Failing>, facts: &Facts) -> String {
     format!("{who}{full}")
 }
 
-fn recent<'a>(facts: &Facts<'a>) -> Vec<&'a PortEvent> {
-    let now = facts.snapshot.taken.wall;
-    let young = |event: &&PortEvent| {
-        Duration::try_from(now.duration_since(event.time)).unwrap_or_default() <= facts.thresholds.event_age
-    };
-    facts.events.iter().filter(young).collect()
+/// How old the entries of the event log are that count as happening now.
+fn recent(facts: &Facts) -> Vec<Duration> {
+    let ages = facts.events.iter().map(|entry| entry.age(facts.snapshot.taken.elapsed));
+    ages.filter(|age| *age <= facts.thresholds.event_age).collect()
 }
 
 fn evidence(failures: Option<&Failures>, facts: &Facts) -> Vec<String> {
@@ -90,7 +85,7 @@ fn evidence(failures: Option<&Failures>, facts: &Facts) -> Vec<String> {
         lines.extend(failures.processes.iter().take(5).map(line));
         lines.push(format!("{} failures since the trace began", thousands(failures.total)));
     }
-    let mut ids: Vec<u32> = facts.events.iter().map(|event| event.id).collect();
+    let mut ids: Vec<u32> = facts.events.iter().map(|entry| entry.event.id).collect();
     ids.sort_unstable();
     for same in ids.chunk_by(|a, b| a == b) {
         lines.push(format!("event {} seen {} times in 24 h", same[0], thousands(same.len() as u64)));

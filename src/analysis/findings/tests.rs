@@ -26,9 +26,9 @@ fn story(system: System, seconds: u64, moment: impl Fn(u64) -> Snapshot) -> Pict
         if machine.processes.is_empty() {
             machine.processes.extend([process(owner(7), "client\u{1b}[1m", "svc")]);
         }
-        last = Some(analysis.observe(machine));
+        last = Some(analysis.observe(machine, GroupBy::Process));
     }
-    let picture = analysis.picture(last.unwrap(), GroupBy::Process);
+    let picture = last.unwrap();
     for finding in &picture.findings {
         let text = [std::slice::from_ref(&finding.title), finding.evidence.as_slice()].concat().join(" ");
         assert!(!text.contains(crate::text::is_unsafe), "{text:?}");

@@ -15,12 +15,11 @@ use std::time::Duration;
 
 use compact_str::CompactString;
 use foldhash::fast::RandomState;
-use jiff::{SignedDuration, Timestamp};
 
 use super::connection::{SLACK, Seen, is_closed_here, is_open};
 use crate::model::{
-    Attribution, Gap, Holders, Missing, NamespaceId, Owner, Process, Protocol, Reason, Snapshot, Socket,
-    State,
+    Attribution, Gap, Holders, Missing, NamespaceId, Observed, Owner, Process, Protocol, Reason, Snapshot,
+    Socket, State, TracedConnection,
 };
 use guess::Guess;
 
@@ -55,7 +54,7 @@ struct Entry {
 struct Claim {
     owner: Owner,
     name: CompactString,
-    at: Timestamp,
+    at: Duration,
     tick: u32,
 }
 
@@ -101,19 +100,25 @@ impl Ledger {
     /// processes that have ended while their connections still hold ports, and learns from it.
     ///
     /// `time_wait` is how long a TIME_WAIT lasts, where that is certain.
-    pub fn complete(&mut self, snapshot: &mut Snapshot, time_wait: Option<Duration>) {
+    pub fn complete(&mut self, mut snapshot: Snapshot, time_wait: Option<Duration>) -> Observed {
         self.tick = self.tick.wrapping_add(1);
-        self.take_claims(snapshot);
-        let mut sockets = std::mem::take(&mut snapshot.sockets);
+        if let Some(trace) = &mut snapshot.trace {
+            self.lost += trace.lost;
+            let connections = std::mem::take(&mut trace.connections);
+            self.take_claims(connections, snapshot.namespace, snapshot.taken.elapsed);
+        }
+        let mut observed = Observed::from(snapshot);
+        let mut sockets = std::mem::take(&mut observed.sockets);
         for socket in sockets.iter_mut().filter(|socket| socket.protocol == Protocol::Tcp) {
-            self.settle(socket, snapshot, time_wait);
+            self.settle(socket, &observed, time_wait);
         }
         self.claims.extend(self.later.drain());
-        self.forget(snapshot.taken.elapsed);
+        self.forget(observed.taken.elapsed);
         self.guess.complete(&mut sockets, self.tick);
-        snapshot.sockets = sockets;
-        self.add_ended(snapshot);
-        self.confess(snapshot);
+        observed.sockets = sockets;
+        self.add_ended(&mut observed);
+        self.confess(&mut observed);
+        observed
     }
 
     /// How long a TIME_WAIT lasts here, measured on those seen from beginning to end.
@@ -125,16 +130,11 @@ impl Ledger {
 
     /// Takes in what the trace saw. The trace is read after the sockets: of two closes on one tuple the
     /// second may have come before they were listed or after.
-    fn take_claims(&mut self, snapshot: &Snapshot) {
-        let Some(trace) = &snapshot.trace else { return };
-        self.lost += trace.lost;
-        for close in trace.connections.iter().filter(|one| one.closed && one.tuple.protocol == Protocol::Tcp)
-        {
-            let namespace = close.namespace.unwrap_or(snapshot.namespace);
-            let tuple = (namespace, close.tuple.local, close.tuple.remote);
-            let claim =
-                Claim { owner: close.owner, name: close.name.clone(), at: close.time, tick: self.tick };
-            if claim.at > snapshot.taken.wall && self.claims.contains_key(&tuple) {
+    fn take_claims(&mut self, traced: Vec<TracedConnection>, here: NamespaceId, now: Duration) {
+        for close in traced.into_iter().filter(|one| one.closed && one.tuple.protocol == Protocol::Tcp) {
+            let tuple = (close.namespace.unwrap_or(here), close.tuple.local, close.tuple.remote);
+            let claim = Claim { owner: close.owner, name: close.name, at: close.at, tick: self.tick };
+            if claim.at > now && self.claims.contains_key(&tuple) {
                 self.later.insert(tuple, claim);
             } else {
                 self.claims.insert(tuple, claim);
@@ -142,7 +142,7 @@ impl Ledger {
         }
     }
 
-    fn settle(&mut self, socket: &mut Socket, snapshot: &Snapshot, time_wait: Option<Duration>) {
+    fn settle(&mut self, socket: &mut Socket, snapshot: &Observed, time_wait: Option<Duration>) {
         let Some(remote) = socket.remote else { return };
         let (tuple, now) = ((socket.namespace, socket.local, remote), snapshot.taken.elapsed);
         let seen = Seen::of(socket, now);
@@ -197,13 +197,13 @@ impl Ledger {
         &mut self,
         tuple: &Tuple,
         socket: &Socket,
-        snapshot: &Snapshot,
+        snapshot: &Observed,
         time_wait: Option<Duration>,
     ) -> Option<Owner> {
         let claim = self.claims.get(tuple)?;
         if is_open(socket.state) {
             // What was closed before is not what is open now.
-            if claim.tick != self.tick || claim.at <= snapshot.taken.wall {
+            if claim.tick != self.tick || claim.at <= snapshot.taken.elapsed {
                 self.claims.remove(tuple);
             }
             return None;
@@ -213,10 +213,8 @@ impl Ledger {
         }
         let waited = waited(socket, time_wait);
         // Closed after this TIME_WAIT began, it is the next connection on this tuple.
-        let slack = SignedDuration::try_from(SLACK).unwrap_or_default();
-        let came_before =
-            |claim: &Claim, waited| snapshot.taken.wall.duration_since(claim.at) + slack >= waited;
-        let claim = match waited.and_then(|waited| SignedDuration::try_from(waited).ok()) {
+        let came_before = |claim: &Claim, waited| snapshot.taken.elapsed + SLACK >= claim.at + waited;
+        let claim = match waited {
             Some(waited) if self.later.get(tuple).is_some_and(|claim| came_before(claim, waited)) => {
                 self.claims.remove(tuple);
                 self.later.remove(tuple)?
@@ -247,7 +245,7 @@ impl Ledger {
     }
 
     /// Adds remembered processes that have ended to those of the snapshot, when they hold connections.
-    fn add_ended(&mut self, snapshot: &mut Snapshot) {
+    fn add_ended(&mut self, snapshot: &mut Observed) {
         if snapshot.processes.is_empty() {
             return;
         }
@@ -270,7 +268,7 @@ impl Ledger {
 
     /// Remembers the processes that are there, and those that remembered connections name: one that ended
     /// while the snapshot was taken is not in it, and its connections may not look closed yet.
-    fn remember(&mut self, snapshot: &Snapshot) {
+    fn remember(&mut self, snapshot: &Observed) {
         let mut there = snapshot.processes.clone();
         let mut last = None;
         for entry in self.entries.values() {
@@ -287,7 +285,7 @@ impl Ledger {
     }
 
     /// Says in the snapshot what the ledger does not know.
-    fn confess(&self, snapshot: &mut Snapshot) {
+    fn confess(&self, snapshot: &mut Observed) {
         if self.forgotten > 0 {
             let forgotten = Missing::ClosedOwners(self.forgotten);
             snapshot.gaps.push(Gap::new(forgotten, Reason::Kept(MOST as u64)));

@@ -24,10 +24,8 @@ fn waiting(left: u64) -> Socket {
     Socket { expires: Some(Duration::from_secs(left)), ..closing(State::TimeWait) }
 }
 
-fn complete(ledger: &mut Ledger, machine: Snapshot) -> Snapshot {
-    let mut machine = machine;
-    ledger.complete(&mut machine, WAIT);
-    machine
+fn complete(ledger: &mut Ledger, machine: Snapshot) -> Observed {
+    ledger.complete(machine, WAIT)
 }
 
 /// Shows a ledger one socket a second and says whom it names for the last one.
@@ -96,7 +94,7 @@ fn a_slow_refresh_names_nobody_where_another_connection_could_have_hidden() {
 
 #[test]
 fn a_traced_close_is_exact_whether_it_comes_with_the_time_wait_or_before_or_nothing_was_seen() {
-    let exact = |machine: &Snapshot| {
+    let exact = |machine: &Observed| {
         (machine.sockets[0].holders.counted(), machine.sockets[0].attribution)
             == (Some(owner(7)), Attribution::Exact)
     };
@@ -133,9 +131,9 @@ fn a_traced_close_is_not_that_of_another_connection_on_the_tuple() {
 
 #[test]
 fn of_two_closes_on_a_tuple_the_one_before_the_time_wait_is_its_closers() {
-    let close = |owner, milliseconds: i64| {
-        let time = jiff::Timestamp::from_millisecond(milliseconds).unwrap();
-        vec![TracedConnection { time, ..closed(HERE, THERE, owner, 0) }]
+    let close = |owner, milliseconds| {
+        let at = Duration::from_millis(milliseconds);
+        vec![TracedConnection { at, ..closed(HERE, THERE, owner, 0) }]
     };
     // The clock is read at 5.0 s and the sockets are listed a little later; 7 closed unseen at 4.2 s.
     for (left, closed_at, expected) in [(60, 5300, owner(8)), (59, 5300, owner(7)), (60, 5900, owner(7))] {
@@ -245,8 +243,7 @@ fn the_length_of_a_time_wait_is_measured_where_nothing_tells_it() {
             let state = if open { State::Established } else { State::TimeWait };
             tcp(state, &format!("10.0.0.1:{port}"), Some(THERE), open.then_some(owner(1)))
         });
-        let mut machine = at(second, snapshot(sockets.collect()));
-        ledger.complete(&mut machine, None);
+        ledger.complete(at(second, snapshot(sockets.collect())), None);
     }
     assert_eq!(ledger.measured_time_wait(), Some(Duration::from_secs(30)));
 }
@@ -279,7 +276,7 @@ impl Machine {
             (Act::CloseHere, Some((owner, None))) => {
                 self.connections.insert(port, (owner, Some(now)));
                 let mut close = closed(&format!("10.0.0.1:{port}"), THERE, owner, 0);
-                close.time = Timestamp::UNIX_EPOCH + now;
+                close.at = now;
                 self.closes.push(close);
             }
             (Act::CloseThere, Some((_, None))) => {
@@ -302,7 +299,6 @@ impl Machine {
         });
         let mut machine = snapshot(sockets.collect());
         machine.taken.elapsed = now;
-        machine.taken.wall = Timestamp::UNIX_EPOCH + now;
         machine
     }
 }
@@ -331,8 +327,8 @@ fn run(acts: &[(Act, u16, u32)], trace: bool, mut check: impl FnMut(&Socket, Own
                 let closed = std::mem::take(&mut machine.closes);
                 snapshot.trace = Some(Trace { connections: closed, ..Trace::default() });
             }
-            ledger.complete(&mut snapshot, WAIT);
-            for socket in snapshot.sockets.iter().filter(|socket| socket.state == State::TimeWait) {
+            let observed = ledger.complete(snapshot, WAIT);
+            for socket in observed.sockets.iter().filter(|socket| socket.state == State::TimeWait) {
                 check(socket, truth[&socket.local.port()]);
             }
         }

@@ -73,7 +73,7 @@ pub(super) fn open() -> Result<Platform, OpenError> {
         namespace: NamespaceId::ONLY,
         handles: Some(lister),
         limits: None,
-        start_tracing: Some(Box::new(move || tracing::start(elevated))),
+        start_tracing: Some(Box::new(move |start| tracing::start(start, elevated))),
         events,
         missing,
     })

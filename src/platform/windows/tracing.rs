@@ -7,22 +7,25 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use compact_str::{CompactString, format_compact};
-use jiff::Timestamp;
+use jiff::SignedDuration;
 
 use super::ffi::CallError;
 use super::ffi::process::identify;
 use super::ffi::system::processes;
 use super::ffi::trace::{Consumer, Session, Sink, sessions, stop};
 use crate::model::{
-    Gap, Missing, NamespaceId, Owner, Pid, PortFailure, Protocol, Remedy, StartTime, Trace, TracePart,
-    TracedConnection, Tuple,
+    Gap, Missing, Moment, NamespaceId, Owner, Pid, PortFailure, Protocol, Remedy, StartTime, Trace,
+    TracePart, TracedConnection, Tuple,
 };
+use crate::platform::clock;
 use crate::platform::windows_format::timestamp;
 use crate::platform::windows_format::trace::{Decoder, Provider, Record, Said, session_name, session_pid};
 use crate::platform::{Reading, Tracing};
 
 /// The most records that wait to be asked for; more are counted as lost.
 const MOST: usize = 200_000;
+/// How long a record is under way at the most.
+const LATEST: Duration = Duration::from_secs(5);
 /// How long a number is taken to belong to the same process without asking again.
 const KNOWN_FOR: Duration = Duration::from_secs(2);
 
@@ -36,8 +39,8 @@ struct Running {
 
 /// Starts the trace, after removing what earlier porttops left behind. There is none when Windows refuses,
 /// or pretends to start what can't be read.
-pub fn start(elevated: bool) -> Reading<Option<Box<dyn Tracing>>> {
-    match open(elevated) {
+pub fn start(start: Instant, elevated: bool) -> Reading<Option<Box<dyn Tracing>>> {
+    match open(start, elevated) {
         Ok(trace) => Reading::whole(Some(Box::new(trace))),
         Err(error) => Reading { value: None, gaps: vec![missing(&error, elevated)] },
     }
@@ -48,13 +51,13 @@ fn missing(error: &CallError, elevated: bool) -> Gap {
     if error.is_refusal() && !elevated { missing.fixed_by(Remedy::LogUser) } else { missing }
 }
 
-fn open(elevated: bool) -> Result<Running, CallError> {
+fn open(start: Instant, elevated: bool) -> Result<Running, CallError> {
     remove_stale();
     let name = session_name(std::process::id());
     let session = Session::start(&name)?;
     let arrived = Arc::new(Mutex::new(Trace::default()));
     // What fails from here on drops the session, and so stops it.
-    let consumer = Consumer::open(&name, Reader::new(Arc::clone(&arrived)))?;
+    let consumer = Consumer::open(&name, Reader::new(Arc::clone(&arrived), start))?;
     for provider in Provider::ALL {
         session.enable(provider)?;
     }
@@ -102,6 +105,9 @@ impl Tracing for Running {
 /// What listens: decodes records and identifies their processes while those are likely still there.
 struct Reader {
     arrived: Arc<Mutex<Trace>>,
+    /// From when on times are told, and a moment that both clocks know.
+    start: Instant,
+    anchor: Moment,
     state: Mutex<State>,
 }
 
@@ -112,8 +118,18 @@ struct State {
 }
 
 impl Reader {
-    fn new(arrived: Arc<Mutex<Trace>>) -> Self {
-        Self { arrived, state: Mutex::default() }
+    fn new(arrived: Arc<Mutex<Trace>>, start: Instant) -> Self {
+        Self { arrived, start, anchor: clock::moment(start), state: Mutex::default() }
+    }
+
+    /// When a record was written: by the counter, as far as Windows tells it by that, and never long ago.
+    fn elapsed_at(&self, filetime: u64) -> Duration {
+        let now = self.start.elapsed();
+        let since = timestamp(filetime).map(|time| time.duration_since(self.anchor.wall));
+        let at =
+            since.and_then(|since| SignedDuration::try_from(self.anchor.elapsed).ok()?.checked_add(since));
+        let at = at.and_then(|at| Duration::try_from(at).ok()).unwrap_or(now);
+        at.clamp(now.saturating_sub(LATEST), now)
     }
 }
 
@@ -122,13 +138,13 @@ impl Sink for Reader {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let said = state.decoder.decode(record);
         let arrived = || self.arrived.lock().unwrap_or_else(PoisonError::into_inner);
-        let (Ok(Some(said)), Some(time)) = (&said, timestamp(record.time)) else {
+        let Ok(Some(said)) = &said else {
             arrived().lost += u64::from(said.is_err());
             return;
         };
         let (Said::Connection { pid, .. } | Said::Failure { pid, .. }) = *said;
         let process = state.process(pid, record.time);
-        arrived().push(*said, process, time);
+        arrived().push(*said, process, self.elapsed_at(record.time));
     }
 }
 
@@ -162,7 +178,7 @@ impl State {
 }
 
 impl Trace {
-    fn push(&mut self, said: Said, process: Process, time: Timestamp) {
+    fn push(&mut self, said: Said, process: Process, at: Duration) {
         if self.connections.len() + self.failures.len() >= MOST {
             self.lost += 1;
             return;
@@ -176,13 +192,13 @@ impl Trace {
                     tuple,
                     owner,
                     name,
-                    time,
+                    at,
                     closed,
                 });
             }
             Said::Failure { operation, protocol, error, .. } => {
                 let namespace = Some(NamespaceId::ONLY);
-                self.failures.push(PortFailure { namespace, owner, name, operation, protocol, error, time });
+                self.failures.push(PortFailure { namespace, owner, name, operation, protocol, error });
             }
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::model::{Owner, Snapshot, Socket, SpaceId, State, System};
+use crate::model::{Observed, Owner, Socket, SpaceId, State, System};
 use crate::text::{clock, thousands};
 
 /// How long a TIME_WAIT lasts on Linux (`TCP_TIMEWAIT_LEN`, `net/tcp.h`).
@@ -104,7 +104,7 @@ impl Promise {
 }
 
 pub(super) fn foresee(
-    snapshot: &Snapshot,
+    snapshot: &Observed,
     doomed: &HashSet<Owner>,
 ) -> (Promise, HashMap<PortKey, Vec<SocketKey>>) {
     let system = snapshot.host.system;

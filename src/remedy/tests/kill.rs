@@ -7,7 +7,7 @@ use rstest::rstest;
 use super::{OWN_PID, Stand, no_right, on, scene, state};
 use crate::analysis::tests_support::{owner, process, tcp, udp};
 use crate::model::{
-    Gap, Holders, Missing, NamespaceId, Owner, Pid, Process, Snapshot, Socket, SpaceId, StartTime, State,
+    Gap, Holders, Missing, NamespaceId, Observed, Owner, Pid, Process, Socket, SpaceId, StartTime, State,
     System,
 };
 use crate::platform::control::{ControlError, Signal};
@@ -50,7 +50,7 @@ fn busy() -> Vec<Socket> {
     ]
 }
 
-fn inhabited(system: System, sockets: Vec<Socket>) -> Snapshot {
+fn inhabited(system: System, sockets: Vec<Socket>) -> Observed {
     let mut snapshot = on(system, sockets);
     snapshot.processes = [(4312, "orders"), (2210, "web"), (1000, "porttop")]
         .map(|(pid, name)| process(owner(pid), name, "x"))
@@ -258,7 +258,7 @@ fn what_cannot_be_read_back_is_not_claimed() {
     stand.with(|machine| {
         machine.gaps = vec![Gap::error(Missing::Sockets(SpaceId::all_of(NamespaceId(1))[1]), "no")];
     });
-    let kill = |snapshot: &Snapshot| {
+    let kill = |snapshot: &Observed| {
         let plan = KillPlan::new(scene(snapshot), &[owner(4312)], Signal::Term).confirm().unwrap();
         stand.executor(&state).kill(&plan).outcome
     };

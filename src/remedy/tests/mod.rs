@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::{Executor, License, Scene, StateDirectory};
 use crate::analysis::tests_support::snapshot;
 use crate::model::{
-    DynamicRange, Gap, NamespaceId, Owner, Pid, Port, PortRange, PortSet, PortSpace, RangeLimits, Snapshot,
+    DynamicRange, Gap, NamespaceId, Observed, Owner, Pid, Port, PortRange, PortSet, PortSpace, RangeLimits,
     Socket, SpaceId, StartTime, System,
 };
 use crate::platform::control::{
@@ -198,15 +198,15 @@ fn range_state(system: System, now: PortRange) -> RangeState {
     }
 }
 
-fn on(system: System, sockets: Vec<Socket>) -> Snapshot {
+fn on(system: System, sockets: Vec<Socket>) -> Observed {
     let mut snapshot = snapshot(sockets);
     let host = Arc::make_mut(&mut snapshot.host);
     host.system = system;
-    snapshot
+    snapshot.into()
 }
 
 /// A scene in which nothing is known to be forbidden.
-fn scene(snapshot: &Snapshot) -> Scene<'_> {
+fn scene(snapshot: &Observed) -> Scene<'_> {
     static NOTHING: std::sync::LazyLock<HashMap<Owner, ControlError>> =
         std::sync::LazyLock::new(HashMap::new);
     Scene { snapshot, own_pid: OWN_PID, forbidden: &NOTHING }

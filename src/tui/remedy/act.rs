@@ -252,9 +252,10 @@ fn after(app: &mut App) -> Vec<Effect> {
         close_dialog(app);
         return Vec::new();
     }
-    let Some(snapshot) = app.latest.clone() else { return Vec::new() };
+    let Some(latest) = app.latest.clone() else { return Vec::new() };
     let owners = outcome.report.again;
-    let question = Question::kill(snapshot, app.own_pid, owners.clone(), Some(Signal::Kill));
+    let question =
+        Question::kill(Arc::clone(&latest.snapshot), app.own_pid, owners.clone(), Some(Signal::Kill));
     app.dialog = Some(Dialog::Question(Box::new(question)));
     ask(Request::MayEnd(owners))
 }

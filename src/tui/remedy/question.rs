@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tui_input::Input;
 
 use super::desk::Report;
-use crate::model::{Owner, Pid, Snapshot, Socket, System};
+use crate::model::{Observed, Owner, Pid, Socket, System};
 use crate::platform::control::{ControlError, RangeState, Signal};
 use crate::remedy::close::ClosePlan;
 use crate::remedy::kill::KillPlan;
@@ -61,7 +61,7 @@ pub enum About {
         /// Whom, as the row had them when the key was pressed.
         owners: Vec<Owner>,
         /// What was seen then.
-        snapshot: Arc<Snapshot>,
+        snapshot: Arc<Observed>,
         /// The process number of porttop.
         own_pid: Pid,
         /// The plan for the signal that is chosen.
@@ -105,7 +105,7 @@ pub struct Question {
 impl Question {
     /// Whether to end these processes.
     #[must_use]
-    pub fn kill(snapshot: Arc<Snapshot>, own_pid: Pid, owners: Vec<Owner>, only: Option<Signal>) -> Self {
+    pub fn kill(snapshot: Arc<Observed>, own_pid: Pid, owners: Vec<Owner>, only: Option<Signal>) -> Self {
         let system = snapshot.host.system;
         let service = owners
             .iter()
@@ -123,7 +123,7 @@ impl Question {
 
     /// Whether to close this socket, or all of these.
     #[must_use]
-    pub fn close(snapshot: &Snapshot, own_pid: Pid, one: Option<Socket>, all: Vec<Socket>) -> Self {
+    pub fn close(snapshot: &Observed, own_pid: Pid, one: Option<Socket>, all: Vec<Socket>) -> Self {
         let none = HashMap::new();
         let scene = Scene { snapshot, own_pid, forbidden: &none };
         let one = one.map(|socket| {
@@ -201,7 +201,7 @@ fn answers(refusals: &[Refusal], yes: impl Iterator<Item = Button>) -> Vec<Butto
 }
 
 fn kill_plan(
-    snapshot: &Snapshot,
+    snapshot: &Observed,
     own_pid: Pid,
     owners: &[Owner],
     signal: Signal,

@@ -50,8 +50,7 @@ pub fn choice(app: &App) -> Option<Choice> {
     let picture = app.picture()?;
     let usage = picture.spaces.get(app.ranges.space)?;
     let state = app.ranges.state.as_ref()?.as_ref().ok()?;
-    let peak = range_plan::peak(app.analysis.history(), usage.id).or(usage.in_use);
-    let facts = RangeFacts::gather(&picture.snapshot, usage.id, state.limits, peak, usage.per_second)?;
+    let facts = RangeFacts::gather(&picture.snapshot, usage.id, state.limits, usage.peak, usage.per_second)?;
     let mut proposals = range_plan::proposals(&facts);
     if let Some(own) = app.ranges.own.and_then(|(start, count)| range_plan::own(&facts, start, count).ok()) {
         proposals.retain(|proposal| proposal.range != own.range);

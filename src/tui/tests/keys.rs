@@ -1,15 +1,13 @@
 //! What the keys and the mouse do.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::MouseEventKind;
-use jiff::SignedDuration;
 use rstest::rstest;
 
 use super::support::{
-    NGINX, ORDERS, blank, click, handles, list, machine, mouse, press, screen, see, selected, snapshot,
-    text_of,
+    NGINX, ORDERS, blank, click, handles, later, list, machine, mouse, press, screen, see, selected,
+    snapshot, text_of,
 };
 use crate::model::{Gap, Holders, Missing, Reason, Remedy, State};
 use crate::tui::Options;
@@ -79,7 +77,7 @@ fn the_screen_stands_still_and_catches_up(#[case] keys: &str) {
     let mut app = screen(80, 24);
     press(&mut app, keys);
     let before = text_of(&app);
-    assert_eq!(update(&mut app, Action::Snapshot(Arc::new(snapshot(9, Vec::new())))), []);
+    assert_eq!(see(&mut app, snapshot(9, Vec::new())), []);
     assert_eq!(text_of(&app), before);
     press(&mut app, if keys == " " { " " } else { "<esc>" });
     let after = text_of(&app);
@@ -185,18 +183,18 @@ fn handles_are_listed_while_one_looks_at_them() {
     let asked = || vec![Effect::ListHandles(ORDERS)];
     assert_eq!(press(&mut app, "<enter>"), [Effect::Draw]);
     assert_eq!(press(&mut app, "<tab>"), [vec![Effect::Draw], asked()].concat());
-    let later = |app: &mut App, seconds| {
-        let now = app.now + SignedDuration::from_secs(seconds);
+    let wait = |app: &mut App, seconds| {
+        let now = later(app, seconds);
         update(app, Action::Clock(now))
     };
-    assert!(!later(&mut app, 9).contains(&asked()[0]), "the answer is awaited");
+    assert!(!wait(&mut app, 9).contains(&asked()[0]), "the answer is awaited");
     assert_eq!(list(&mut app, handles(7)), [vec![Effect::Draw], asked()].concat());
     assert_eq!(list(&mut app, handles(19)), [Effect::Draw]);
     assert!(text_of(&app).contains("23 handles  +12 since opened"), "{}", text_of(&app));
-    assert!(later(&mut app, 3).contains(&asked()[0]));
+    assert!(wait(&mut app, 3).contains(&asked()[0]));
     press(&mut app, "<tab>");
     list(&mut app, handles(7));
-    assert!(!later(&mut app, 9).contains(&asked()[0]), "nobody looks");
+    assert!(!wait(&mut app, 9).contains(&asked()[0]), "nobody looks");
 }
 
 #[test]
@@ -295,16 +293,16 @@ fn a_process_without_sockets_has_a_timeline_that_ends_at_0() {
 #[test]
 fn silence_is_said() {
     let mut app = screen(80, 24);
-    let later = app.now + SignedDuration::from_secs(12);
-    assert_eq!(update(&mut app, Action::Clock(later)), [Effect::Draw]);
+    let now = later(&app, 12);
+    assert_eq!(update(&mut app, Action::Clock(now)), [Effect::Draw]);
     assert!(text_of(&app).contains("no data for 12 s"));
 }
 
 #[test]
 fn nothing_is_drawn_when_nothing_changed() {
     let mut app = screen(80, 24);
-    let now = app.now;
-    assert_eq!(update(&mut app, Action::Clock(now + SignedDuration::from_secs(1))), []);
+    let now = later(&app, 1);
+    assert_eq!(update(&mut app, Action::Clock(now)), []);
     assert_eq!(press(&mut app, "Z"), []);
 }
 

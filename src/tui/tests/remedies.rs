@@ -289,7 +289,7 @@ fn what_can_be_undone_is_said() {
         }],
         store: Store::Active,
     };
-    let noted = Noted { time: app.now, namespace: now.namespace, change };
+    let noted = Noted { time: app.now.wall, namespace: now.namespace, change };
     let read =
         |next| Answer::Range { now: Ok(now.clone()), noted: Ok(Some(noted.clone())), uac: false, next };
     update(&mut app, Action::Answer(Box::new(read(Next::Show))));

@@ -51,14 +51,21 @@ fn mouse() -> impl Strategy<Value = Action> {
 
 static MACHINE: LazyLock<Snapshot> = LazyLock::new(|| machine(0));
 
-fn seen() -> impl Strategy<Value = Action> {
+fn seen() -> impl Strategy<Value = Snapshot> {
     let progress = prop::sample::select(vec![Progress::Sockets, Progress::Complete, Progress::Complete]);
     (0..60u32, progress, any::<bool>(), 0..40usize).prop_map(|(second, progress, empty, first)| {
         let whole = if empty { &snapshot(second, Vec::new()) } else { &*MACHINE };
         let few = whole.sockets.iter().step_by(97).skip(first).cloned().collect();
         let processes = if second % 3 == 0 { HashMap::new() } else { whole.processes.clone() };
-        Action::Snapshot(Arc::new(Snapshot { progress, processes, ..snapshot(second, few) }))
+        Snapshot { progress, processes, ..snapshot(second, few) }
     })
+}
+
+/// Something that happens to the screen.
+#[derive(Clone, Debug)]
+enum Step {
+    Act(Action),
+    See(Box<Snapshot>),
 }
 
 fn listed() -> impl Strategy<Value = Action> {
@@ -89,20 +96,24 @@ proptest! {
     fn no_size_and_no_key_breaks_the_screen(
         first in size(),
         other in size(),
-        actions in prop::collection::vec(
+        steps in prop::collection::vec(
             prop_oneof![
-                6 => key(),
-                1 => mouse(),
-                1 => seen(),
-                1 => listed(),
-                1 => size().prop_map(|(columns, rows)| Action::Resize(columns, rows)),
+                6 => key().prop_map(Step::Act),
+                1 => mouse().prop_map(Step::Act),
+                1 => seen().prop_map(Box::new).prop_map(Step::See),
+                1 => listed().prop_map(Step::Act),
+                1 => size().prop_map(|(columns, rows)| Step::Act(Action::Resize(columns, rows))),
             ],
             0..40,
         )
     ) {
         let mut app = blank(first.0, first.1, &Options::default());
         let mut asked = Vec::new();
-        for action in actions {
+        for step in steps {
+            let action = match step {
+                Step::Act(action) => action,
+                Step::See(snapshot) => Action::Latest(app.latest(*snapshot)),
+            };
             asked.extend(requests(update(&mut app, action)));
             // The desk takes its time: it answers when the next but one thing has happened.
             if asked.len() > 1 || app.size.0.is_multiple_of(2) {

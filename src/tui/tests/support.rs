@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
@@ -18,7 +20,9 @@ use crate::model::{
     Owner, Pid, Port, PortEvent, PortFailure, PortOperation, PortRange, PortSet, PortSpace, Process,
     Protocol, Reason, Remedy, Snapshot, Socket, SpaceId, StartTime, State, System, Trace,
 };
+use crate::monitor::{Latest, Monitor, Pace};
 use crate::platform::Reading;
+use crate::source::script::Script;
 use crate::tui::Options;
 use crate::tui::action::{Action, Effect};
 use crate::tui::app::App;
@@ -149,8 +153,37 @@ pub fn process(owner: Owner, path: &str, handles: Option<u64>) -> (Owner, Arc<Pr
     (owner, Arc::new(process))
 }
 
+/// A screen, and what it looks through at what it is shown.
+pub struct Shown {
+    app: App,
+    monitor: Monitor,
+    seen: Sender<Snapshot>,
+}
+
+impl Shown {
+    /// What there is new to see when the source has seen this.
+    pub fn latest(&mut self, snapshot: Snapshot) -> Latest {
+        self.seen.send(snapshot).unwrap();
+        Latest { picture: Arc::new(self.monitor.look().unwrap()), pace: Pace::AsAsked }
+    }
+}
+
+impl Deref for Shown {
+    type Target = App;
+
+    fn deref(&self) -> &App {
+        &self.app
+    }
+}
+
+impl DerefMut for Shown {
+    fn deref_mut(&mut self) -> &mut App {
+        &mut self.app
+    }
+}
+
 /// A screen of a size that has seen the machine for eight seconds, every four.
-pub fn screen(columns: u16, rows: u16) -> App {
+pub fn screen(columns: u16, rows: u16) -> Shown {
     let mut app = blank(columns, rows, &Options::default());
     for second in [0, 4, 8] {
         see(&mut app, machine(second));
@@ -186,17 +219,28 @@ pub fn list(app: &mut App, handles: Handles) -> Vec<Effect> {
 }
 
 /// A screen that has seen nothing.
-pub fn blank(columns: u16, rows: u16, options: &Options) -> App {
-    let mut app = App::new(options, TimeZone::UTC, start()).unwrap();
+pub fn blank(columns: u16, rows: u16, options: &Options) -> Shown {
+    let now = Moment { wall: start(), elapsed: Duration::ZERO };
+    let mut app = App::new(options, TimeZone::UTC, now).unwrap();
     app.own_pid = Pid(1000);
     update(&mut app, Action::Resize(columns, rows));
-    app
+    let (script, seen) = Script::new();
+    let monitor = Monitor::new(Box::new(script), options.thresholds, options.group_by);
+    Shown { app, monitor, seen }
 }
 
 /// Lets the screen see a snapshot.
-pub fn see(app: &mut App, snapshot: Snapshot) {
-    update(app, Action::Clock(snapshot.taken.wall));
-    update(app, Action::Snapshot(Arc::new(snapshot)));
+pub fn see(app: &mut Shown, snapshot: Snapshot) -> Vec<Effect> {
+    update(app, Action::Clock(snapshot.taken));
+    let latest = app.latest(snapshot);
+    update(app, Action::Latest(latest))
+}
+
+/// The time of the screen so much later.
+pub fn later(app: &App, seconds: u64) -> Moment {
+    let Moment { wall, elapsed } = app.now;
+    let time = Duration::from_secs(seconds);
+    Moment { wall: wall + time, elapsed: elapsed + time }
 }
 
 /// Presses keys: characters, or names in angle brackets such as `<enter>` and `<ctrl-c>`.

@@ -72,7 +72,7 @@ fn of_windows(process: WindowsProcess) -> [Fact; 3] {
 }
 
 fn since(app: &App, started: Timestamp) -> String {
-    let now = app.picture().map_or(app.now, |picture| picture.snapshot.taken.wall);
+    let now = app.picture().map_or(app.now.wall, |picture| picture.snapshot.taken.wall);
     let when = started.to_zoned(app.zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string();
     match now.duration_since(started).try_into() {
         Ok(past) => format!("{when}, {} ago", age(past)),

@@ -9,6 +9,7 @@ use ratatui::style::Style;
 use super::layout::Layout;
 use super::subject::row_of;
 use crate::model::{Host, Progress, System};
+use crate::monitor::Pace;
 use crate::text::{age, keep_end, safe};
 use crate::tui::app::App;
 use crate::tui::page::Subject;
@@ -74,6 +75,18 @@ fn rights(host: &Host) -> &'static str {
     }
 }
 
+/// How often is looked, and why not as often as it should be.
+fn pace(app: &App) -> (String, Style) {
+    match app.pace {
+        Pace::AsAsked => (format!("live {}s", app.interval.as_secs_f64()), Style::new()),
+        Pace::Slowed { interval, cost } => {
+            let (interval, cost) = (interval.as_secs_f64(), cost.as_secs_f64());
+            (format!("every {interval} s: a look takes {cost:.1} s"), NOTICE)
+        }
+        Pace::Ended => ("ended".to_owned(), NOTICE),
+    }
+}
+
 /// What stands at the right end, from left to right.
 fn right(app: &App, layout: &Layout) -> Vec<(String, Style)> {
     let Some(picture) = app.picture() else { return vec![("reading sockets… ".to_owned(), NOTICE)] };
@@ -86,13 +99,12 @@ fn right(app: &App, layout: &Layout) -> Vec<(String, Style)> {
     if gaps > 0 {
         parts.push((format!("{gaps} degraded  "), NOTICE));
     }
-    let interval = app.interval.as_secs_f64();
     let (state, style) = match (picture.snapshot.progress, app.silence()) {
         (Progress::Sockets, _) => ("reading owners…".to_owned(), NOTICE),
         (Progress::Owners, _) => ("reading processes…".to_owned(), NOTICE),
         _ if app.paused => ("paused".to_owned(), NOTICE),
         (_, Some(silence)) => (format!("no data for {}", age(silence)), NOTICE),
-        _ => (format!("live {interval}s"), Style::new()),
+        _ => pace(app),
     };
     parts.push((state, style));
     let taken = picture.snapshot.taken.wall.to_zoned(app.zone.clone());

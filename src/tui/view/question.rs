@@ -287,7 +287,7 @@ fn several(targets: &[Arc<Process>], text: &mut Text) {
 
 fn since(app: &App, process: &Process) -> Option<String> {
     let started = process.started?;
-    let now = app.picture().map_or(app.now, |picture| picture.snapshot.taken.wall);
+    let now = app.picture().map_or(app.now.wall, |picture| picture.snapshot.taken.wall);
     let when = started.to_zoned(app.zone.clone()).strftime("%H:%M:%S").to_string();
     Some(match now.duration_since(started).try_into() {
         Ok(past) => format!("started {when} ({} ago)", age(past)),

@@ -7,7 +7,6 @@ use ratatui::style::Style;
 use super::layout::Layout;
 use super::strip::{self, Strip};
 use super::verdict::wrap;
-use crate::analysis::range_plan;
 use crate::analysis::{Picture, SpaceUsage};
 use crate::model::{DynamicRange, System};
 use crate::platform::control::Store;
@@ -104,7 +103,7 @@ fn table(app: &App, picture: &Picture, lines: &mut Lines, frame: &mut Buffer) {
         let line = lines.take();
         let dynamic = picture.snapshot.spaces.iter().find(|space| space.id == usage.id);
         let dynamic = dynamic.and_then(|space| space.dynamic.as_ref());
-        cells(&texts(app, usage, dynamic), line, Style::new(), frame);
+        cells(&texts(usage, dynamic), line, Style::new(), frame);
         if place == app.ranges.space {
             frame.set_style(line.intersection(frame.area), SELECTED);
             put(frame, line, line.x, ">", SELECTED);
@@ -112,7 +111,7 @@ fn table(app: &App, picture: &Picture, lines: &mut Lines, frame: &mut Buffer) {
     }
 }
 
-fn texts(app: &App, usage: &SpaceUsage, dynamic: Option<&DynamicRange>) -> [String; 7] {
+fn texts(usage: &SpaceUsage, dynamic: Option<&DynamicRange>) -> [String; 7] {
     let number =
         |number: Option<u32>| number.map_or_else(|| "-".to_owned(), |number| thousands(number.into()));
     let range = dynamic.map_or_else(
@@ -125,7 +124,7 @@ fn texts(app: &App, usage: &SpaceUsage, dynamic: Option<&DynamicRange>) -> [Stri
         number(usage.capacity),
         number(usage.in_use),
         number(dynamic.map(DynamicRange::reserved_inside)),
-        number(range_plan::peak(app.analysis.history(), usage.id)),
+        number(usage.peak),
         usage.share().map_or_else(String::new, |share| format!("{} %", percent(share))),
     ]
 }

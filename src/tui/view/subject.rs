@@ -16,7 +16,7 @@ use crate::tui::widget::paint::{columns, put, put_right};
 pub fn draw(app: &App, layout: &Layout, frame: &mut Buffer) {
     let Subject::Process(owner, process) = &app.page().subject else { return };
     let mut room = layout.verdict;
-    let now = app.picture().map_or(app.now, |picture| picture.snapshot.taken.wall);
+    let now = app.picture().map_or(app.now.wall, |picture| picture.snapshot.taken.wall);
     let started = process.as_ref().and_then(|process| process.started);
     let ended = app.picture().is_some_and(|picture| app.page().subject.has_ended(&picture.snapshot));
     let since = if app.page().kept.is_some() {

@@ -89,26 +89,27 @@ fn columns(count: usize) -> u16 {
     u16::try_from(count).unwrap_or(1)
 }
 
-/// What is remembered, up to what the screen shows, and the span it fits into.
+/// What is remembered, and the span it fits into.
 fn ticks(app: &App) -> (Vec<&Tick>, Duration) {
     let now = app.picture().map_or(Duration::ZERO, |picture| picture.snapshot.taken.elapsed);
-    let ticks = app.analysis.history().ticks();
-    let ticks: Vec<_> = ticks.filter(|tick| tick.taken.elapsed <= now).collect();
+    let ticks: Vec<_> = app.picture().into_iter().flat_map(|picture| picture.history().ticks()).collect();
     let held = ticks.first().map_or(Duration::ZERO, |first| now.saturating_sub(first.taken.elapsed));
     let span = SPANS.into_iter().find(|span| *span >= held).unwrap_or(SPANS[SPANS.len() - 1]);
     (ticks, span)
 }
 
-/// The values of a chart, each with its age, and none where it was not read. A process that holds no
-/// socket may not be in the history: from when it was first seen on, that is 0.
+/// The values of a chart, each with its age, and none where that is not known. A process that is missing in
+/// a moment has nothing then, from when it was first seen on, unless some were left out.
 fn points(ticks: &[&Tick], owner: Owner, one: &Subchart) -> Vec<Point> {
     let Some(now) = ticks.last().map(|tick| tick.taken.elapsed) else { return Vec::new() };
     let mut nothing = Sample::default();
     nothing.counts.ports = Some(0);
-    let seen = ticks.iter().skip_while(|tick| !tick.owners.contains_key(&Some(owner)));
+    let seen = ticks.iter().skip_while(|tick| tick.owners.get(&Some(owner)).is_none());
     let point = |tick: &&Tick| {
-        let sample = tick.owners.get(&Some(owner)).unwrap_or(&nothing);
-        Point { age: now.saturating_sub(tick.taken.elapsed), value: (one.value)(sample, tick) }
+        let missing = || (!tick.owners.left_out()).then_some(&nothing);
+        let sample = tick.owners.get(&Some(owner)).or_else(missing);
+        let value = sample.and_then(|sample| (one.value)(sample, tick));
+        Point { age: now.saturating_sub(tick.taken.elapsed), value }
     };
     seen.map(point).collect()
 }

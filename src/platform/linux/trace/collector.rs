@@ -4,8 +4,9 @@
 //! in another that was read a moment earlier. Records younger than the start of a reading therefore
 //! wait for the next.
 
+use std::time::Duration;
+
 use compact_str::CompactString;
-use jiff::{SignedDuration, Timestamp};
 
 use super::lives::{Alive, Lives};
 use super::record::{Record, Records, Task};
@@ -22,8 +23,8 @@ pub(super) struct Clock {
     pub now: u64,
     /// How far `CLOCK_BOOTTIME`, by which processes start, is ahead of it, in nanoseconds.
     pub boot_ahead: u64,
-    /// Now, for people.
-    pub wall: Timestamp,
+    /// Now, on the clock of the snapshots.
+    pub elapsed: Duration,
     /// Clock ticks a second, the unit of `/proc/PID/stat`.
     pub ticks: u64,
 }
@@ -36,9 +37,8 @@ impl Clock {
         StartTime(u64::try_from(ticks).unwrap_or(u64::MAX))
     }
 
-    fn timestamp(&self, time: u64) -> Timestamp {
-        let age = SignedDuration::from_nanos(self.now.saturating_sub(time).try_into().unwrap_or(i64::MAX));
-        self.wall.checked_sub(age).unwrap_or(self.wall)
+    fn elapsed_at(&self, time: u64) -> Duration {
+        self.elapsed.saturating_sub(Duration::from_nanos(self.now.saturating_sub(time)))
     }
 }
 
@@ -143,7 +143,6 @@ impl<A: Alive> Collector<A> {
             return;
         };
         let (owner, name, network) = (life.owner, life.name.clone(), life.network);
-        let time = clock.timestamp(time);
         match event {
             Event::Closed(tuple) if self.trace.connections.len() < MOST => {
                 self.trace.connections.push(TracedConnection {
@@ -151,7 +150,7 @@ impl<A: Alive> Collector<A> {
                     tuple,
                     owner,
                     name,
-                    time,
+                    at: clock.elapsed_at(time),
                     closed: true,
                 });
             }
@@ -163,7 +162,6 @@ impl<A: Alive> Collector<A> {
                     operation,
                     protocol: None,
                     error,
-                    time,
                 });
             }
             Event::RefusedUnread => self.trace.unread_binds += 1,
@@ -197,7 +195,7 @@ mod tests {
     const SECOND: u64 = 1_000_000_000;
 
     fn at(now: u64) -> Clock {
-        Clock { now, boot_ahead: 5 * SECOND, wall: Timestamp::UNIX_EPOCH, ticks: 100 }
+        Clock { now, boot_ahead: 5 * SECOND, elapsed: Duration::from_mins(1), ticks: 100 }
     }
 
     fn born(pid: u32, time: u64) -> Vec<u8> {
@@ -235,7 +233,7 @@ mod tests {
         let trace = collector.take();
         assert_eq!(seen(&trace), [(7, 600, "p7".into(), 40000)]);
         assert_eq!(trace.connections[0].namespace, Some(NamespaceId(9)));
-        assert_eq!(trace.connections[0].time, Timestamp::from_second(-1).unwrap());
+        assert_eq!(trace.connections[0].at, Duration::from_secs(59));
         assert_eq!(collector.take(), Trace::default());
     }
 
@@ -303,8 +301,8 @@ mod tests {
 
         #[test]
         fn any_times_are_survived(time: u64, boot_ahead: u64, ticks in 1u64..10_000) {
-            let clock = Clock { now: 0, boot_ahead, wall: Timestamp::MAX, ticks };
-            let _ = (clock.start_time(time), clock.timestamp(time));
+            let clock = Clock { now: 0, boot_ahead, elapsed: Duration::ZERO, ticks };
+            let _ = (clock.start_time(time), clock.elapsed_at(time));
         }
     }
 }

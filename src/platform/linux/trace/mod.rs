@@ -31,6 +31,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use compact_str::CompactString;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
@@ -42,7 +43,7 @@ use self::ffi::{Ring, Wanted};
 use self::format::Format;
 use self::lives::Alive;
 use self::sources::{Source, formats, refused, tracepoints};
-use super::super::{Reading, Tracing, clock};
+use super::super::{Reading, Tracing};
 use super::proc::Proc;
 use super::read;
 use crate::model::{NamespaceId, Owner, Pid, StartTime, Trace, TracePart};
@@ -54,12 +55,12 @@ const RING_LEAST: usize = 32 * 1024;
 const RINGS: usize = 16 * 1024 * 1024;
 
 /// Starts to watch, where that is possible; otherwise and beside it, what can't be watched and why.
-pub(super) fn open() -> Reading<Option<Box<dyn Tracing>>> {
+pub(super) fn open(start: Instant) -> Reading<Option<Box<dyn Tracing>>> {
     let (formats, mut missing) = formats();
     if formats.is_empty() {
         return Reading { value: None, gaps: missing };
     }
-    match PerfTrace::start(&formats) {
+    match PerfTrace::start(&formats, start) {
         Ok(trace) => Reading { value: Some(Box::new(trace)), gaps: missing },
         Err(error) => {
             missing.push(refused(TracePart::Whole, "perf_event_open", &error));
@@ -82,13 +83,15 @@ struct Reader {
     _guests: Vec<OwnedFd>,
     collector: Collector<Proc>,
     bytes: Vec<u8>,
+    /// From when on times are told.
+    start: Instant,
     /// Whether those that were there before the trace are known.
     ready: bool,
 }
 
 impl PerfTrace {
-    fn start(formats: &[(&'static Source, Format)]) -> io::Result<Self> {
-        let reader = Reader::open(formats)?;
+    fn start(formats: &[(&'static Source, Format)], start: Instant) -> io::Result<Self> {
+        let reader = Reader::open(formats, start)?;
         let rings: Vec<_> = reader.rings.iter().map(|ring| Arc::clone(ring.event())).collect();
         let stop = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         let reader = Arc::new(Mutex::new(reader));
@@ -141,7 +144,7 @@ fn watch(reader: &Mutex<Reader>, rings: &[Arc<OwnedFd>], stop: &OwnedFd) {
 }
 
 impl Reader {
-    fn open(formats: &[(&'static Source, Format)]) -> io::Result<Self> {
+    fn open(formats: &[(&'static Source, Format)], start: Instant) -> io::Result<Self> {
         let cpus = online(&read::text("/sys/devices/system/cpu/online")?)
             .ok_or_else(|| io::Error::other("which processors are online can't be read"))?;
         allow_descriptors(cpus.len() * formats.len());
@@ -169,7 +172,7 @@ impl Reader {
             ffi::enable(event)?;
         }
         let collector = Collector::new(tracepoints(formats), Proc::open());
-        Ok(Self { rings, _guests: guests, collector, bytes: Vec::new(), ready: false })
+        Ok(Self { rings, _guests: guests, collector, bytes: Vec::new(), start, ready: false })
     }
 
     fn found(&mut self, there: Vec<(Owner, CompactString)>) {
@@ -183,7 +186,7 @@ impl Reader {
         if !self.ready {
             return;
         }
-        let clock = clock();
+        let clock = clock(self.start);
         for ring in &mut self.rings {
             self.bytes.clear();
             if !ring.take(&mut self.bytes) {
@@ -239,7 +242,7 @@ fn online(text: &str) -> Option<Vec<u32>> {
     Some(cpus)
 }
 
-fn clock() -> Clock {
+fn clock(start: Instant) -> Clock {
     let nanoseconds = |id| {
         let time = clock_gettime(id);
         u64::try_from(time.tv_sec * 1_000_000_000 + time.tv_nsec).unwrap_or(0)
@@ -248,7 +251,7 @@ fn clock() -> Clock {
     Clock {
         now,
         boot_ahead: nanoseconds(ClockId::Boottime).saturating_sub(now),
-        wall: clock::now(),
+        elapsed: start.elapsed(),
         ticks: rustix::param::clock_ticks_per_second(),
     }
 }

@@ -1,35 +1,32 @@
-//! When to look: asks the platform on a thread of its own and hands out snapshots.
-//!
-//! The first snapshot comes in parts (sockets, then owners, then processes), so that the screen has
-//! something to show at once. Nothing here waits for the screen.
+//! This machine, as the platform sees it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use crate::model::{Limits, Moment, Progress, Snapshot};
-use crate::platform::{Platform, Reading, Tracing, clock};
+use super::{Origin, Source};
+use crate::model::{Limits, Progress, Snapshot};
+use crate::platform::{HandleLists, Platform, Reading, Tracing, clock};
 
 /// How long a single look waits for all that is slow together: longer than each tool is given.
 const SETTLE: Duration = Duration::from_secs(6);
 
-/// Takes snapshots of a platform.
-pub struct Sampler {
+/// Takes snapshots of this machine.
+pub struct Live {
     platform: Platform,
     tracing: Option<Box<dyn Tracing>>,
     trace_is_due: bool,
     started: Instant,
 }
 
-impl Sampler {
-    /// A sampler that has taken none yet.
+impl Live {
+    /// One that has not looked yet.
     #[must_use]
     pub fn new(platform: Platform) -> Self {
         Self { platform, tracing: None, trace_is_due: false, started: Instant::now() }
     }
 
-    /// The same, to trace from its first snapshot on, as soon as that has sockets to show.
+    /// The same, to trace from its first look on, as soon as that has sockets to show.
     #[must_use]
     pub fn traced(self) -> Self {
         Self { trace_is_due: true, ..self }
@@ -38,30 +35,20 @@ impl Sampler {
     /// Starts the platform's trace; what can't be traced, every snapshot says with the reason.
     pub fn trace(&mut self) {
         if let Some(start) = self.platform.start_tracing.take() {
-            let Reading { value, gaps } = start();
+            let Reading { value, gaps } = start(self.started);
             self.tracing = value;
             self.platform.missing.extend(gaps);
         }
     }
 
-    /// Waits for what is slow to be read the first time, a few seconds at the most: for whoever looks only
-    /// once.
-    pub fn settle(&mut self) {
-        let started = Instant::now();
-        self.platform.ranges.settle(SETTLE);
-        if let Some(events) = &mut self.platform.events {
-            events.settle(SETTLE.saturating_sub(started.elapsed()));
-        }
-    }
-
     /// Takes a whole snapshot.
     pub fn take(&mut self) -> Snapshot {
-        self.take_in_parts(|_| ())
+        self.take_in_parts(&mut |_| ())
     }
 
     /// Takes a snapshot and shows it as it fills.
-    fn take_in_parts(&mut self, mut part: impl FnMut(&Snapshot)) -> Snapshot {
-        let taken = Moment { wall: clock::now(), elapsed: self.started.elapsed() };
+    fn take_in_parts(&mut self, part: &mut dyn FnMut(&Snapshot)) -> Snapshot {
+        let taken = clock::moment(self.started);
         let sockets = self.platform.sockets.list();
         let spaces = self.platform.ranges.read();
         let mut snapshot = Snapshot {
@@ -72,7 +59,6 @@ impl Sampler {
             progress: Progress::Sockets,
             sockets: sockets.value,
             processes: HashMap::new(),
-            ended: HashSet::new(),
             spaces: spaces.value,
             limits: Limits::default(),
             trace: None,
@@ -110,66 +96,26 @@ impl Sampler {
     }
 }
 
-/// What the screen tells the sampler.
-enum Command {
-    Every(Duration),
-    Now,
-}
-
-/// The running sampler; it ends when this is dropped.
-pub struct Sampling {
-    commands: mpsc::Sender<Command>,
-}
-
-impl Sampling {
-    /// Starts sampling on a thread of its own; each snapshot goes to `deliver`, which says whether it is
-    /// still wanted.
-    ///
-    /// # Errors
-    /// When the system gives no thread.
-    pub fn start(
-        mut sampler: Sampler,
-        mut every: Duration,
-        mut deliver: impl FnMut(Snapshot) -> bool + Send + 'static,
-    ) -> std::io::Result<Self> {
-        let (commands, inbox) = mpsc::channel();
-        std::thread::Builder::new().name("sampler".into()).spawn(move || {
-            let mut due = Instant::now();
-            let first = sampler.take_in_parts(|part| {
-                deliver(part.clone());
-            });
-            if !deliver(first) {
-                return;
-            }
-            loop {
-                due = (due + every).max(Instant::now());
-                loop {
-                    match inbox.recv_timeout(due.saturating_duration_since(Instant::now())) {
-                        Ok(Command::Every(interval)) => {
-                            due = due.checked_sub(every).unwrap_or(due) + interval;
-                            every = interval;
-                        }
-                        Ok(Command::Now) | Err(RecvTimeoutError::Timeout) => break,
-                        Err(RecvTimeoutError::Disconnected) => return,
-                    }
-                }
-                due = Instant::now();
-                if !deliver(sampler.take()) {
-                    return;
-                }
-            }
-        })?;
-        Ok(Self { commands })
+impl Source for Live {
+    fn origin(&self) -> Origin {
+        let Platform { host, namespace, .. } = &self.platform;
+        Origin { host: Arc::clone(host), namespace: *namespace, live: true }
     }
 
-    /// Changes how often snapshots are taken.
-    pub fn every(&self, interval: Duration) {
-        self.commands.send(Command::Every(interval)).ok();
+    fn look(&mut self, part: &mut dyn FnMut(&Snapshot)) -> Option<Snapshot> {
+        Some(self.take_in_parts(part))
     }
 
-    /// Takes a snapshot at once.
-    pub fn now(&self) {
-        self.commands.send(Command::Now).ok();
+    fn settle(&mut self) {
+        let started = Instant::now();
+        self.platform.ranges.settle(SETTLE);
+        if let Some(events) = &mut self.platform.events {
+            events.settle(SETTLE.saturating_sub(started.elapsed()));
+        }
+    }
+
+    fn handles(&mut self) -> Option<Box<dyn HandleLists>> {
+        self.platform.handles.take()
     }
 }
 
@@ -188,17 +134,17 @@ mod tests {
             let mut platform = Platform::open(Some(Backend::Portable)).unwrap();
             let started = Arc::new(AtomicBool::new(false));
             let start = Arc::clone(&started);
-            platform.start_tracing = Some(Box::new(move || {
+            platform.start_tracing = Some(Box::new(move |_| {
                 start.store(true, Ordering::SeqCst);
                 Reading { value: None, gaps: vec![Gap::error(Missing::Trace(TracePart::Whole), "refused")] }
             }));
-            let sampler = Sampler::new(platform);
-            let mut sampler = if asked { sampler.traced() } else { sampler };
+            let live = Live::new(platform);
+            let mut live = if asked { live.traced() } else { live };
             let mut parts = Vec::new();
             let first =
-                sampler.take_in_parts(|part| parts.push((part.progress, started.load(Ordering::SeqCst))));
+                live.take_in_parts(&mut |part| parts.push((part.progress, started.load(Ordering::SeqCst))));
             assert_eq!(parts, [(Progress::Sockets, false), (Progress::Owners, asked)]);
-            for snapshot in [first, sampler.take()] {
+            for snapshot in [first, live.take()] {
                 assert_eq!(snapshot.gaps.iter().any(|gap| gap.subject.is_of_trace()), asked);
             }
         }
@@ -242,7 +188,7 @@ mod tests {
         let mut platform = Platform::open(Some(Backend::Portable)).unwrap();
         platform.ranges = Box::new(slow.clone());
         platform.events = Some(Box::new(slow.clone()));
-        Sampler::new(platform).settle();
+        Live::new(platform).settle();
         let limits = slow.0.lock().unwrap();
         let [ranges, events] = limits.as_slice() else { panic!("asked {} times", limits.len()) };
         assert!(events < ranges && *ranges == SETTLE, "{events:?} after {ranges:?}");

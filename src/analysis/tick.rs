@@ -1,0 +1,99 @@
+//! What the history keeps of one look, and what is new in it.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use foldhash::fast::RandomState;
+
+use super::grouping::PlaceOf;
+use super::rates::Fresh;
+use super::rows::{Destinations, Rows};
+use super::usage::SpaceUsage;
+use super::{Destination, Row};
+use crate::history::{Counters, Flow, Owners, Sample, Tick};
+use crate::model::{Observed, Owner};
+
+/// One look, grouped.
+pub(super) struct Look<'a> {
+    pub observed: &'a Observed,
+    pub processes: &'a mut Rows,
+    pub place_of: &'a PlaceOf,
+    pub led: &'a mut Destinations,
+    pub spaces: &'a [SpaceUsage],
+}
+
+impl Look<'_> {
+    /// Sums it up, and tells the rows and destinations how many connections are new. `before` is when the
+    /// look before was taken, `failed` how often each process was refused ports since.
+    pub fn tick(
+        self,
+        fresh: Option<&Fresh>,
+        failed: impl Iterator<Item = (Owner, u32)>,
+        before: Option<Duration>,
+    ) -> Tick {
+        let mut tick = Tick::at(self.observed.taken);
+        tick.after = fresh
+            .and(before)
+            .map(|before| self.observed.taken.elapsed.saturating_sub(before))
+            .filter(|after| !after.is_zero());
+        tick.in_use = self.spaces.iter().filter_map(|space| Some((space.id, space.in_use?))).collect();
+        tick.counters = Counters {
+            time_wait_overflow: self.observed.limits.time_wait_overflow,
+            tracking_failed: self.observed.limits.tracking_failed,
+        };
+        let mut samples: Vec<Sample> = self.processes.rows.iter().map(sample).collect();
+        let mut flows: Vec<Flow> = self.led.destinations.iter().map(flow).collect();
+        let mut rowless: HashMap<Owner, Sample, RandomState> = HashMap::default();
+        let mut of = |samples: &mut Vec<Sample>, owner: Owner, note: &dyn Fn(&mut Sample)| {
+            note(match self.place_of.get(&Some(owner)) {
+                Some(place) => &mut samples[*place as usize],
+                None => rowless.entry(owner).or_default(),
+            });
+        };
+        if let Some(fresh) = fresh {
+            for (place, news) in fresh.sockets.iter().enumerate() {
+                let (born, waits) = (u32::from(news.born), u32::from(news.waits));
+                let sample = &mut samples[self.processes.row_of[place] as usize];
+                (sample.born, sample.waits) = (sample.born + born, sample.waits + waits);
+                if let Some(destination) = self.led.destination_of[place] {
+                    let flow = &mut flows[destination as usize];
+                    (flow.born, flow.waits) = (flow.born + born, flow.waits + waits);
+                }
+            }
+            let mut unseen: HashMap<_, u32, RandomState> = HashMap::default();
+            for (owner, destination) in &fresh.unseen {
+                of(&mut samples, *owner, &|sample| sample.born += 1);
+                *unseen.entry(*destination).or_default() += 1;
+            }
+            if !unseen.is_empty() {
+                for (destination, flow) in self.led.destinations.iter().zip(&mut flows) {
+                    flow.born += unseen.get(&destination.id()).unwrap_or(&0);
+                }
+            }
+        }
+        for (owner, failed) in failed {
+            of(&mut samples, owner, &|sample| sample.failed = failed);
+        }
+        if let Some(seconds) = tick.after.map(|after| after.as_secs_f64()) {
+            for (row, sample) in self.processes.rows.iter_mut().zip(&samples) {
+                row.new_per_second = Some(f64::from(sample.born) / seconds);
+            }
+            for (destination, flow) in self.led.destinations.iter_mut().zip(&flows) {
+                destination.new_per_second = Some(f64::from(flow.born) / seconds);
+            }
+        }
+        let owners = self.processes.rows.iter().map(|row| row.owners.first().copied());
+        let rowless = rowless.into_iter().map(|(owner, sample)| (Some(owner), sample));
+        tick.owners = Owners::of(owners.zip(samples).chain(rowless).collect());
+        tick.set_destinations(self.led.destinations.iter().map(Destination::id).zip(flows).collect());
+        tick
+    }
+}
+
+fn sample(row: &Row) -> Sample {
+    Sample { counts: row.counts, handles: row.handles, ..Sample::default() }
+}
+
+fn flow(destination: &Destination) -> Flow {
+    Flow { ports: destination.counts.ports.unwrap_or(0), ..Flow::default() }
+}

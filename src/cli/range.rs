@@ -129,18 +129,18 @@ impl SpaceArgs {
 }
 
 pub(super) fn run(args: &Args, read_only: bool) -> Result<()> {
-    let now = range_state()?;
+    let now = range_state();
     match &args.command {
         None | Some(Command::Show) => {
-            let usage = look(None)?.spaces;
+            let (now, picture) = (now.as_ref(), look(None)?);
             output::print(|out| match args.format {
-                Format::Text => export::write_state(&now, &usage, out),
-                Format::Json => export::write_state_json(&now, &usage, out),
+                Format::Text => export::write_state(now, &picture, out),
+                Format::Json => export::write_state_json(now, &picture, out),
             })
         }
-        Some(Command::Suggest(wanted)) => suggest(*wanted, &now, args.format),
+        Some(Command::Suggest(wanted)) => suggest(*wanted, &now?, args.format),
         Some(Command::Set(set)) => {
-            let picture = look(None)?;
+            let (now, picture) = (now?, look(None)?);
             let own = |facts: &RangeFacts| range_plan::own(facts, set.start, set.num);
             let wanted: Vec<_> = facts(&picture, &now, &set.spaces.chosen(&now))
                 .map(|(id, facts)| {
@@ -151,6 +151,7 @@ pub(super) fn run(args: &Args, read_only: bool) -> Result<()> {
             carry_out(plan, &now, set.consent, args.format, read_only)
         }
         Some(Command::Undo(consent)) => {
+            let now = now?;
             let state = StateDirectory::find().map_err(failure)?;
             let noted = crate::remedy::range::Journal::of(&state).last(now.namespace);
             let Some(noted) = noted.map_err(failure)? else {

@@ -7,23 +7,26 @@ use serde::Serialize;
 
 use super::document;
 use super::gap::GapRecord;
-use crate::analysis::SpaceUsage;
 use crate::analysis::range_plan::{Lasts, Listener, Proposal};
-use crate::model::{Port, PortRange, SpaceId};
-use crate::platform::control::RangeState;
+use crate::analysis::{Picture, SpaceUsage};
+use crate::model::{Gap, Missing, Port, PortRange, SpaceId};
+use crate::platform::control::{ControlError, RangeState};
 use crate::remedy::range::{RangeOutcome, RangePlan};
 use crate::remedy::{Done, Plan};
 use crate::text::{percent, safe, thousands};
 
 const SCHEMA: &str = "porttop.range/1";
 
-/// Writes the four ranges and how full they are.
+/// What is set, or why that is not known.
+type Now<'a> = Result<&'a RangeState, &'a ControlError>;
+
+/// Writes the four ranges, how full they are, and what of it is not known.
 ///
 /// # Errors
 /// When `out` can't be written.
-pub fn write_state(now: &RangeState, usage: &[SpaceUsage], out: &mut impl Write) -> io::Result<()> {
+pub fn write_state(now: Now<'_>, picture: &Picture, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "{:8}  {:22}  {:>8}  {:>7}  {:>8}", "", "RANGE", "CAPACITY", "IN USE", "RESERVED")?;
-    for row in rows(now, usage) {
+    for row in rows(now, picture) {
         let range = row.range.map_or_else(
             || "not readable".into(),
             |range| format!("{range} ({})", thousands(range.size().into())),
@@ -40,13 +43,17 @@ pub fn write_state(now: &RangeState, usage: &[SpaceUsage], out: &mut impl Write)
             number(row.reserved)
         )?;
     }
-    let limits = now.limits;
-    let (lowest, least) = (limits.lowest_start, limits.least_ports);
-    writeln!(
-        out,
-        "It may start at {lowest} or above, has at least {least} ports and ends at 65535 at most."
-    )?;
-    if let Some(file) = &now.file {
+    if let Ok(now) = now {
+        let (lowest, least) = (now.limits.lowest_start, now.limits.least_ports);
+        writeln!(
+            out,
+            "It may start at {lowest} or above, has at least {least} ports and ends at 65535 at most."
+        )?;
+    }
+    for gap in unread(now, picture) {
+        writeln!(out, "not read: {}", safe(&gap.to_string()))?;
+    }
+    if let Some(file) = now.ok().and_then(|now| now.file.as_ref()) {
         match &file.sets {
             Ok(Some(sets)) => {
                 writeln!(out, "{} sets {} at the start of the system.", file.path.display(), sets.range)?;
@@ -62,8 +69,8 @@ pub fn write_state(now: &RangeState, usage: &[SpaceUsage], out: &mut impl Write)
 ///
 /// # Errors
 /// When `out` can't be written.
-pub fn write_state_json(now: &RangeState, usage: &[SpaceUsage], out: &mut impl Write) -> io::Result<()> {
-    let spaces: Vec<_> = rows(now, usage)
+pub fn write_state_json(now: Now<'_>, picture: &Picture, out: &mut impl Write) -> io::Result<()> {
+    let spaces: Vec<_> = rows(now, picture)
         .map(|row| {
             serde_json::json!({
                 "family": row.id.family, "protocol": row.id.protocol,
@@ -72,21 +79,35 @@ pub fn write_state_json(now: &RangeState, usage: &[SpaceUsage], out: &mut impl W
             })
         })
         .collect();
-    let file = now.file.as_ref().map(|file| {
+    let file = now.ok().and_then(|now| now.file.as_ref()).map(|file| {
         let sets = file.sets.as_ref().ok().and_then(Option::as_ref).map(|sets| ends(sets.range));
         let unread = file.sets.as_ref().err().map(|why| safe(why));
         serde_json::json!({ "path": file.path.display().to_string(), "sets": sets, "unread": unread })
     });
-    let limits = now.limits;
+    let limits = now.ok().map(|now| {
+        let (lowest, least) = (now.limits.lowest_start, now.limits.least_ports);
+        serde_json::json!({ "lowest_start": lowest, "least_ports": least, "highest_end": 65535 })
+    });
+    let unread: Vec<_> =
+        unread(now, picture).map(|gap| GapRecord::of(&gap, |text| safe(text).into_owned())).collect();
     document::write(
         out,
         &serde_json::json!({
             "schema": SCHEMA,
             "port_spaces": spaces,
-            "limits": { "lowest_start": limits.lowest_start, "least_ports": limits.least_ports, "highest_end": 65535 },
+            "limits": limits,
             "persistent": file,
+            "degradations": unread,
         }),
     )
+}
+
+/// What of the ranges and their ports could not be read, and why.
+fn unread(now: Now<'_>, picture: &Picture) -> impl Iterator<Item = Gap> {
+    let gaps = picture.snapshot.gaps.iter().filter(|gap| gap.subject.is_of_ports());
+    let said = picture.snapshot.gaps.iter().any(|gap| matches!(gap.subject, Missing::Range(_)));
+    let error = now.err().filter(|_| !said).map(|error| Gap::error(Missing::Range(None), error));
+    gaps.cloned().chain(error)
 }
 
 struct Row {
@@ -98,10 +119,11 @@ struct Row {
     share: Option<f64>,
 }
 
-fn rows(now: &RangeState, usage: &[SpaceUsage]) -> impl Iterator<Item = Row> {
-    now.spaces.iter().map(|space| {
+fn rows<'a>(now: Now<'a>, picture: &'a Picture) -> impl Iterator<Item = Row> {
+    let spaces = now.map_or(&picture.snapshot.spaces, |now| &now.spaces);
+    spaces.iter().map(|space| {
         let dynamic = space.dynamic.as_ref();
-        let usage = usage.iter().find(|usage| usage.id == space.id);
+        let usage = picture.spaces.iter().find(|usage| usage.id == space.id);
         Row {
             id: space.id,
             range: dynamic.map(|dynamic| dynamic.range),

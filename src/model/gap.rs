@@ -153,6 +153,15 @@ impl Missing {
         }
     }
 
+    /// Whether it is about how many ports there are, or are in use.
+    #[must_use]
+    pub const fn is_of_ports(&self) -> bool {
+        matches!(
+            self,
+            Self::Sockets(_) | Self::SomeSockets(..) | Self::Bound(_) | Self::Range(_) | Self::Reserved(_)
+        )
+    }
+
     /// Whether it is about the trace, or what the trace would have told.
     #[must_use]
     pub const fn is_of_trace(&self) -> bool {

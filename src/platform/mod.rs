@@ -162,7 +162,7 @@ impl Platform {
     pub fn open(backend: Option<Backend>) -> Result<Self, OpenError> {
         match backend {
             #[cfg(target_os = "linux")]
-            Some(Backend::Portable) => Ok(Self { missing: linux::missing(), ..portable::open() }),
+            Some(Backend::Portable) => Ok(Self { missing: linux::unseen(), ..portable::open() }),
             #[cfg(not(target_os = "linux"))]
             Some(Backend::Portable) => Ok(portable::open()),
             #[cfg(target_os = "linux")]

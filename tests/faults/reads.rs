@@ -344,3 +344,64 @@ fn in_another_pid_namespace_no_process_can_be_ended() {
     terminal.press("q");
     terminal.wait_exit();
 }
+
+#[test]
+fn without_proc_it_says_what_it_can() {
+    let Some(mut lab) = Lab::open(20000..=20099) else { return };
+    lab.start("leaker", Role::Bound { at: LOCALHOST, count: 50 });
+    let state = TempDir::new().unwrap();
+    let without_proc = || with_proc(&lab, "tmpfs", "size=4k");
+    let porttop = || {
+        let mut porttop = command(without_proc(), &Command::new(porttop_path()));
+        porttop.env("PORTTOP_STATE_DIR", state.path());
+        porttop
+    };
+    let said = |arguments: &[&str]| {
+        let output = porttop().args(arguments).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let range_unread = "/proc/sys/net/ipv4/ip_local_port_range: No such file";
+
+    for backend in ["native", "portable"] {
+        let (code, text, _) = said(&["snapshot", "--format", "json", "--backend", backend]);
+        let report: Value = serde_json::from_str(&text).unwrap();
+        let gaps: Vec<_> =
+            report["degradations"].as_array().unwrap().iter().map(|gap| &gap["what"]).collect();
+        assert!(
+            gaps.contains(&&"dynamic port range".into()) && gaps.contains(&&"processes".into()),
+            "{gaps:?}"
+        );
+        assert_eq!((code, &report["port_spaces"][0]["in_use"]), (Some(0), &Value::Null));
+        if backend == "native" {
+            assert!(gaps.contains(&&"owners of all sockets".into()), "{gaps:?}");
+            assert_eq!(report["port_spaces"][0]["by_state"]["bound"], 50);
+        }
+        let (code, line, errors) = said(&["check", "--backend", backend]);
+        assert!(line.starts_with("PORTTOP UNKNOWN - ") && line.contains(range_unread), "{line}");
+        assert_eq!((code, &*errors), (Some(3), ""));
+    }
+    let (code, json, _) = said(&["check", "--format", "json", "--for", "200ms"]);
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((code, &json["status"]), (Some(3), &"unknown".into()));
+
+    let (code, text, errors) = said(&["range"]);
+    assert!(text.contains("TCP IPv4  not readable") && text.contains(range_unread), "{text}");
+    assert_eq!((code, &*errors), (Some(0), ""));
+    let (code, text, _) = said(&["range", "--format", "json"]);
+    let json: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((code, &json["degradations"][0]["subject"]), (Some(0), &"dynamic_range".into()));
+    let (code, text, errors) = said(&SET);
+    assert!(errors.lines().count() == 1 && errors.contains("ip_local_port_range"), "{errors}");
+    assert_eq!((code, &*text), (Some(1), ""));
+    assert_eq!(said(&["probe"]).0, Some(0));
+
+    let mut argv = without_proc();
+    argv.push(porttop_path().into());
+    let argv: Vec<_> = argv.iter().map(|word| word.to_str().unwrap()).collect();
+    let mut terminal = Terminal::of((100, 30), &argv, &[]);
+    terminal.wait_for("UNKNOWN");
+    terminal.press("r");
+    terminal.press("q");
+    terminal.wait_exit().assert_restored();
+}

@@ -60,8 +60,16 @@ pub(super) fn open() -> Result<Platform, OpenError> {
     })
 }
 
+/// What a backend can't see here that reads `/proc` in its own way and says nothing of it.
+pub(super) fn unseen() -> Vec<Gap> {
+    let gap = |reason| Gap::new(Missing::Processes, reason);
+    let absent = (!procfs::is_there()).then(|| gap(Reason::Error(format!("/proc: {}", procfs::absent()))));
+    let hidden = procfs::hides_others().then(|| gap(Reason::HiddenInProc).fixed_by(owners::RIGHTS));
+    missing().into_iter().chain(absent).chain(hidden).collect()
+}
+
 /// What no backend can have here.
-pub(super) fn missing() -> Vec<Gap> {
+fn missing() -> Vec<Gap> {
     let gap = Gap::new(Missing::ProcessNumbers, Reason::AnotherPidNamespace).fixed_by(Remedy::OwnProc);
     procfs::is_of_another_namespace().then_some(gap).into_iter().collect()
 }

@@ -202,7 +202,7 @@ fn opened(directory: &mut Option<OwnedFd>) -> io::Result<&OwnedFd> {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
             Ok(directory.insert(rustix::fs::open("/proc", flags, Mode::empty())?))
         }
-        None => Err(io::Error::other("no proc file system is mounted there")),
+        None => Err(procfs::absent()),
     }
 }
 

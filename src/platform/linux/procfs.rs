@@ -1,5 +1,7 @@
 //! What is mounted at `/proc`: whether it is a proc file system, and whose processes it shows.
 
+use std::io;
+
 use rustix::fs::{PROC_SUPER_MAGIC, readlink, statfs};
 use rustix::process::{getegid, getgroups, getpid};
 use rustix::thread::{CapabilitySet, capabilities};
@@ -12,6 +14,11 @@ const PLACE: &str = "/proc";
 /// Whether a proc file system is there; a container's or a rescue system's root may have none.
 pub(super) fn is_there() -> bool {
     statfs(PLACE).is_ok_and(|found| found.f_type == PROC_SUPER_MAGIC)
+}
+
+/// The error of whoever finds none.
+pub(super) fn absent() -> io::Error {
+    io::Error::other("no proc file system is mounted there")
 }
 
 /// Whether the processes in it have the numbers of another PID namespace than ours, as after `unshare --pid`

@@ -11,6 +11,9 @@ use crate::model::{Owner, PortFailure, PortOperation, Snapshot};
 /// How long back failures count as happening now.
 const WINDOW: Duration = Duration::from_secs(10);
 
+/// How many processes are told apart in one snapshot: those that failed most.
+const MOST: usize = 256;
+
 /// The failures of the last 10 s, as a trace saw them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Failures {
@@ -20,7 +23,7 @@ pub struct Failures {
     pub per_second: f64,
     /// How many since the trace began.
     pub total: u64,
-    /// Who failed, most first.
+    /// Who failed, most first; of very many, those that failed most.
     pub processes: Vec<Failing>,
 }
 
@@ -44,7 +47,9 @@ pub struct Failing {
 struct Batch {
     at: Duration,
     covers: Duration,
-    counts: HashMap<Owner, (CompactString, u64, u64), RandomState>,
+    counts: Vec<(Owner, CompactString, u64, u64)>,
+    /// Failures of processes that are too many to be told apart.
+    others: u64,
 }
 
 /// The failures of the last snapshots.
@@ -74,7 +79,11 @@ impl FailureWindow {
             }
             self.total += 1;
         }
-        self.batches.push_back(Batch { at: now, covers, counts });
+        let mut counts: Vec<_> =
+            counts.into_iter().map(|(owner, (name, connect, bind))| (owner, name, connect, bind)).collect();
+        counts.sort_unstable_by_key(|(owner, _, connect, bind)| (std::cmp::Reverse(connect + bind), *owner));
+        let others = counts.drain(MOST.min(counts.len())..).map(|(_, _, connect, bind)| connect + bind).sum();
+        self.batches.push_back(Batch { at: now, covers, counts, others });
         while self.batches.front().is_some_and(|batch| batch.at + WINDOW <= now) {
             self.batches.pop_front();
         }
@@ -86,7 +95,7 @@ impl FailureWindow {
             .back()
             .into_iter()
             .flat_map(|batch| &batch.counts)
-            .map(|(owner, (_, connect, bind))| (*owner, u32::try_from(connect + bind).unwrap_or(u32::MAX)))
+            .map(|(owner, _, connect, bind)| (*owner, u32::try_from(connect + bind).unwrap_or(u32::MAX)))
     }
 
     /// The failures of the last 10 s; none when nothing traces.
@@ -97,7 +106,7 @@ impl FailureWindow {
         let covered: Duration = self.batches.iter().map(|batch| batch.covers).sum();
         let seconds = covered.as_secs_f64().max(1.0);
         let mut processes: HashMap<Owner, Failing, RandomState> = HashMap::default();
-        for (owner, (name, connect, bind)) in self.batches.iter().flat_map(|batch| &batch.counts) {
+        for (owner, name, connect, bind) in self.batches.iter().flat_map(|batch| &batch.counts) {
             let failing = processes.entry(*owner).or_insert_with(|| Failing {
                 owner: *owner,
                 name: name.clone(),
@@ -111,7 +120,8 @@ impl FailureWindow {
         }
         let mut processes: Vec<_> = processes.into_values().collect();
         processes.sort_unstable_by_key(|one| (std::cmp::Reverse(one.connect + one.bind), one.owner));
-        let recent = processes.iter().map(|one| one.connect + one.bind).sum();
+        let others: u64 = self.batches.iter().map(|batch| batch.others).sum();
+        let recent = processes.iter().map(|one| one.connect + one.bind).sum::<u64>() + others;
         Some(Failures { recent, per_second: recent as f64 / seconds, total: self.total, processes })
     }
 }
@@ -132,6 +142,21 @@ mod tests {
         let mut window = FailureWindow::default();
         window.observe(&machine);
         assert_eq!(window.summary().map(|now| (now.recent, now.total)), Some((2, 2)));
+    }
+
+    #[test]
+    fn however_many_processes_fail_all_failures_are_counted() {
+        let mut window = FailureWindow::default();
+        for second in 1..=3 {
+            let mut machine = at(second, snapshot(vec![]));
+            let fails = |pid: u32| (0..=pid % 2).map(move |_| failed(owner(pid), PortOperation::Connect));
+            let failures = (0..1000).flat_map(fails).collect();
+            machine.trace = Some(Trace { failures, ..Trace::default() });
+            window.observe(&machine);
+        }
+        let failures = window.summary().unwrap();
+        assert_eq!((failures.recent, failures.total, failures.processes.len()), (4500, 4500, MOST));
+        assert!(failures.processes.iter().all(|one| one.connect == 6), "those that failed most");
     }
 
     #[test]

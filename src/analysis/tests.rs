@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::tests_support::{owner, process, snapshot, tcp, udp};
+use super::tests_support::{at, closed, failed, owner, process, snapshot, tcp, udp};
 use super::*;
 use crate::model::{DynamicRange, Family, Owner, Port, PortRange, Protocol, Socket, State, System};
 
@@ -268,5 +268,50 @@ proptest! {
         machine.spaces[0].dynamic = Some(DynamicRange { range, reserved: [blocked].into_iter().collect() });
         let share = picture(machine).spaces[0].share().unwrap();
         prop_assert!(share.is_finite());
+    }
+}
+
+/// A machine whose only process opens, closes and binds more each second, as a trace sees it.
+fn busy(second: u16) -> Snapshot {
+    let local = |port| format!("10.0.0.1:{}", 10_000 + port);
+    let client = owner(7);
+    let open = (0..10)
+        .map(|port| tcp(State::Established, &local(10 * second + port), Some("10.0.0.2:80"), Some(client)));
+    let waiting = (0..10 * second).map(|port| {
+        let left = 60 - u64::from(second - port / 10);
+        let waiting = tcp(State::TimeWait, &local(port), Some("10.0.0.2:80"), None);
+        Socket { expires: Some(Duration::from_secs(left)), ..waiting }
+    });
+    let bound = (0..5 * second).map(|port| tcp(State::Bound, &local(500 + port), None, Some(client)));
+    let mut machine = at(second.into(), snapshot(open.chain(waiting).chain(bound).collect()));
+    machine.processes.extend([process(client, "client", "svc")]);
+    let closes = (0..10)
+        .filter(|_| second > 0)
+        .map(|port| closed(&local(10 * (second - 1) + port), "10.0.0.2:80", client, second.into()));
+    let failures = vec![failed(client, crate::model::PortOperation::Connect)];
+    machine.trace =
+        Some(crate::model::Trace { connections: closes.collect(), failures, ..Default::default() });
+    machine
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_wall_clock_that_is_set_changes_nothing_but_what_it_shows(
+        hours in prop::collection::vec(prop_oneof![Just(0i64), -100_000i64..100_000], 30)
+    ) {
+        let story = |hours: &[i64]| {
+            let mut analysis = Analysis::default();
+            let pictures = (0..).zip(hours).map(|(second, hours)| {
+                let mut machine = busy(second);
+                machine.taken.wall += jiff::SignedDuration::from_hours(*hours);
+                let picture = analysis.observe(machine, GroupBy::Process);
+                let Picture { verdict, findings, spaces, rows, destinations, failures, .. } = picture;
+                format!("{verdict:?} {findings:?} {spaces:?} {rows:?} {destinations:?} {failures:?}")
+            });
+            pictures.collect::<Vec<_>>()
+        };
+        prop_assert_eq!(story(&hours), story(&[0; 30]));
     }
 }

@@ -1,4 +1,4 @@
-//! What time it is.
+//! The wall clock. It is for people to read; nothing is measured with it.
 
 use std::time::{Instant, SystemTime};
 
@@ -6,21 +6,22 @@ use jiff::Timestamp;
 
 use crate::model::Moment;
 
-/// The wall clock. One that is set beyond what a date can be shows the last or first date there is.
+/// What the wall clock says. A clock that is set beyond what can be written down, after the year 9999, says
+/// the last or the first moment that can.
 #[must_use]
-pub fn wall() -> Timestamp {
+pub fn now() -> Timestamp {
     timestamp(SystemTime::now())
 }
 
-/// Now, told from a start.
+/// Now on both clocks, told since a start.
 #[must_use]
 pub fn moment(start: Instant) -> Moment {
-    Moment { wall: wall(), elapsed: start.elapsed() }
+    Moment { wall: now(), elapsed: start.elapsed() }
 }
 
 fn timestamp(time: SystemTime) -> Timestamp {
-    let bound = if time < SystemTime::UNIX_EPOCH { Timestamp::MIN } else { Timestamp::MAX };
-    Timestamp::try_from(time).unwrap_or(bound)
+    let limit = if time < SystemTime::UNIX_EPOCH { Timestamp::MIN } else { Timestamp::MAX };
+    time.try_into().unwrap_or(limit)
 }
 
 #[cfg(test)]
@@ -30,11 +31,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_set_beyond_all_dates_is_read() {
-        const YEAR: Duration = Duration::from_hours(24 * 366);
-        let at = |years| timestamp(SystemTime::UNIX_EPOCH + YEAR * years);
-        assert!(at(8000) < Timestamp::MAX);
-        assert_eq!(at(8100), Timestamp::MAX);
-        assert_eq!(timestamp(SystemTime::UNIX_EPOCH - YEAR * 12_100), Timestamp::MIN);
+    fn a_clock_that_is_set_wrong_has_a_time_all_the_same() {
+        let years = |years: u64| Duration::from_hours(years * 8766);
+        let epoch = SystemTime::UNIX_EPOCH;
+        assert_eq!(timestamp(epoch), Timestamp::UNIX_EPOCH);
+        assert_eq!(timestamp(epoch + years(9000)), Timestamp::MAX);
+        assert_eq!(timestamp(epoch - years(13_000)), Timestamp::MIN);
     }
 }

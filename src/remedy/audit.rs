@@ -56,7 +56,7 @@ pub(super) struct Record<'a> {
 impl<'a> Record<'a> {
     /// Writes down what was asked.
     pub fn asked(directory: &'a StateDirectory, plan: &impl Plan) -> (Self, Result<(), Gap>) {
-        let id = format!("{:x}-{:x}", clock::wall().as_nanosecond(), std::process::id());
+        let id = format!("{:x}-{:x}", clock::now().as_nanosecond(), std::process::id());
         let record = Self { state: directory, id, action: plan.action() };
         let stage = Stage::Asked { commands: plan.commands(), promises: plan.promises() };
         let written = record.write(stage);
@@ -70,7 +70,7 @@ impl<'a> Record<'a> {
 
     fn write(&self, stage: Stage) -> Result<(), Gap> {
         let user = ["SUDO_USER", "USER", "USERNAME"].into_iter().find_map(|name| std::env::var(name).ok());
-        let (time, action) = (clock::wall(), self.action.to_owned());
+        let (time, action) = (clock::now(), self.action.to_owned());
         let entry = Entry { time, id: self.id.clone(), user, action, stage };
         let line = serde_json::to_string(&entry)
             .map_err(|error| Gap::error(Missing::StateFile(FILE.to_owned()), error))?;

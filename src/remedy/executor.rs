@@ -148,7 +148,7 @@ impl Executor {
             (noted.clone(), Ok(()))
         } else {
             let change = plan.change.clone();
-            let noted = Noted { time: clock::wall(), namespace: now.namespace, change };
+            let noted = Noted { time: clock::now(), namespace: now.namespace, change };
             let written = journal.note(&noted);
             (noted, written)
         };

@@ -51,7 +51,7 @@ impl Running {
 }
 
 fn list() -> Listed {
-    let taken = Some(clock::wall());
+    let taken = Some(clock::now());
     match services::running() {
         Err(error) => Listed { error: Some(error.to_string()), ..Listed::default() },
         Ok(mut services) => {

@@ -6,3 +6,4 @@ mod remedies;
 mod screens;
 mod sizes;
 mod support;
+mod time;

@@ -131,7 +131,7 @@ fn witness<T, R: DeserializeOwned>(
         let mut lab = stage()?;
         let mut watch = None;
         let done = act(&mut lab, &mut |lab| watch = Some(Watch::start(lab, way, arguments)));
-        let finished = porttop::platform::clock::wall();
+        let finished = porttop::platform::clock::now();
         let output = watch.expect("somebody watches").end();
         let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         let looked_last: Timestamp = json["time"].as_str().unwrap().parse().unwrap();

@@ -96,6 +96,7 @@ fn translated(error: io::Error) -> ControlError {
         Some(Errno::NOENT) => ControlError::Gone,
         Some(Errno::STALE) => ControlError::Replaced,
         Some(Errno::PERM | Errno::ACCESS) => NO_RIGHT,
+        Some(Errno::MFILE | Errno::NFILE) => ControlError::NoDescriptor,
         Some(Errno::OPNOTSUPP) => {
             ControlError::Unsupported("this kernel is built without CONFIG_INET_DIAG_DESTROY".into())
         }

@@ -11,7 +11,7 @@ use super::desk::{Answer, Deed, Next, Request};
 use super::question::{About, Button, Outcome, OwnForm, Question};
 use super::ranges::{choice, plan_of};
 use crate::analysis::{SpaceUsage, range_plan};
-use crate::model::{Owner, PortRange, Socket};
+use crate::model::{Owner, PortRange};
 use crate::platform::control::{Signal, Store};
 use crate::remedy::Plan;
 use crate::remedy::range::RangePlan;
@@ -109,14 +109,18 @@ fn selected_owners(app: &App) -> Vec<Owner> {
     }
 }
 
-/// Asks whether to close the selected socket, or all that are shown.
+/// Asks whether to close the selected socket, or all that are shown: where a filter or a destination
+/// says which these are.
 fn close(app: &mut App) {
     let Some(picture) = app.picture().cloned() else { return };
-    let Some(list) = app.page().list() else { return };
+    let page = app.page();
+    let Some(list) = page.list() else { return };
     let socket = |place: usize| picture.snapshot.sockets.get(place).cloned();
     let one = list.selected().and_then(socket);
-    let all: Vec<Socket> = list.order.iter().filter_map(|place| socket(*place as usize)).collect();
-    let question = Question::close(&picture.snapshot, app.own_pid, one, all);
+    let filter = &page.filter.filter;
+    let narrowed = !filter.is_empty() || matches!(page.subject, Subject::Destination(_));
+    let all = narrowed.then(|| list.order.iter().filter_map(|place| socket(*place as usize)).collect());
+    let question = Question::close(&picture.snapshot, app.own_pid, one, all.map(|all: Vec<_>| (all, filter)));
     app.dialog = Some(Dialog::Question(Box::new(question)));
 }
 
@@ -223,7 +227,7 @@ fn answer(app: &mut App) -> Vec<Effect> {
             .ok()
             .map(|plan| (Request::Kill(Box::new(plan)), "waiting for its end, 5 s at most")),
         (About::Close { one: Some((_, plan)), .. }, Button::One)
-        | (About::Close { all: plan, .. }, Button::All) => {
+        | (About::Close { all: Some(plan), .. }, Button::All) => {
             plan.confirm().ok().map(|plan| (Request::Close(Box::new(plan)), "closing"))
         }
         (About::Range { plan, now, .. }, Button::Set) => {

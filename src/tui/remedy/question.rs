@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tui_input::Input;
 
 use super::desk::Report;
+use crate::analysis::Filter;
 use crate::model::{Observed, Owner, Pid, Socket, System};
 use crate::platform::control::{ControlError, RangeState, Signal};
 use crate::remedy::close::ClosePlan;
@@ -71,8 +72,8 @@ pub enum About {
     Close {
         /// The selected socket, and the plan to close it.
         one: Option<(Box<Socket>, Box<ClosePlan>)>,
-        /// The plan to close all that are shown.
-        all: Box<ClosePlan>,
+        /// The plan to close all that are shown, where it is clear which these are.
+        all: Option<Box<ClosePlan>>,
     },
     /// Setting a range.
     Range {
@@ -121,25 +122,30 @@ impl Question {
         Self { about, buttons, chosen: 0, scroll: 0, system, told: None }
     }
 
-    /// Whether to close this socket, or all of these.
+    /// Whether to close this socket, or all of `all`: none where the person has not said which these are.
+    /// Without a socket that can be closed there is nothing to answer, so that all never stand next to No.
     #[must_use]
-    pub fn close(snapshot: &Observed, own_pid: Pid, one: Option<Socket>, all: Vec<Socket>) -> Self {
+    pub fn close(
+        snapshot: &Observed,
+        own_pid: Pid,
+        one: Option<Socket>,
+        all: Option<(Vec<Socket>, &Filter)>,
+    ) -> Self {
         let none = HashMap::new();
         let scene = Scene { snapshot, own_pid, forbidden: &none };
         let one = one.map(|socket| {
             let plan = ClosePlan::new(scene, [socket.clone()]);
             (Box::new(socket), Box::new(plan))
         });
-        let all = Box::new(ClosePlan::new(scene, all));
-        let mut buttons = Vec::new();
-        if one.as_ref().is_some_and(|(_, plan)| plan.refusals().is_empty()) {
-            buttons.push(Button::One);
+        let may_close = one.as_ref().is_some_and(|(_, plan)| plan.refusals().is_empty());
+        let all = all
+            .filter(|_| may_close)
+            .map(|(sockets, filter)| Box::new(ClosePlan::all(scene, sockets, |state| filter.names(state))));
+        let mut buttons = vec![Button::Close];
+        if may_close {
+            buttons = vec![Button::No, Button::One];
+            buttons.extend(all.as_ref().filter(|all| all.refusals().is_empty()).map(|_| Button::All));
         }
-        if all.refusals().is_empty() {
-            buttons.push(Button::All);
-        }
-        let refusals = if buttons.is_empty() { all.refusals() } else { &[] };
-        let buttons = answers(refusals, buttons.into_iter());
         let system = snapshot.host.system;
         Self { about: About::Close { one, all }, buttons, chosen: 0, scroll: 0, system, told: None }
     }
@@ -165,8 +171,9 @@ impl Question {
     pub fn commands(&self) -> Vec<String> {
         match (&self.about, self.button()) {
             (About::Kill { plan, .. }, _) => plan.commands(),
-            (About::Close { one: Some((_, plan)), .. }, Button::One) => plan.commands(),
-            (About::Close { all, .. }, _) => all.commands(),
+            (About::Close { all: Some(all), .. }, Button::All) => all.commands(),
+            (About::Close { one: Some((_, plan)), .. }, _) => plan.commands(),
+            (About::Close { .. }, _) => Vec::new(),
             (About::Range { plan, .. }, _) => [plan.reserve_by_hand.clone(), plan.commands()].concat(),
         }
     }

@@ -88,7 +88,8 @@ pub fn failing(second: u32) -> Snapshot {
     Snapshot { trace: Some(Trace { failures, lost: 3, ..Trace::default() }), events, ..machine(second) }
 }
 
-fn socket(state: State, local: SocketAddr, remote: Option<&str>, holder: Option<Owner>) -> Socket {
+/// A socket of the machine.
+pub fn socket(state: State, local: SocketAddr, remote: Option<&str>, holder: Option<Owner>) -> Socket {
     let protocol = if state == State::Udp { Protocol::Udp } else { Protocol::Tcp };
     let mut socket = Socket::new(NamespaceId::ONLY, protocol, state, local);
     socket.remote = remote.map(|remote| {

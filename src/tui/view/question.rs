@@ -12,6 +12,7 @@ use super::layout::Layout;
 use super::verdict::wrap;
 use crate::model::{Pid, Process, Socket, System};
 use crate::remedy::Plan;
+use crate::remedy::close::ClosePlan;
 use crate::text::{age, safe, thousands};
 use crate::tui::app::{App, Dialog};
 use crate::tui::remedy::{About, Button, Deed, OwnForm, ProbeForm, Question};
@@ -23,6 +24,9 @@ const WIDEST: u16 = 96;
 
 /// So many commands or processes are shown first; more come last, so that they hide nothing.
 const FEW: usize = 3;
+
+const ALL_NEED_A_FILTER: &str =
+    "All that are shown can be closed where a filter (/) or a destination says which these are.";
 
 /// What a box holds.
 struct Sheet {
@@ -230,23 +234,25 @@ fn ask(app: &App, question: &Question, text: &mut Text) -> String {
         }
         About::Close { one, all } => {
             let chosen = question.button();
-            if let Some((socket, plan)) = one.as_ref().filter(|_| chosen != Button::All) {
-                text.add(&format!("This one: {}", name(socket)), STRONG);
-                text.refusals(&**plan);
-                text.plan(&**plan);
-            }
-            if chosen != Button::One {
-                if chosen == Button::No {
-                    text.gap();
+            match (one, all) {
+                (_, Some(all)) if chosen == Button::All => close_all(all, text),
+                (Some((socket, plan)), all) => {
+                    text.add(&format!("This one: {}", name(socket)), STRONG);
+                    text.refusals(&**plan);
+                    text.plan(&**plan);
+                    if chosen == Button::No {
+                        text.gap();
+                        match all {
+                            Some(all) => {
+                                text.add("All that are shown:", STRONG);
+                                text.refusals(&**all);
+                                text.add_all(all.toll(), Style::new());
+                            }
+                            None => text.add(ALL_NEED_A_FILTER, WEAK),
+                        }
+                    }
                 }
-                let count = thousands(all.sockets.len() as u64);
-                text.add(&format!("All that are shown: {count} can be closed."), STRONG);
-                text.refusals(&**all);
-                if chosen == Button::All {
-                    text.plan(&**all);
-                } else {
-                    text.add_all(all.promises(), Style::new());
-                }
+                (None, _) => text.add("Refused: no socket is selected.", NOTICE),
             }
             " Close connections? ".into()
         }
@@ -263,6 +269,15 @@ fn ask(app: &App, question: &Question, text: &mut Text) -> String {
             if plan.undoes().is_some() { " Set the range back? ".into() } else { " Set the range? ".into() }
         }
     }
+}
+
+/// All that would be closed: first what dies of it.
+fn close_all(all: &ClosePlan, text: &mut Text) {
+    text.add("All that are shown:", STRONG);
+    text.add_all(all.toll(), STRONG);
+    text.add_all(all.promises(), Style::new());
+    text.cautions(all);
+    text.add_all(all.commands(), WEAK);
 }
 
 /// A process that would be hit, with what is known of it.

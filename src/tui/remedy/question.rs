@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tui_input::Input;
 
 use super::desk::Report;
+use super::seen::Seen;
 use crate::analysis::Filter;
 use crate::model::{Observed, Owner, Pid, Socket, System};
 use crate::platform::control::{ControlError, RangeState, Signal};
@@ -101,6 +102,8 @@ pub struct Question {
     pub system: System,
     /// What was done with it so far, in words.
     pub told: Option<String>,
+    /// Since when it is on the screen.
+    pub seen: Seen,
 }
 
 impl Question {
@@ -119,7 +122,7 @@ impl Question {
         let sends = signals.into_iter().map(Button::Send);
         let buttons = answers(plan.refusals(), sends);
         let about = About::Kill { owners, snapshot, own_pid, plan: Box::new(plan) };
-        Self { about, buttons, chosen: 0, scroll: 0, system, told: None }
+        Self { about, buttons, chosen: 0, scroll: 0, system, told: None, seen: Seen::default() }
     }
 
     /// Whether to close this socket, or all of `all`: none where the person has not said which these are.
@@ -147,7 +150,15 @@ impl Question {
             buttons.extend(all.as_ref().filter(|all| all.refusals().is_empty()).map(|_| Button::All));
         }
         let system = snapshot.host.system;
-        Self { about: About::Close { one, all }, buttons, chosen: 0, scroll: 0, system, told: None }
+        Self {
+            about: About::Close { one, all },
+            buttons,
+            chosen: 0,
+            scroll: 0,
+            system,
+            told: None,
+            seen: Seen::default(),
+        }
     }
 
     /// Whether to set this range; `uac` is whether the right can be asked for.
@@ -157,13 +168,19 @@ impl Question {
         let set = [Button::Set].into_iter().chain(through_uac);
         let (buttons, system) = (answers(plan.refusals(), set), now.system);
         let about = About::Range { plan: Box::new(plan), now: Box::new(now), elevated };
-        Self { about, buttons, chosen: 0, scroll: 0, system, told: None }
+        Self { about, buttons, chosen: 0, scroll: 0, system, told: None, seen: Seen::default() }
     }
 
     /// The button that is chosen.
     #[must_use]
     pub fn button(&self) -> Button {
         self.buttons.get(self.chosen).copied().unwrap_or(Button::Close)
+    }
+
+    /// Whether it can be answered with anything but leaving it.
+    #[must_use]
+    pub fn asks(&self) -> bool {
+        self.buttons.len() > 1
     }
 
     /// The commands or calls that it is about, those to be run by hand first.
@@ -267,6 +284,8 @@ pub struct ProbeForm {
     pub tries: Option<Vec<String>>,
     /// How far it is scrolled, in lines.
     pub scroll: usize,
+    /// Since when it is on the screen.
+    pub seen: Seen,
 }
 
 /// The numbers of a range.

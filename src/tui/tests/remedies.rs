@@ -7,7 +7,7 @@ use std::sync::Arc;
 use insta::assert_snapshot;
 use rstest::rstest;
 
-use super::support::{NGINX, ORDERS, blank, machine, press, screen, see, selected, text_of};
+use super::support::{NGINX, ORDERS, blank, look, machine, press, screen, see, selected, text_of};
 use crate::model::{
     Family, NamespaceId, Owner, Port, PortRange, Protocol, RangeLimits, Snapshot, State, System,
 };
@@ -72,6 +72,7 @@ fn play(app: &mut App, keys: &str) -> Vec<Request> {
             all.push(request);
         }
     }
+    look(app);
     all
 }
 
@@ -144,6 +145,7 @@ fn through_uac_is_the_last_answer_and_only_where_it_is_offered() {
         let answer = Answer::Range { now: Ok(ranges()), noted: Ok(None), uac: true, next };
         update(&mut app, Action::Answer(Box::new(answer)));
     }
+    look(&mut app);
     assert_snapshot!("range-through-uac-80x24", text_of(&app));
     press(&mut app, "<right><right>");
     let asked = requests(press(&mut app, "<enter>"));

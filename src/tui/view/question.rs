@@ -36,7 +36,16 @@ struct Sheet {
     buttons: Vec<&'static str>,
     /// The button that is chosen.
     chosen: usize,
+    /// Whether they do nothing yet.
+    dim: bool,
     scroll: usize,
+}
+
+impl Sheet {
+    /// One without buttons.
+    fn of(title: &str, text: Text, scroll: usize) -> Self {
+        Self { title: title.into(), lines: text.lines, buttons: Vec::new(), chosen: 0, dim: false, scroll }
+    }
 }
 
 /// Draws a dialog.
@@ -68,12 +77,14 @@ pub fn draw(app: &App, layout: &Layout, dialog: &Dialog, frame: &mut Buffer) {
 fn draw_buttons(sheet: &Sheet, line: Rect, frame: &mut Buffer) {
     let mut x = line.x + 1;
     for (place, title) in sheet.buttons.iter().enumerate() {
-        let (text, style) = if place == sheet.chosen {
-            (format!("[ {title} ]"), SELECTED)
-        } else {
-            (format!("  {title}  "), Style::new())
+        let (text, style) = match (place == sheet.chosen, sheet.dim) {
+            (true, dim) => (format!("[ {title} ]"), if dim { WEAK } else { SELECTED }),
+            (false, dim) => (format!("  {title}  "), if dim { WEAK } else { Style::new() }),
         };
         x = put(frame, line, x, &text, style) + 1;
+    }
+    if sheet.dim {
+        put_right(frame, line, "a moment …", WEAK);
     }
 }
 
@@ -168,12 +179,18 @@ fn sheet(app: &App, layout: &Layout, dialog: &Dialog) -> Option<Sheet> {
         Dialog::Question(question) => {
             let title = ask(app, question, &mut text);
             text.add_all(&question.told, NOTICE);
-            let buttons = titles(&question.buttons, question.system);
-            Sheet { title, lines: text.lines, buttons, chosen: question.chosen, scroll: question.scroll }
+            Sheet {
+                title,
+                lines: text.lines,
+                buttons: titles(&question.buttons, question.system),
+                chosen: question.chosen,
+                dim: question.asks() && !question.seen.is_clear(app.clock),
+                scroll: question.scroll,
+            }
         }
         Dialog::Working(what) => {
             text.add(&format!("{what} …"), Style::new());
-            Sheet { title: " working ".into(), lines: text.lines, buttons: Vec::new(), chosen: 0, scroll: 0 }
+            Sheet::of(" working ", text, 0)
         }
         Dialog::Outcome(outcome) => {
             text.add_all(&outcome.report.lines, Style::new());
@@ -192,6 +209,7 @@ fn sheet(app: &App, layout: &Layout, dialog: &Dialog) -> Option<Sheet> {
                 lines: text.lines,
                 buttons,
                 chosen: outcome.chosen,
+                dim: false,
                 scroll: outcome.scroll,
             }
         }
@@ -330,13 +348,10 @@ fn probe(form: &ProbeForm, mut text: Text) -> Sheet {
     text.gap();
     text.lines.push(field("Connect to HOST:PORT", form.input.value(), true));
     text.add("Only what is typed here is connected to, over TCP; empty for none.", WEAK);
-    Sheet {
-        title: " Can a port still be had? ".into(),
-        lines: text.lines,
-        buttons: Vec::new(),
-        chosen: 0,
-        scroll: form.scroll,
+    if form.seen.hurried {
+        text.add("Enter came in one go with other keys, as in a paste: press it again.", NOTICE);
     }
+    Sheet::of(" Can a port still be had? ", text, form.scroll)
 }
 
 fn own(form: &OwnForm, mut text: Text) -> Sheet {
@@ -346,13 +361,7 @@ fn own(form: &OwnForm, mut text: Text) -> Sheet {
     if let Some(error) = &form.error {
         text.add(error, NOTICE);
     }
-    Sheet {
-        title: " A range of your own ".into(),
-        lines: text.lines,
-        buttons: Vec::new(),
-        chosen: 0,
-        scroll: 0,
-    }
+    Sheet::of(" A range of your own ", text, 0)
 }
 
 /// A field with what is typed; its end is marked when it is the one that is typed into.

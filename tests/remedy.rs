@@ -438,7 +438,7 @@ fn wanted(
 fn can_connect(to: SocketAddr) -> Result<(), &'static str> {
     let tried = probe::connect(&mut *control::probe(), System::Linux, to);
     tried.result.map(drop).map_err(|failure| {
-        assert!(failure.exhausted, "{failure:?}");
+        assert_eq!(failure.says, probe::Says::Exhausted, "{failure:?}");
         failure.name.unwrap()
     })
 }

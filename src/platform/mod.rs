@@ -35,7 +35,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::model::{
-    Backend, Gap, Handles, Host, Limits, NamespaceId, Owner, PortEvent, PortSpace, Process, Socket, Trace,
+    Backend, Gap, Handles, Host, Limits, NamespaceId, Owner, PortEvent, PortSpace, Process, Socket, System,
+    Trace,
 };
 
 /// What was read, and what could not be.
@@ -174,6 +175,16 @@ impl Platform {
             #[cfg(not(any(target_os = "linux", windows)))]
             None => Ok(portable::open()),
         }
+    }
+}
+
+/// What kind of system this is.
+#[must_use]
+pub fn system() -> System {
+    match std::env::consts::OS {
+        "linux" => System::Linux,
+        "windows" => System::Windows,
+        _ => System::Other,
     }
 }
 

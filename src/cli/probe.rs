@@ -32,6 +32,7 @@ pub(super) fn run(args: &Args, read_only: bool) -> Result<()> {
     if read_only && args.destination.is_some() {
         return Err(UsageError("with --read-only nothing is sent anywhere: no HOST:PORT".to_owned()).into());
     }
+    platform::enough_descriptors()?;
     let system = platform::system();
     let mut taker = control::probe();
     let mut tries = probe::bind_all(&mut *taker, system);

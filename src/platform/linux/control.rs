@@ -8,6 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal, test_kill_process};
 
+use super::descriptors::none_left;
 use super::proc::Proc;
 use super::procfs;
 use crate::model::{Pid, StartTime};
@@ -122,7 +123,7 @@ fn refused(what: &str, errno: Errno) -> ControlError {
 fn translated(what: &str, error: io::Error) -> ControlError {
     match Errno::from_io_error(&error) {
         Some(Errno::SRCH) => ControlError::Gone,
-        Some(Errno::MFILE | Errno::NFILE) => ControlError::NoDescriptor,
+        _ if none_left(&error) => ControlError::NoDescriptor,
         _ => ControlError::system(what, error),
     }
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use rustix::io::Errno;
 
+use super::descriptors::none_left;
 use super::netlink::{Kernel, Transport};
 use super::sock_diag::{Body, Messages};
 use crate::model::{Protocol, Socket};
@@ -96,10 +97,10 @@ fn translated(error: io::Error) -> ControlError {
         Some(Errno::NOENT) => ControlError::Gone,
         Some(Errno::STALE) => ControlError::Replaced,
         Some(Errno::PERM | Errno::ACCESS) => NO_RIGHT,
-        Some(Errno::MFILE | Errno::NFILE) => ControlError::NoDescriptor,
         Some(Errno::OPNOTSUPP) => {
             ControlError::Unsupported("this kernel is built without CONFIG_INET_DIAG_DESTROY".into())
         }
+        _ if none_left(&error) => ControlError::NoDescriptor,
         _ => ControlError::system("SOCK_DESTROY", error),
     }
 }

@@ -237,7 +237,7 @@ fn allow_descriptors(events: usize) -> io::Result<()> {
     }
     match descriptors::free() {
         Some(free) if free < wanted.saturating_add(LEAST_ROOM) => Err(io::Error::other(format!(
-            "it takes {wanted} open files of the {free} that porttop may still open (ulimit -n)"
+            "it takes {wanted} open files; the rest needs those {free} that are left (ulimit -n)"
         ))),
         _ => Ok(()),
     }

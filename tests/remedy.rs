@@ -366,6 +366,7 @@ fn inside_of_two_equal_looking_sockets() {
             match &outcome.sockets.as_deref().unwrap()[0] {
                 // The kernel leaves a socket the port that its program has bound it to.
                 Closed::Gone | Closed::StillBound => closed += 1,
+                Closed::GoneBefore => panic!("{outcome:?}"),
                 Closed::StillThere(why) => {
                     let why = why.as_ref().unwrap().to_string();
                     assert!(why.contains("shares its addresses"), "{why}");
@@ -416,7 +417,7 @@ fn inside_a_connection_that_took_the_place_stays() {
         let plan = ClosePlan::new(desk.scene(&snapshot), [socket]).confirm().unwrap();
         desk.executor().close(&plan).outcome.sockets
     };
-    assert_eq!(close(old), Some(vec![Closed::Gone]));
+    assert_eq!(close(old), Some(vec![Closed::GoneBefore]));
     let still = ours();
     assert_eq!((still.cookie, still.state), (new.cookie, State::Established));
     // Its program chose the port itself: the connection goes, the port stays taken.
@@ -437,7 +438,7 @@ fn wanted(
 fn can_connect(to: SocketAddr) -> Result<(), &'static str> {
     let tried = probe::connect(&mut *control::probe(), System::Linux, to);
     tried.result.map(drop).map_err(|failure| {
-        assert!(failure.exhausted, "{failure:?}");
+        assert_eq!(failure.says, probe::Says::Exhausted, "{failure:?}");
         failure.name.unwrap()
     })
 }

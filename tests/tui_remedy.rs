@@ -48,15 +48,15 @@ fn exhausted_found_killed_and_ports_can_be_had_again() {
     terminal.press("x");
     terminal.wait_for(&title);
     terminal.wait_for("[ No ]");
-    terminal.press("Enter");
+    terminal.answer("Enter");
     terminal.wait_for_no(&title);
 
     terminal.press("x");
     terminal.wait_for(&title);
     terminal.wait_for(&format!("holds {ALL} ports; {ALL} are free at once."));
-    terminal.press("Tab");
+    terminal.answer("Tab");
     terminal.wait_for("[ TERM ]");
-    terminal.press("Enter");
+    terminal.answer("Enter");
     terminal.wait_for(&format!("{pid} has ended."));
     terminal.wait_for(&format!("{ALL} of {ALL} ports released"));
     terminal.wait_for("TCP IPv4  ok");
@@ -87,18 +87,18 @@ fn a_wider_range_is_set_and_set_back() {
     terminal.press("a");
     terminal.wait_for("Set the range?");
     terminal.wait_for("sysctl -w net.ipv4.ip_local_port_range");
-    terminal.press("Tab");
+    terminal.answer("Tab");
     terminal.wait_for("[ Set it ]");
-    terminal.press("Enter");
+    terminal.answer("Enter");
     terminal.wait_for("It is set: read back and compared.");
     terminal.press("Enter");
     terminal.wait_for_no("20000–20299 (300)");
 
     terminal.press("u");
     terminal.wait_for("The range is 20000–20299 again.");
-    terminal.press("Tab");
+    terminal.answer("Tab");
     terminal.wait_for("[ Set it ]");
-    terminal.press("Enter");
+    terminal.answer("Enter");
     terminal.wait_for("It is set: read back and compared.");
     terminal.press("Enter");
     terminal.wait_for("20000–20299 (300)");

@@ -88,6 +88,15 @@ impl Filter {
         self.terms.is_empty()
     }
 
+    /// Whether it asks for sockets in this state by name.
+    #[must_use]
+    pub fn names(&self, state: State) -> bool {
+        self.terms.iter().any(|term| match &term.test {
+            Test::State(states) => !term.negated && states.contains(&state),
+            _ => false,
+        })
+    }
+
     /// Whether a socket passes, with what is known of the process that holds it.
     #[must_use]
     pub fn lets_socket(&self, socket: &Socket, snapshot: &Observed) -> bool {

@@ -12,7 +12,6 @@ use super::{UsageError, interval, output, values};
 use crate::analysis::Thresholds;
 use crate::export::check;
 use crate::model::Backend;
-use crate::platform::Platform;
 use crate::text::safe;
 
 const EXIT_CODES: &str = "\
@@ -58,7 +57,7 @@ pub(super) fn run(args: &Args, usual: Thresholds) -> Result<ExitCode> {
         ..usual
     };
     in_order(&thresholds).map_err(UsageError)?;
-    let platform = match Platform::open(args.backend) {
+    let platform = match super::open(args.backend) {
         Ok(platform) => platform,
         Err(error) => {
             output::print(|out| check::write_unknown(&safe(&error.to_string()), out))?;

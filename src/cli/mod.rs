@@ -23,7 +23,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use color_eyre::eyre::{Report, Result, eyre};
 
 use crate::export::check::UNKNOWN;
-use crate::model::Gap;
+use crate::model::{Backend, Gap};
+use crate::platform::{OpenError, Platform, enough_descriptors};
 pub use crate::tui::restore;
 use config::Config;
 pub use usage::UsageError;
@@ -109,6 +110,12 @@ fn asks_for_check(line: impl IntoIterator<Item = OsString>) -> bool {
         }
     }
     false
+}
+
+/// The platform, where porttop may open as many files as it takes.
+fn open(backend: Option<Backend>) -> Result<Platform, OpenError> {
+    enough_descriptors()?;
+    Platform::open(backend)
 }
 
 /// `--read-only` may stand anywhere; before a command clap would take it for an option of the screen.

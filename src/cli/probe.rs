@@ -7,9 +7,8 @@ use color_eyre::eyre::{Result, bail, eyre};
 use super::UsageError;
 use super::output::{self, Format};
 use crate::export::probe as export;
-use crate::platform::Platform;
-use crate::platform::control;
-use crate::remedy::probe::{self, Attempt};
+use crate::platform::{self, control};
+use crate::remedy::probe::{self, Attempt, Says};
 
 /// Takes a port in each port space and gives it back, to see whether one can be had
 ///
@@ -26,14 +25,15 @@ pub(super) struct Args {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 ports can be had, 1 they can't or the destination could not be connected to, 2 the command \
-line can't be understood.";
+Exit codes: 0 ports can be had, 1 they can't, the destination could not be connected to or it could not be \
+tried, 2 the command line can't be understood.";
 
 pub(super) fn run(args: &Args, read_only: bool) -> Result<()> {
     if read_only && args.destination.is_some() {
         return Err(UsageError("with --read-only nothing is sent anywhere: no HOST:PORT".to_owned()).into());
     }
-    let system = Platform::open(None)?.host.system;
+    platform::enough_descriptors()?;
+    let system = platform::system();
     let mut taker = control::probe();
     let mut tries = probe::bind_all(&mut *taker, system);
     if let Some(destination) = &args.destination {
@@ -43,11 +43,18 @@ pub(super) fn run(args: &Args, read_only: bool) -> Result<()> {
         Format::Text => export::write(&tries, out),
         Format::Json => export::write_json(&tries, out),
     })?;
-    for tried in &tries {
-        match (&tried.result, tried.attempt) {
-            (Err(failure), _) if failure.exhausted => bail!("ports have run out"),
-            (Err(_), Attempt::Connect(to)) => bail!("{to} could not be connected to"),
-            _ => {}
+    let failures: Vec<_> =
+        tries.iter().filter_map(|tried| Some((tried.attempt, tried.result.as_ref().err()?))).collect();
+    let which = |says| failures.iter().find(|(_, failure)| failure.says == says);
+    if which(Says::Exhausted).is_some() {
+        bail!("ports have run out");
+    }
+    if let Some((_, failure)) = which(Says::Untried) {
+        bail!("whether a port can be had is not known: {}", failure.meaning);
+    }
+    for (attempt, _) in &failures {
+        if let Attempt::Connect(to) = attempt {
+            bail!("{to} could not be connected to");
         }
     }
     Ok(())

@@ -12,7 +12,6 @@ use crate::analysis::range_plan::{self, Proposal, RangeFacts};
 use crate::analysis::{Picture, SpaceUsage};
 use crate::export::{action, range as export};
 use crate::model::{Family, Protocol, SpaceId, System};
-use crate::platform::Platform;
 use crate::platform::control::{RangeState, Store, range_state};
 use crate::remedy::range::RangePlan;
 use crate::remedy::{Done, Executor, License, Plan, StateDirectory};
@@ -222,7 +221,7 @@ fn carry_out(
 
 /// Looks once, or for a while, which shows how fast ports are used up.
 fn look(watch: Option<Duration>) -> Result<Picture> {
-    collect(Platform::open(None)?, Way { span: watch, ..Way::default() })
+    collect(super::open(None)?, Way { span: watch, ..Way::default() })
 }
 
 fn facts<'a>(

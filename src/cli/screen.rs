@@ -10,7 +10,6 @@ use super::{UsageError, interval};
 use crate::analysis::{GroupBy, ProcessColumn, Sort, Thresholds};
 use crate::model::Backend;
 use crate::monitor::Interval;
-use crate::platform::Platform;
 use crate::source::Live;
 use crate::tui;
 
@@ -63,7 +62,7 @@ pub(super) fn run(args: Args, read_only: bool, thresholds: Thresholds) -> Result
         read_only,
         thresholds,
     };
-    let live = Live::new(Platform::open(args.backend)?);
+    let live = Live::new(super::open(args.backend)?);
     let live = if options.trace { live.traced() } else { live };
     Ok(tui::run(Box::new(live), &options)?)
 }

@@ -12,7 +12,6 @@ use super::{interval, output};
 use crate::analysis::{GroupBy, Thresholds};
 use crate::export::{Excerpt, Order, csv, json, table};
 use crate::model::Backend;
-use crate::platform::Platform;
 
 /// Looks once and prints, without a screen.
 #[derive(Debug, clap::Args)]
@@ -60,7 +59,7 @@ enum Format {
 
 pub(super) fn run(args: &Args, thresholds: Thresholds) -> Result<()> {
     let way = Way { span: args.span, trace: !args.no_trace, group_by: args.group_by, thresholds };
-    let picture = collect(Platform::open(args.backend)?, way)?;
+    let picture = collect(super::open(args.backend)?, way)?;
     let excerpt = Excerpt::of(&picture, &args.filter.filter, args.sort, args.top);
     output::print(|out| match args.format {
         Format::Table => table::write(&excerpt, args.sockets, terminal_width(), out),

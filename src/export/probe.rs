@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::document;
 use crate::model::{NamespaceId, SpaceId};
-use crate::remedy::probe::{Attempt, Try};
+use crate::remedy::probe::{Attempt, Says, Try};
 
 /// Writes one line per try.
 ///
@@ -49,7 +49,8 @@ pub fn write_json(tries: &[Try], out: &mut impl Write) -> io::Result<()> {
                 "error": failure.and_then(|failure| failure.name),
                 "number": failure.and_then(|failure| failure.number),
                 "meaning": failure.map(|failure| &failure.meaning),
-                "exhausted": failure.is_some_and(|failure| failure.exhausted),
+                "exhausted": failure.is_some_and(|failure| failure.says == Says::Exhausted),
+                "tried": failure.is_none_or(|failure| failure.says != Says::Untried),
             })
         })
         .collect();

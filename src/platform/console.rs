@@ -10,3 +10,10 @@ pub fn speaks_vt() -> bool {
     #[cfg(not(windows))]
     true
 }
+
+/// Whether pasted text can be told from keys (bracketed paste). On Windows crossterm reads keys from the
+/// console and would take the marks for keys too.
+#[must_use]
+pub const fn marks_paste() -> bool {
+    cfg!(unix)
+}

@@ -34,6 +34,9 @@ pub enum ControlError {
     /// Something else has its number or address now; that was left alone.
     #[error("another one has taken its place since; it was not touched")]
     Replaced,
+    /// porttop, or the whole system, has no file descriptor left to do it with. Others give theirs back.
+    #[error("porttop had no file descriptor free to do it (ulimit -n)")]
+    NoDescriptor,
     /// This system can't do it.
     #[error("{0}")]
     Unsupported(String),
@@ -99,7 +102,7 @@ impl Signal {
 /// Opens processes to end them.
 pub trait ProcessControl: Send {
     /// Opens whatever process has this number now. The handle stays with it when the number is used
-    /// again.
+    /// again. Thousands may be held: where each would take a descriptor, none is kept open.
     ///
     /// # Errors
     /// When there is none, or it may not be opened.

@@ -35,7 +35,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::model::{
-    Backend, Gap, Handles, Host, Limits, NamespaceId, Owner, PortEvent, PortSpace, Process, Socket, Trace,
+    Backend, Gap, Handles, Host, Limits, NamespaceId, Owner, PortEvent, PortSpace, Process, Socket, System,
+    Trace,
 };
 
 /// What was read, and what could not be.
@@ -177,6 +178,27 @@ impl Platform {
     }
 }
 
+/// Whether the system lets porttop open as many files as it takes to start.
+///
+/// # Errors
+/// [`OpenError::Descriptors`] when it does not.
+pub fn enough_descriptors() -> Result<(), OpenError> {
+    #[cfg(target_os = "linux")]
+    return linux::enough();
+    #[cfg(not(target_os = "linux"))]
+    Ok(())
+}
+
+/// What kind of system this is.
+#[must_use]
+pub fn system() -> System {
+    match std::env::consts::OS {
+        "linux" => System::Linux,
+        "windows" => System::Windows,
+        _ => System::Other,
+    }
+}
+
 /// Why a platform could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -184,11 +206,19 @@ pub enum OpenError {
     #[error("this system has no native backend; use --backend portable")]
     NoNative,
     /// The system refused something without which there is nothing to show.
-    #[error("{what}: {source}")]
+    #[error("{what}: {error}")]
     System {
         /// What was asked for.
         what: &'static str,
         /// What the system said.
-        source: std::io::Error,
+        error: std::io::Error,
+    },
+    /// porttop may open too few files.
+    #[error("too few file descriptors: porttop needs {needed} and may have {free} more (ulimit -n)")]
+    Descriptors {
+        /// How many it may open.
+        free: u64,
+        /// How many it needs.
+        needed: u64,
     },
 }

@@ -1,14 +1,21 @@
 //! Closing single connections of processes that live on.
 
-use serde::Serialize;
+mod outcome;
 
-use super::plan::{Plan, Refusal, Scene};
-use crate::model::{Family, Missing, Protocol, Socket, State, System};
-use crate::platform::control::{ControlError, SocketControl};
+use std::collections::HashSet;
+use std::net::SocketAddr;
+
+pub use outcome::{CloseOutcome, Closed, ClosedCounts};
+
+use super::plan::{Plan, Refusal, Scene, deaf};
+use crate::model::{Family, Missing, Owner, Protocol, Socket, State, System};
 use crate::text::thousands;
 
 /// How many commands are spelled out.
 const SHOWN: usize = 20;
+
+/// So many processes are named.
+const NAMED: usize = 3;
 
 /// The sockets that will be closed.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,19 +26,47 @@ pub struct ClosePlan {
     pub left_out: Vec<(Socket, &'static str)>,
     cautions: Vec<String>,
     refusals: Vec<Refusal>,
+    holders: Vec<String>,
     system: System,
     pub(super) gaps: Vec<Missing>,
 }
 
 impl ClosePlan {
-    /// Plans to close these sockets of the snapshot. What can't be closed is left out; when nothing is
-    /// left the plan is refused.
+    /// Plans to close these sockets of the snapshot, each of which was chosen. What can't be closed is left
+    /// out; when nothing is left the plan is refused.
     #[must_use]
     pub fn new(scene: Scene<'_>, selected: impl IntoIterator<Item = Socket>) -> Self {
+        Self::but(scene, selected, |_| None)
+    }
+
+    /// Plans to close all of these sockets. Those that serve whoever comes, listeners and UDP without a
+    /// peer, are left out unless they are what was asked for, in these words: `named` tells of a state.
+    #[must_use]
+    pub fn all(
+        scene: Scene<'_>,
+        shown: impl IntoIterator<Item = Socket>,
+        named: impl Fn(State) -> bool,
+    ) -> Self {
+        Self::but(scene, shown, |socket| match socket.state {
+            State::Listen if !named(State::Listen) => {
+                Some("listeners are closed only under the filter state:listen")
+            }
+            State::Udp if socket.remote.is_none() && !named(State::Udp) => {
+                Some("UDP without a peer is closed only under the filter state:udp")
+            }
+            _ => None,
+        })
+    }
+
+    fn but(
+        scene: Scene<'_>,
+        selected: impl IntoIterator<Item = Socket>,
+        spared: impl Fn(&Socket) -> Option<&'static str>,
+    ) -> Self {
         let system = scene.snapshot.host.system;
         let (mut sockets, mut left_out) = (Vec::new(), Vec::new());
         for socket in selected {
-            match obstacle(system, &socket) {
+            match obstacle(system, &socket).or_else(|| spared(&socket)) {
                 Some(reason) => left_out.push((socket, reason)),
                 None => sockets.push(socket),
             }
@@ -41,9 +76,49 @@ impl ClosePlan {
             let reason = left_out.first().map_or("no socket is selected", |(_, reason)| reason);
             refusals.push(Refusal::Nothing(reason.into()));
         }
-        let mut plan = Self { sockets, left_out, cautions: Vec::new(), refusals, system, gaps: scene.gaps() };
+        let owners: HashSet<Owner> =
+            sockets.iter().flat_map(|socket| socket.holders.all()).copied().collect();
+        let mut owners: Vec<_> = owners.into_iter().collect();
+        owners.sort_unstable_by_key(|owner| owner.pid);
+        let mut plan = Self {
+            sockets,
+            left_out,
+            cautions: Vec::new(),
+            refusals,
+            holders: owners.into_iter().map(|owner| scene.name(owner)).collect(),
+            system,
+            gaps: scene.gaps(),
+        };
         plan.cautions = plan.think(scene);
         plan
+    }
+
+    /// What dies: how many sockets, of whom, in which states, and who listens no more.
+    #[must_use]
+    pub fn toll(&self) -> Vec<String> {
+        if self.sockets.is_empty() {
+            return Vec::new();
+        }
+        let states = State::ALL.map(|state| (self.count(state), state.title()));
+        let states = states.into_iter().filter(|(count, _)| *count > 0);
+        let states: Vec<_> =
+            states.map(|(count, title)| format!("{} {title}", thousands(count as u64))).collect();
+        let whose = match self.holders.as_slice() {
+            [] => "without an owner".into(),
+            named if named.len() <= NAMED => format!("of {}", named.join(", ")),
+            many => format!("of {} processes", thousands(many.len() as u64)),
+        };
+        let sockets = if self.sockets.len() == 1 { "socket" } else { "sockets" };
+        let count = thousands(self.sockets.len() as u64);
+        let listeners: Vec<SocketAddr> = self
+            .sockets
+            .iter()
+            .filter(|socket| socket.state == State::Listen)
+            .map(|socket| socket.local)
+            .collect();
+        let mut lines = vec![format!("{count} {sockets} {whose}: {}.", states.join(", "))];
+        lines.extend(deaf(&listeners));
+        lines
     }
 
     fn think(&self, scene: Scene<'_>) -> Vec<String> {
@@ -124,21 +199,42 @@ impl Plan for ClosePlan {
     }
 
     fn promises(&self) -> Vec<String> {
-        let number = |count: usize| thousands(count as u64);
-        let mut lines = Vec::new();
+        let told = |socket: &&Socket| {
+            use State::{CloseWait, Established, FinWait1, FinWait2, SynReceived};
+            matches!(socket.state, Established | CloseWait | FinWait1 | FinWait2 | SynReceived)
+        };
         let time_wait = self.count(State::TimeWait);
-        let others = self.sockets.len() - time_wait;
-        if time_wait > 0 {
-            lines.push(format!("{} in TIME_WAIT end at once.", number(time_wait)));
-        }
-        if others > 0 {
-            lines.push(format!(
-                "{} are closed; their programs get an error, their peers a reset.",
-                number(others)
-            ));
-        }
-        if let Some((_, reason)) = self.left_out.first() {
-            lines.push(format!("{} are left out: {reason}.", number(self.left_out.len())));
+        let udp = self.count(State::Udp);
+        let cut = self.sockets.iter().filter(told).count();
+        let silent = self.sockets.len() - time_wait - udp - cut;
+        let mut lines = Vec::new();
+        let mut say = |count: usize, one: &str, many: &str| match count {
+            0 => {}
+            1 => lines.push(format!("1 {one}.")),
+            _ => lines.push(format!("{} {many}.", thousands(count as u64))),
+        };
+        say(time_wait, "in TIME_WAIT ends at once", "in TIME_WAIT end at once");
+        say(
+            cut,
+            "connection is cut: its program gets an error, its peer a reset",
+            "connections are cut: their programs get an error, their peers a reset",
+        );
+        say(
+            silent,
+            "is closed: its program gets an error, and no peer is told",
+            "are closed: their programs get an error, and no peer is told",
+        );
+        say(
+            udp,
+            "over UDP: its program gets an error and keeps the port if it chose it; no peer is told",
+            "over UDP: their programs get an error and keep the ports they chose; no peer is told",
+        );
+        // When all are, the refusal says why.
+        let left_out = self.left_out.iter().filter(|_| !self.sockets.is_empty());
+        let mut reasons: Vec<&str> = left_out.map(|(_, reason)| *reason).collect();
+        reasons.sort_unstable();
+        for same in reasons.chunk_by(|one, other| one == other) {
+            say(same.len(), &format!("is left out: {}", same[0]), &format!("are left out: {}", same[0]));
         }
         lines
     }
@@ -149,151 +245,5 @@ impl Plan for ClosePlan {
 
     fn refusals(&self) -> &[Refusal] {
         &self.refusals
-    }
-}
-
-/// What became of a socket.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Closed {
-    /// It is in no table any more.
-    Gone,
-    /// Its connection is gone; its program had bound the port and holds it until it closes too.
-    StillBound,
-    /// It is there as before; what the system had said, if it said anything.
-    StillThere(Option<ControlError>),
-}
-
-/// What came of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CloseOutcome {
-    /// Each socket and what became of it; none when the sockets could not be read again.
-    pub sockets: Option<Vec<Closed>>,
-    /// The first complaint of the system.
-    pub complaint: Option<ControlError>,
-}
-
-/// The outcome in numbers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct ClosedCounts {
-    /// Sockets that are gone.
-    pub gone: u32,
-    /// Sockets without a connection that still hold their port.
-    pub still_bound: u32,
-    /// Sockets that are there as before.
-    pub still_there: u32,
-}
-
-impl CloseOutcome {
-    /// How many became what.
-    #[must_use]
-    pub fn counts(&self) -> Option<ClosedCounts> {
-        let mut counts = ClosedCounts::default();
-        for closed in self.sockets.as_ref()? {
-            match closed {
-                Closed::Gone => counts.gone += 1,
-                Closed::StillBound => counts.still_bound += 1,
-                Closed::StillThere(_) => counts.still_there += 1,
-            }
-        }
-        Some(counts)
-    }
-
-    /// Whether all are gone.
-    #[must_use]
-    pub fn succeeded(&self) -> bool {
-        self.sockets.as_ref().is_some_and(|sockets| sockets.iter().all(|closed| *closed == Closed::Gone))
-    }
-
-    /// What came of it, in sentences with the numbers.
-    #[must_use]
-    pub fn sentences(&self) -> Vec<String> {
-        let number = |count: u32| thousands(count.into());
-        let mut lines = match self.counts() {
-            None => vec!["The sockets could not be read again: what was closed is not known.".into()],
-            Some(counts) => {
-                let mut lines = vec![format!("{} closed.", number(counts.gone))];
-                if counts.still_bound > 0 {
-                    lines.push(format!(
-                        "{} lost their connection and hold their port until their program closes them.",
-                        number(counts.still_bound)
-                    ));
-                }
-                if counts.still_there > 0 {
-                    lines.push(format!("{} are still there.", number(counts.still_there)));
-                }
-                lines
-            }
-        };
-        lines.extend(self.complaint.as_ref().map(|complaint| format!("The system said: {complaint}.")));
-        lines
-    }
-}
-
-impl ClosePlan {
-    /// Closes one after the other; a right that is missing for the first is missing for all.
-    pub(super) fn apply(&self, control: &mut dyn SocketControl) -> Vec<Option<ControlError>> {
-        let mut complaints: Vec<Option<ControlError>> = Vec::with_capacity(self.sockets.len());
-        for socket in &self.sockets {
-            let complaint = match complaints.last() {
-                Some(Some(error @ (ControlError::MissingRight { .. } | ControlError::Unsupported(_)))) => {
-                    Some(error.clone())
-                }
-                _ => control.close(socket).err(),
-            };
-            complaints.push(complaint);
-        }
-        complaints
-    }
-
-    /// Compares with a new reading of the sockets, if there is one.
-    pub(super) fn compare(
-        &self,
-        complaints: Vec<Option<ControlError>>,
-        now: Option<&[Socket]>,
-    ) -> CloseOutcome {
-        let first = complaints.iter().flatten().next().cloned();
-        let sockets: Option<Vec<Closed>> = now.map(|now| {
-            let mut index = std::collections::HashMap::new();
-            for socket in now {
-                index.entry((socket.protocol, socket.local)).or_insert_with(Vec::new).push(socket);
-            }
-            let became = |(socket, complaint): (&Socket, Option<ControlError>)| {
-                let candidates = index.get(&(socket.protocol, socket.local)).map_or(&[][..], Vec::as_slice);
-                let same = candidates.iter().find(|now| match socket.cookie {
-                    Some(_) => now.cookie == socket.cookie,
-                    None => now.remote == socket.remote,
-                });
-                match same {
-                    None => Closed::Gone,
-                    Some(now) if now.state == State::Bound && socket.state != State::Bound => {
-                        Closed::StillBound
-                    }
-                    // Its program gets an error and keeps the port that it has bound.
-                    Some(now) if now.state == State::Udp && complaint.is_none() => Closed::StillBound,
-                    Some(_) => Closed::StillThere(complaint.map(explain)),
-                }
-            };
-            self.sockets.iter().zip(complaints).map(became).collect()
-        });
-        let complaint = match &sockets {
-            Some(sockets) => sockets.iter().find_map(|closed| match closed {
-                Closed::StillThere(complaint) => complaint.clone(),
-                _ => None,
-            }),
-            None => first,
-        };
-        CloseOutcome { sockets, complaint }
-    }
-}
-
-/// The system did not find a socket that is there: it looks it up by its addresses, and of several that
-/// share them it finds one only.
-fn explain(complaint: ControlError) -> ControlError {
-    match complaint {
-        ControlError::Gone | ControlError::Replaced => ControlError::Unsupported(
-            "another socket shares its addresses and hides it from the kernel; end the process that holds it"
-                .into(),
-        ),
-        other => other,
     }
 }

@@ -11,6 +11,7 @@ pub mod audit;
 pub mod close;
 mod executor;
 pub mod kill;
+mod patience;
 mod plan;
 pub mod probe;
 pub mod range;

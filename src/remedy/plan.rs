@@ -1,8 +1,9 @@
 use std::collections::HashMap;
+use std::net::SocketAddr;
 
 use crate::model::{Missing, Observed, Owner, Pid};
 use crate::platform::control::ControlError;
-use crate::text::safe;
+use crate::text::{safe, thousands};
 
 /// Something that will be done once a person says yes.
 pub trait Plan: Sized {
@@ -118,5 +119,17 @@ impl Scene<'_> {
             || format!("process {}", owner.pid),
             |process| format!("{} ({})", safe(&process.name), owner.pid),
         )
+    }
+}
+
+/// Which listeners there will be no more, in a sentence.
+pub(super) fn deaf(listeners: &[SocketAddr]) -> Option<String> {
+    match listeners {
+        [] => None,
+        few if few.len() <= 4 => {
+            let list: Vec<_> = few.iter().map(ToString::to_string).collect();
+            Some(format!("Nobody listens any more on {}.", list.join(", ")))
+        }
+        many => Some(format!("{} listeners end.", thousands(many.len() as u64))),
     }
 }

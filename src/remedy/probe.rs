@@ -2,13 +2,17 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::patience::again_while;
 use crate::model::{Family, PortOperation, Protocol, System};
 use crate::platform::control::PortProbe;
 
 /// How long a connect may take.
 pub const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long is waited for a descriptor.
+const UNTRIED: Duration = Duration::from_secs(1);
 
 /// What one try gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,15 +41,29 @@ pub struct Failure {
     pub number: Option<i32>,
     /// What it means here.
     pub meaning: String,
-    /// Whether it says that ports have run out.
-    pub exhausted: bool,
+    /// What it says of ports.
+    pub says: Says,
+}
+
+/// What an error says of ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Says {
+    /// They have run out.
+    Exhausted,
+    /// Nothing: it could not be tried, or what came of it says nothing.
+    Untried,
+    /// They have not run out.
+    Other,
 }
 
 /// Takes a port in each of the four port spaces, and gives it back.
 pub fn bind_all(probe: &mut dyn PortProbe, system: System) -> Vec<Try> {
+    let deadline = Instant::now() + UNTRIED;
     let mut one = |family, protocol| Try {
         attempt: Attempt::Bind(family, protocol),
-        result: probe.bind(family, protocol).map_err(|error| translate(system, PortOperation::Bind, &error)),
+        result: tried(deadline, || {
+            probe.bind(family, protocol).map_err(|error| translate(system, PortOperation::Bind, &error))
+        }),
     };
     vec![
         one(Family::Ipv4, Protocol::Tcp),
@@ -57,9 +75,15 @@ pub fn bind_all(probe: &mut dyn PortProbe, system: System) -> Vec<Try> {
 
 /// Connects to a destination that a person has named, and closes.
 pub fn connect(probe: &mut dyn PortProbe, system: System, to: SocketAddr) -> Try {
-    let result =
-        probe.connect(to, PATIENCE).map_err(|error| translate(system, PortOperation::Connect, &error));
+    let result = tried(Instant::now() + UNTRIED, || {
+        probe.connect(to, PATIENCE).map_err(|error| translate(system, PortOperation::Connect, &error))
+    });
     Try { attempt: Attempt::Connect(to), result }
+}
+
+/// Waits until the deadline for a descriptor: others give theirs back.
+fn tried<T>(deadline: Instant, attempt: impl FnMut() -> Result<T, Failure>) -> Result<T, Failure> {
+    again_while(deadline, |failure: &Failure| matches!(failure.name, Some("EMFILE" | "ENFILE")), attempt)
 }
 
 /// What an error of the system means for somebody who wants a port.
@@ -74,12 +98,9 @@ pub fn translate(system: System, operation: PortOperation, error: &io::Error) ->
         })
     });
     match known {
-        Some(entry) => Failure {
-            name: Some(entry.name),
-            number,
-            meaning: entry.meaning.into(),
-            exhausted: entry.exhausted,
-        },
+        Some(entry) => {
+            Failure { name: Some(entry.name), number, meaning: entry.meaning.into(), says: entry.says }
+        }
         None if error.kind() == io::ErrorKind::TimedOut => Failure {
             name: None,
             number,
@@ -87,9 +108,12 @@ pub fn translate(system: System, operation: PortOperation, error: &io::Error) ->
                 "no answer within {} s: a port was had, the destination is silent",
                 PATIENCE.as_secs()
             ),
-            exhausted: false,
+            says: Says::Other,
         },
-        None => Failure { name: None, number, meaning: error.to_string(), exhausted: false },
+        None => {
+            let says = if operation == PortOperation::Bind { Says::Untried } else { Says::Other };
+            Failure { name: None, number, meaning: error.to_string(), says }
+        }
     }
 }
 
@@ -99,7 +123,7 @@ struct Known {
     name: &'static str,
     /// None when it means the same for both.
     operation: Option<PortOperation>,
-    exhausted: bool,
+    says: Says,
     meaning: &'static str,
 }
 
@@ -107,20 +131,20 @@ const fn linux(
     number: i32,
     name: &'static str,
     operation: Option<PortOperation>,
-    exhausted: bool,
+    says: Says,
     meaning: &'static str,
 ) -> Known {
-    Known { system: System::Linux, number, name, operation, exhausted, meaning }
+    Known { system: System::Linux, number, name, operation, says, meaning }
 }
 
 const fn windows(
     number: i32,
     name: &'static str,
     operation: Option<PortOperation>,
-    exhausted: bool,
+    says: Says,
     meaning: &'static str,
 ) -> Known {
-    Known { system: System::Windows, number, name, operation, exhausted, meaning }
+    Known { system: System::Windows, number, name, operation, says, meaning }
 }
 
 /// Numbers: `asm-generic/errno.h` and `asm-generic/errno-base.h`; "Windows Sockets Error Codes".
@@ -129,104 +153,116 @@ const TABLE: [Known; 24] = [
         99,
         "EADDRNOTAVAIL",
         Some(PortOperation::Connect),
-        true,
+        Says::Exhausted,
         "no local port is left toward this destination (or this machine has no address from which to reach it)",
     ),
     linux(
         99,
         "EADDRNOTAVAIL",
         Some(PortOperation::Bind),
-        false,
+        Says::Other,
         "this machine has no such address: this family is switched off here",
     ),
     linux(
         98,
         "EADDRINUSE",
         Some(PortOperation::Bind),
-        true,
+        Says::Exhausted,
         "the dynamic range is exhausted: every port of it is in use for this address",
     ),
     linux(
         98,
         "EADDRINUSE",
         Some(PortOperation::Connect),
-        false,
+        Says::Other,
         "the very same connection, with the same port at both ends, exists already",
     ),
-    linux(97, "EAFNOSUPPORT", None, false, "this system has no such address family"),
-    linux(13, "EACCES", None, false, "a security policy forbids it; that is not exhaustion"),
-    linux(1, "EPERM", None, false, "a firewall rule or security policy forbids it; that is not exhaustion"),
+    linux(97, "EAFNOSUPPORT", None, Says::Other, "this system has no such address family"),
+    linux(13, "EACCES", None, Says::Untried, "a security policy forbids it; that is not exhaustion"),
+    linux(
+        1,
+        "EPERM",
+        None,
+        Says::Untried,
+        "a firewall rule or security policy forbids it; that is not exhaustion",
+    ),
     linux(
         24,
         "EMFILE",
         None,
-        false,
+        Says::Untried,
         "porttop itself is out of file descriptors; that is not exhaustion of ports",
     ),
     linux(
         23,
         "ENFILE",
         None,
-        false,
+        Says::Untried,
         "the whole system is out of file descriptors; that is not exhaustion of ports",
     ),
     linux(
         105,
         "ENOBUFS",
         None,
-        false,
+        Says::Untried,
         "the kernel is out of memory for sockets; that is not exhaustion of ports",
     ),
-    linux(12, "ENOMEM", None, false, "the kernel is out of memory; that is not exhaustion of ports"),
-    linux(111, "ECONNREFUSED", None, false, "a port was had; nobody listens at the destination"),
-    linux(101, "ENETUNREACH", None, false, "there is no route to the destination; that is not exhaustion"),
-    linux(113, "EHOSTUNREACH", None, false, "the destination can't be reached; that is not exhaustion"),
-    linux(110, "ETIMEDOUT", None, false, "a port was had; the destination did not answer"),
+    linux(12, "ENOMEM", None, Says::Untried, "the kernel is out of memory; that is not exhaustion of ports"),
+    linux(111, "ECONNREFUSED", None, Says::Other, "a port was had; nobody listens at the destination"),
+    linux(
+        101,
+        "ENETUNREACH",
+        None,
+        Says::Other,
+        "there is no route to the destination; that is not exhaustion",
+    ),
+    linux(113, "EHOSTUNREACH", None, Says::Other, "the destination can't be reached; that is not exhaustion"),
+    linux(110, "ETIMEDOUT", None, Says::Other, "a port was had; the destination did not answer"),
     windows(
         10048,
         "WSAEADDRINUSE",
         Some(PortOperation::Connect),
-        true,
+        Says::Exhausted,
         "the port that was chosen is still in TIME_WAIT toward this destination (event 4227): ports toward it run out",
     ),
     windows(
         10048,
         "WSAEADDRINUSE",
         Some(PortOperation::Bind),
-        true,
+        Says::Exhausted,
         "no port of the dynamic range is free for this address",
     ),
     windows(
         10055,
         "WSAENOBUFS",
         None,
-        true,
+        Says::Exhausted,
         "Windows could give no port or no buffer: the dynamic range is exhausted (event 4231 or 4266), or non-paged memory is",
     ),
     windows(
         10013,
         "WSAEACCES",
         None,
-        false,
+        Says::Other,
         "the port is excluded or held exclusively (Hyper-V and WinNAT take blocks of ports), or a firewall forbids it; that is not exhaustion",
     ),
     windows(
         10049,
         "WSAEADDRNOTAVAIL",
         None,
-        false,
+        Says::Other,
         "this machine has no such address, or the destination is none",
     ),
-    windows(10047, "WSAEAFNOSUPPORT", None, false, "this system has no such address family"),
+    windows(10047, "WSAEAFNOSUPPORT", None, Says::Other, "this system has no such address family"),
     windows(
         10024,
         "WSAEMFILE",
         None,
-        false,
+        Says::Untried,
         "no more socket handles can be had; that is not exhaustion of ports",
     ),
-    windows(10061, "WSAECONNREFUSED", None, false, "a port was had; nobody listens at the destination"),
-    windows(10060, "WSAETIMEDOUT", None, false, "a port was had; the destination did not answer"),
+    windows(10061, "WSAECONNREFUSED", None, Says::Other, "a port was had; nobody listens at the destination"),
+    windows(10060, "WSAETIMEDOUT", None, Says::Other, "a port was had; the destination did not answer"),
 ];
 
 #[cfg(test)]
@@ -235,22 +271,23 @@ mod tests {
     use rstest::rstest;
 
     #[rstest]
-    #[case(System::Linux, PortOperation::Connect, 99, "EADDRNOTAVAIL", true)]
-    #[case(System::Linux, PortOperation::Bind, 99, "EADDRNOTAVAIL", false)]
-    #[case(System::Linux, PortOperation::Bind, 98, "EADDRINUSE", true)]
-    #[case(System::Linux, PortOperation::Connect, 111, "ECONNREFUSED", false)]
-    #[case(System::Windows, PortOperation::Connect, 10048, "WSAEADDRINUSE", true)]
-    #[case(System::Windows, PortOperation::Bind, 10055, "WSAENOBUFS", true)]
-    #[case(System::Windows, PortOperation::Bind, 10013, "WSAEACCES", false)]
+    #[case(System::Linux, PortOperation::Connect, 99, "EADDRNOTAVAIL", Says::Exhausted)]
+    #[case(System::Linux, PortOperation::Bind, 99, "EADDRNOTAVAIL", Says::Other)]
+    #[case(System::Linux, PortOperation::Bind, 98, "EADDRINUSE", Says::Exhausted)]
+    #[case(System::Linux, PortOperation::Connect, 111, "ECONNREFUSED", Says::Other)]
+    #[case(System::Windows, PortOperation::Connect, 10048, "WSAEADDRINUSE", Says::Exhausted)]
+    #[case(System::Windows, PortOperation::Bind, 10055, "WSAENOBUFS", Says::Exhausted)]
+    #[case(System::Windows, PortOperation::Bind, 10013, "WSAEACCES", Says::Other)]
+    #[case(System::Linux, PortOperation::Bind, 24, "EMFILE", Says::Untried)]
     fn known_errors(
         #[case] system: System,
         #[case] operation: PortOperation,
         #[case] number: i32,
         #[case] name: &str,
-        #[case] exhausted: bool,
+        #[case] says: Says,
     ) {
         let failure = translate(system, operation, &io::Error::from_raw_os_error(number));
-        assert_eq!((failure.name, failure.number, failure.exhausted), (Some(name), Some(number), exhausted));
+        assert_eq!((failure.name, failure.number, failure.says), (Some(name), Some(number), says));
     }
 
     #[test]
@@ -258,12 +295,11 @@ mod tests {
         let failure = translate(System::Linux, PortOperation::Bind, &io::Error::other("strange"));
         assert_eq!(
             failure,
-            Failure { name: None, number: None, meaning: "strange".into(), exhausted: false }
+            Failure { name: None, number: None, meaning: "strange".into(), says: Says::Untried }
         );
         // 10055 is a number of Windows.
-        assert!(
-            !translate(System::Linux, PortOperation::Bind, &io::Error::from_raw_os_error(10055)).exhausted
-        );
+        let failure = translate(System::Linux, PortOperation::Bind, &io::Error::from_raw_os_error(10055));
+        assert_eq!(failure.says, Says::Untried);
     }
 
     #[test]

@@ -19,7 +19,9 @@ pub enum Action {
     /// The handles of a process were listed, or could not be.
     Handles(Owner, Listed),
     /// A key was pressed.
-    Key(KeyEvent),
+    Key(KeyEvent, Press),
+    /// Text was pasted, in a terminal that tells it from keys.
+    Paste(String),
     /// The mouse was used.
     Mouse(MouseEvent),
     /// The terminal has another size: columns, rows.
@@ -28,6 +30,20 @@ pub enum Action {
     Clock(Moment),
     /// What was asked for is done.
     Answer(Box<Answer>),
+    /// The screen shows what it was asked to, at this time of the clock of [`Press`].
+    Drawn(Duration),
+    /// The time of [`Effect::WakeIn`] has gone by; it is this late.
+    Woken(Duration),
+}
+
+/// How a key came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Press {
+    /// When, on a clock that never goes back.
+    pub at: Duration,
+    /// Whether it came in one go with the key before it: pasted text does, in a terminal that does not
+    /// tell it from keys.
+    pub together: bool,
 }
 
 /// What a key stands for.
@@ -100,6 +116,8 @@ impl Command {
 pub enum Effect {
     /// Draw what changed.
     Draw,
+    /// Say when so much time has gone by.
+    WakeIn(Duration),
     /// Clear the terminal and draw everything.
     Redraw,
     /// Look this often.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::Options;
+use super::action::Press;
 use super::handles::Listed;
 use super::keymap::{Binding, Context};
 use super::list::{ItemKey, List};
@@ -55,6 +56,10 @@ pub struct App {
     pub size: (u16, u16),
     /// The time; elapsed is since the screen started.
     pub now: Moment,
+    /// Its elapsed part as it was last heard of.
+    pub clock: Duration,
+    /// How the last key came.
+    pub press: Press,
     /// How the processes of the machine are grouped.
     pub group_by: GroupBy,
     /// Whether the screen stands still.
@@ -100,6 +105,8 @@ impl App {
             pace: Pace::default(),
             size: (80, 24),
             now,
+            clock: Duration::ZERO,
+            press: Press::default(),
             group_by: options.group_by,
             paused: false,
             traces: options.trace,

@@ -351,9 +351,12 @@ const KILL: &[Binding] = &[Binding::new(
 )
 .hint("kill")];
 
-const CLOSING: &[Binding] =
-    &[Binding::new(&[Key::char('c')], Command::CloseSockets, "close this connection or all that are shown")
-        .hint("close")];
+const CLOSING: &[Binding] = &[Binding::new(
+    &[Key::char('c')],
+    Command::CloseSockets,
+    "close this connection or, under a filter, all that are shown",
+)
+.hint("close")];
 
 const RANGES: &[Binding] =
     &[Binding::new(&[Key::char('r')], Command::Show(Pane::Ranges), "dynamic port ranges: which would help")

@@ -6,6 +6,7 @@
 
 pub mod action;
 pub mod app;
+mod burst;
 mod follow;
 pub mod handles;
 pub mod keymap;

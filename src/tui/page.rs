@@ -168,6 +168,22 @@ impl FilterLine {
     }
 }
 
+/// The longest text of a field.
+const LONGEST: usize = 1000;
+
+/// Puts pasted text into a field where its cursor is: on one line, and no more than fits.
+pub fn paste(input: &mut Input, text: &str) {
+    let room = LONGEST.saturating_sub(input.value().chars().count());
+    let line = text.trim_matches(|char: char| char.is_whitespace() || char.is_control()).chars();
+    let line = line.map(|char| if char.is_control() { ' ' } else { char });
+    let pasted: Vec<char> = line.take(room).collect();
+    let mut whole: Vec<char> = input.value().chars().collect();
+    let cursor = input.cursor().min(whole.len());
+    let behind = cursor + pasted.len();
+    whole.splice(cursor..cursor, pasted);
+    *input = Input::new(whole.into_iter().collect()).with_cursor(behind);
+}
+
 /// A table: how it is sorted and which rows it shows.
 #[derive(Clone, Debug)]
 pub struct Table<C> {

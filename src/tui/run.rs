@@ -10,6 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::action::{Action, Effect};
 use super::app::App;
+use super::burst::Burst;
 use super::remedy::{Answer, Desk};
 use super::terminal::Screen;
 use super::update::update;
@@ -45,7 +46,19 @@ pub(super) fn run(mut source: Box<dyn Source>, options: &Options) -> Result<(), 
         let (answer_sender, answers) = mpsc::unbounded_channel();
         let desk = Desk::open(read_only, origin.host.system, answer_sender)?;
         let frame_due = Instant::now();
-        let state = Loop { app, started, screen, watching, worker, desk, changed: false, frame_due };
+        let burst = Burst::since(started);
+        let state = Loop {
+            app,
+            started,
+            screen,
+            watching,
+            worker,
+            desk,
+            changed: false,
+            frame_due,
+            burst,
+            wake: None,
+        };
         state.run(pictures, listed, answers).await
     })
 }
@@ -61,6 +74,9 @@ struct Loop {
     desk: Desk,
     changed: bool,
     frame_due: Instant,
+    burst: Burst,
+    /// When the state wants to be told the time.
+    wake: Option<Instant>,
 }
 
 /// Whether to go on.
@@ -101,10 +117,11 @@ impl Loop {
                     self.apply(Action::Answer(Box::new(answer)))?
                 }
                 _ = clock.tick() => self.apply(Action::Clock(clock::moment(self.started)))?,
-                () = sleep_until(self.frame_due), if self.changed => {
-                    self.draw()?;
-                    Next::Continue(())
+                () = sleep_until(self.wake.unwrap_or(self.frame_due)), if self.wake.is_some() => {
+                    self.wake = None;
+                    self.apply(Action::Woken(self.burst.clock()))?
                 }
+                () = sleep_until(self.frame_due), if self.changed => self.draw()?,
             };
             if next.is_break() {
                 return Ok(());
@@ -113,11 +130,16 @@ impl Loop {
     }
 
     fn event(&mut self, event: &Event) -> Result<Next, TuiError> {
-        match *event {
+        match event {
             // Windows reports releases too.
-            Event::Key(key) if key.kind == KeyEventKind::Press => self.apply(Action::Key(key)),
-            Event::Mouse(mouse) => self.apply(Action::Mouse(mouse)),
-            Event::Resize(columns, rows) => self.apply(Action::Resize(columns, rows)),
+            Event::Key(key) if key.kind == KeyEventKind::Press => {
+                let next = self.apply(Action::Key(*key, self.burst.arrived()));
+                self.burst.done();
+                next
+            }
+            Event::Paste(text) => self.apply(Action::Paste(text.clone())),
+            Event::Mouse(mouse) => self.apply(Action::Mouse(*mouse)),
+            Event::Resize(columns, rows) => self.apply(Action::Resize(*columns, *rows)),
             _ => Ok(Next::Continue(())),
         }
     }
@@ -126,6 +148,7 @@ impl Loop {
         for effect in update(&mut self.app, action) {
             match effect {
                 Effect::Draw => self.changed = true,
+                Effect::WakeIn(time) => self.wake = Some(Instant::now() + time),
                 Effect::Redraw => {
                     self.screen.clear()?;
                     self.changed = true;
@@ -150,9 +173,9 @@ impl Loop {
         }
     }
 
-    fn draw(&mut self) -> Result<(), TuiError> {
+    fn draw(&mut self) -> Result<Next, TuiError> {
         self.screen.draw(|frame| view::draw(&self.app, frame))?;
         (self.changed, self.frame_due) = (false, Instant::now() + FRAME);
-        Ok(())
+        self.apply(Action::Drawn(self.burst.clock()))
     }
 }

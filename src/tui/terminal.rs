@@ -5,7 +5,9 @@ use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossterm::clipboard::CopyToClipboard;
-use crossterm::event::{DisableMouseCapture, EnableMouseCapture};
+use crossterm::event::{
+    DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture,
+};
 use crossterm::terminal::{
     BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
     disable_raw_mode, enable_raw_mode,
@@ -15,7 +17,7 @@ use ratatui::layout::Rect;
 use ratatui::{Frame, Terminal};
 use ratatui_crossterm::CrosstermBackend;
 
-use crate::platform::console::speaks_vt;
+use crate::platform::console::{marks_paste, speaks_vt};
 
 /// A frame goes to the terminal in one piece up to this many bytes.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -43,6 +45,9 @@ impl Screen {
         let entered = || -> io::Result<Self> {
             execute!(stdout(), EnterAlternateScreen)?;
             execute!(stdout(), EnableMouseCapture).ok();
+            if marks_paste() {
+                execute!(stdout(), EnableBracketedPaste).ok();
+            }
             let writer = BufWriter::with_capacity(BUFFER_BYTES, stdout());
             let terminal = Terminal::new(CrosstermBackend::new(writer))?;
             Ok(Self { terminal: ManuallyDrop::new(terminal) })
@@ -98,6 +103,9 @@ pub fn restore() {
     let mut out = stdout();
     if speaks_vt() {
         execute!(out, EndSynchronizedUpdate).ok();
+    }
+    if marks_paste() {
+        execute!(out, DisableBracketedPaste).ok();
     }
     execute!(out, DisableMouseCapture).ok();
     execute!(out, LeaveAlternateScreen).ok();

@@ -32,7 +32,11 @@ pub fn update(app: &mut App, action: Action) -> Vec<Effect> {
                 Vec::new()
             }
         }
-        Action::Key(event) => key(app, event),
+        Action::Key(event, press) => {
+            (app.press, app.clock) = (press, app.clock.max(press.at));
+            key(app, event)
+        }
+        Action::Paste(text) => paste(app, &text),
         Action::Mouse(event) => mouse(app, event),
         Action::Resize(columns, rows) => {
             app.size = (columns, rows);
@@ -44,6 +48,14 @@ pub fn update(app: &mut App, action: Action) -> Vec<Effect> {
             if before == app.silence() { Vec::new() } else { vec![Effect::Draw] }
         }
         Action::Answer(answer) => remedy::answered(app, *answer),
+        Action::Drawn(now) => {
+            app.clock = app.clock.max(now);
+            remedy::seen(app)
+        }
+        Action::Woken(now) => {
+            app.clock = app.clock.max(now);
+            vec![Effect::Draw]
+        }
     };
     app.settle();
     effects.extend(app.wanted_handles().map(Effect::ListHandles));
@@ -65,6 +77,21 @@ fn key(app: &mut App, event: KeyEvent) -> Vec<Effect> {
         return vec![Effect::Draw];
     }
     Vec::new()
+}
+
+/// Pasted text is text where a field is typed into, and nothing anywhere else.
+fn paste(app: &mut App, text: &str) -> Vec<Effect> {
+    if app.dialog.is_some() {
+        return remedy::pasted(app, text);
+    }
+    let filter = &mut app.page_mut().filter;
+    if !filter.editing {
+        return Vec::new();
+    }
+    super::page::paste(&mut filter.input, text);
+    filter.read();
+    app.arrange();
+    vec![Effect::Draw]
 }
 
 /// Runs a command where it was given.

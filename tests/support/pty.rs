@@ -19,6 +19,9 @@ use super::porttop_path;
 /// Far beyond what anything takes, also on a busy machine: reached only when a test fails.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// No person is faster; porttop takes keys closer than 30 ms for a paste.
+const BETWEEN_KEYS: Duration = Duration::from_millis(60);
+
 /// Columns and rows of a terminal.
 pub type Size = (u16, u16);
 
@@ -146,6 +149,14 @@ impl Terminal {
             key => panic!("no such key: {key}"),
         };
         self.keyboard.write_all(bytes).unwrap();
+    }
+
+    /// Presses a key that answers a dialog, as a person does: once it can be answered, and not in one go
+    /// with the key before, whose effect has been waited for.
+    pub fn answer(&mut self, key: &str) {
+        self.wait_for_no("a moment …");
+        thread::sleep(BETWEEN_KEYS);
+        self.press(key);
     }
 
     /// Types a text.

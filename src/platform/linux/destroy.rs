@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use rustix::io::Errno;
 
+use super::descriptors::none_left;
 use super::netlink::{Kernel, Transport};
 use super::sock_diag::{Body, Messages};
 use crate::model::{Protocol, Socket};
@@ -99,6 +100,7 @@ fn translated(error: io::Error) -> ControlError {
         Some(Errno::OPNOTSUPP) => {
             ControlError::Unsupported("this kernel is built without CONFIG_INET_DIAG_DESTROY".into())
         }
+        _ if none_left(&error) => ControlError::NoDescriptor,
         _ => ControlError::system("SOCK_DESTROY", error),
     }
 }

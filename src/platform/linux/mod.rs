@@ -6,6 +6,7 @@
 mod bound;
 mod cgroup;
 mod control;
+mod descriptors;
 mod destroy;
 mod handles;
 mod host;
@@ -29,6 +30,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+pub(super) use descriptors::enough;
 pub(super) use host::host;
 pub(super) use ranges::{Sysctl, own_namespace};
 pub(super) use sysctl::RANGE_FILE;
@@ -51,7 +53,7 @@ pub(super) fn open() -> Result<Platform, OpenError> {
         ranges: Box::new(Sysctl { namespace }),
         handles: Some(Box::new(handles::ProcHandles::new(
             proc::Proc::open(),
-            sockets::NetlinkSockets::open(namespace).map_err(refused("sock_diag socket"))?,
+            sockets::NetlinkSockets::later(namespace),
         ))),
         limits: Some(Box::new(limits::ProcLimits::new(proc::Proc::open()))),
         start_tracing: traceable.then(|| Box::new(trace::open) as StartTracing),
@@ -88,5 +90,5 @@ pub(super) fn probe() -> Box<dyn PortProbe> {
 }
 
 fn refused(what: &'static str) -> impl FnOnce(io::Error) -> OpenError {
-    move |source| OpenError::System { what, source }
+    move |error| OpenError::System { what, error }
 }

@@ -94,13 +94,20 @@ pub(super) struct Dumper {
 }
 
 impl Dumper {
+    /// One with its socket, which it keeps.
     pub fn open() -> io::Result<Self> {
+        let mut dumper = Self::later();
+        dumper.transport = Some((dumper.open)()?);
+        Ok(dumper)
+    }
+
+    /// One that opens its socket when it is asked to dump.
+    pub fn later() -> Self {
         Self::over(|| Ok(Box::new(Kernel::open()?)))
     }
 
-    fn over(open: impl Fn() -> io::Result<Box<dyn Transport>> + Send + 'static) -> io::Result<Self> {
-        let transport = Some(open()?);
-        Ok(Self { open: Box::new(open), transport, buffer: vec![0; BUFFER], sequence: 0 })
+    fn over(open: impl Fn() -> io::Result<Box<dyn Transport>> + Send + 'static) -> Self {
+        Self { open: Box::new(open), transport: None, buffer: vec![0; BUFFER], sequence: 0 }
     }
 
     /// Appends the sockets of a table that hold a port. On an error nothing is appended.
@@ -216,7 +223,7 @@ mod tests {
             *transport.opened.lock().unwrap() += 1;
             Ok(Box::new(transport.clone()) as Box<dyn Transport>)
         };
-        (Dumper::over(open).unwrap(), handle)
+        (Dumper::over(open), handle)
     }
 
     fn entry(port: u16) -> Vec<u8> {

@@ -5,6 +5,7 @@ use std::fmt::{self, Display, Write as _};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::OnceLock;
 
 use rustix::fs::{AtFlags, Mode, OFlags, RawDir, StatxFlags, getxattr, openat, readlinkat_raw, statx};
 use rustix::path::DecInt;
@@ -18,9 +19,11 @@ const DIRECTORY_BUFFER: usize = 8 * 1024;
 /// `/proc/PID/stat` is a line of about 350 bytes.
 const STAT_BUFFER: usize = 2 * 1024;
 
+/// The open `/proc`, one for all: porttop has to get by with few descriptors.
+static DIRECTORY: OnceLock<OwnedFd> = OnceLock::new();
+
 /// An open `/proc`, with room to read into. Where none could be opened, every call tries again.
 pub(super) struct Proc {
-    directory: Option<OwnedFd>,
     entries: Box<[MaybeUninit<u8>]>,
     line: Vec<u8>,
     path: String,
@@ -68,11 +71,9 @@ pub(super) struct Descriptors {
 
 impl Proc {
     pub fn open() -> Self {
-        let mut directory = None;
         // Kept open from the start: a machine out of files can still be read.
-        let _ = opened(&mut directory);
+        let _ = directory();
         Self {
-            directory,
             entries: vec![MaybeUninit::uninit(); DIRECTORY_BUFFER].into(),
             line: Vec::with_capacity(STAT_BUFFER),
             path: String::new(),
@@ -82,9 +83,9 @@ impl Proc {
     /// The processes there are, in ascending order.
     pub fn pids(&mut self, pids: &mut Vec<Pid>) -> io::Result<()> {
         pids.clear();
-        let directory = opened(&mut self.directory)?;
-        rustix::fs::seek(directory, rustix::fs::SeekFrom::Start(0))?;
-        each_number(directory.as_fd(), &mut self.entries, |pid| pids.push(Pid(pid)))?;
+        // Others list it too, each from its own start.
+        let listing = open_below(directory()?, ".", OFlags::RDONLY | OFlags::DIRECTORY)?;
+        each_number(listing.as_fd(), &mut self.entries, |pid| pids.push(Pid(pid)))?;
         pids.sort_unstable();
         Ok(())
     }
@@ -110,7 +111,7 @@ impl Proc {
     fn live_thread(&mut self, pid: Pid) -> io::Result<Option<Pid>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         let mut threads = Vec::new();
-        match open_below(opened(&mut self.directory)?, path(&mut self.path, pid, "/task"), flags) {
+        match open_below(directory()?, path(&mut self.path, pid, "/task"), flags) {
             Ok(directory) => {
                 each_number(directory.as_fd(), &mut self.entries, |thread| threads.push(Pid(thread)))?;
             }
@@ -127,7 +128,7 @@ impl Proc {
     pub fn descriptors(&mut self, task: impl Into<Task>) -> Option<Descriptors> {
         let path = path(&mut self.path, task, "/fd");
         let wanted = StatxFlags::SIZE | StatxFlags::UID;
-        let stat = statx(opened(&mut self.directory).ok()?, path, AtFlags::empty(), wanted).ok()?;
+        let stat = statx(directory().ok()?, path, AtFlags::empty(), wanted).ok()?;
         Some(Descriptors { count: stat.stx_size, uid: stat.stx_uid })
     }
 
@@ -135,7 +136,7 @@ impl Proc {
     /// (inode, descriptor).
     pub fn socket_inodes(&mut self, task: impl Into<Task>, found: &mut Vec<(u64, u32)>) -> io::Result<()> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-        let directory = open_below(opened(&mut self.directory)?, path(&mut self.path, task, "/fd"), flags)?;
+        let directory = open_below(directory()?, path(&mut self.path, task, "/fd"), flags)?;
         let mut refused = None;
         each_number(directory.as_fd(), &mut self.entries, |fd| {
             let mut target = [MaybeUninit::uninit(); 32];
@@ -153,14 +154,14 @@ impl Proc {
     pub fn namespace(&mut self, pid: Pid) -> Option<NamespaceId> {
         let (_, task) = self.identify(pid).ok()??;
         let path = path(&mut self.path, task, "/ns/net");
-        let stat = statx(opened(&mut self.directory).ok()?, path, AtFlags::empty(), StatxFlags::INO).ok()?;
+        let stat = statx(directory().ok()?, path, AtFlags::empty(), StatxFlags::INO).ok()?;
         Some(NamespaceId(stat.stx_ino))
     }
 
     /// Counts the descriptors of a process one by one, on kernels that do not.
     pub fn count_descriptors(&mut self, task: Task) -> io::Result<u64> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-        let directory = open_below(opened(&mut self.directory)?, path(&mut self.path, task, "/fd"), flags)?;
+        let directory = open_below(directory()?, path(&mut self.path, task, "/fd"), flags)?;
         let mut count = 0;
         each_number(directory.as_fd(), &mut self.entries, |_| count += 1)?;
         Ok(count)
@@ -168,7 +169,7 @@ impl Proc {
 
     /// Reads a small file of a process, whole.
     pub fn read(&mut self, task: impl Into<Task>, file: &str) -> io::Result<&[u8]> {
-        read::below(opened(&mut self.directory)?, path(&mut self.path, task, file), &mut self.line)?;
+        read::below(directory()?, path(&mut self.path, task, file), &mut self.line)?;
         Ok(&self.line)
     }
 }
@@ -195,15 +196,16 @@ fn path<'a>(buffer: &'a mut String, task: impl Into<Task>, file: &str) -> &'a st
 }
 
 /// `/proc`, if that is a proc file system.
-fn opened(directory: &mut Option<OwnedFd>) -> io::Result<&OwnedFd> {
-    match directory {
-        Some(directory) => Ok(directory),
-        None if procfs::is_there() => {
-            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            Ok(directory.insert(rustix::fs::open("/proc", flags, Mode::empty())?))
-        }
-        None => Err(procfs::absent()),
+fn directory() -> io::Result<&'static OwnedFd> {
+    if let Some(directory) = DIRECTORY.get() {
+        return Ok(directory);
     }
+    if !procfs::is_there() {
+        return Err(procfs::absent());
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let directory = rustix::fs::open("/proc", flags, Mode::empty())?;
+    Ok(DIRECTORY.get_or_init(|| directory))
 }
 
 fn open_below(directory: &OwnedFd, path: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {

@@ -4,16 +4,17 @@ use sysinfo::System;
 
 #[cfg(windows)]
 use super::super::windows::elevated;
-use crate::model::{self, Host};
+use crate::model::Host;
+use crate::platform::system;
 
 pub(super) fn host() -> Host {
     let os = System::long_os_version().unwrap_or_else(|_| std::env::consts::OS.into());
-    let system = match std::env::consts::OS {
-        "linux" => model::System::Linux,
-        "windows" => model::System::Windows,
-        _ => model::System::Other,
-    };
-    Host { name: System::host_name().unwrap_or_default().into(), os: os.into(), system, elevated: elevated() }
+    Host {
+        name: System::host_name().unwrap_or_default().into(),
+        os: os.into(),
+        system: system(),
+        elevated: elevated(),
+    }
 }
 
 #[cfg(unix)]

@@ -51,7 +51,7 @@ pub(super) fn open() -> Result<Platform, OpenError> {
     let alive = Arc::new(Alive::default());
     alive.read().map_err(|error| OpenError::System {
         what: "the list of processes",
-        source: std::io::Error::other(error.to_string()),
+        error: std::io::Error::other(error.to_string()),
     })?;
     let host = host::read();
     let elevated = host.elevated;

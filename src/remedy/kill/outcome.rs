@@ -3,11 +3,15 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use super::super::patience::with_a_descriptor;
 use super::promise::{Fate, PortKey, Promise};
 use super::{KillPlan, PATIENCE};
 use crate::model::{Owner, Socket, State};
 use crate::platform::control::{ControlError, Identified, ProcessControl};
 use crate::text::{clock, thousands};
+
+/// So many that have ended are named one by one.
+const NAMED: usize = 8;
 
 /// What came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,17 +58,18 @@ impl KillOutcome {
     /// What came of it, in sentences with the numbers.
     #[must_use]
     pub fn sentences(&self) -> Vec<String> {
-        let mut lines: Vec<_> = self
-            .targets
-            .iter()
-            .map(|(owner, fared)| match fared {
-                Fared::Gone => format!("{} has ended.", owner.pid),
-                Fared::StillThere => {
-                    format!("{} is still there after {} s.", owner.pid, PATIENCE.as_secs())
-                }
-                Fared::Failed(error) => format!("{}: {error}.", owner.pid),
-            })
+        let gone = self.targets.iter().filter(|(_, fared)| *fared == Fared::Gone).count();
+        let mut lines: Vec<_> = (gone > NAMED)
+            .then(|| format!("{} processes have ended.", thousands(gone as u64)))
+            .into_iter()
             .collect();
+        lines.extend(self.targets.iter().filter_map(|(owner, fared)| match fared {
+            Fared::Gone => (gone <= NAMED).then(|| format!("{} has ended.", owner.pid)),
+            Fared::StillThere => {
+                Some(format!("{} is still there after {} s.", owner.pid, PATIENCE.as_secs()))
+            }
+            Fared::Failed(error) => Some(format!("{}: {error}.", owner.pid)),
+        }));
         lines.push(match self.ports {
             None => "The sockets could not be read again: what was released is not known.".into(),
             Some(ports) => {
@@ -84,25 +89,22 @@ impl KillOutcome {
 
 impl KillPlan {
     /// Sends the signal to each process that is still the one that was shown, and waits for their end.
-    /// All are opened before the first is touched.
     pub(in crate::remedy) fn apply(&self, control: &mut dyn ProcessControl) -> Vec<(Owner, Fared)> {
-        let opened: Vec<_> = self
-            .targets
-            .iter()
-            .map(|target| (target.owner, Identified::open(control, target.owner)))
-            .collect();
-        let sent: Vec<_> = opened
-            .into_iter()
-            .map(|(owner, process)| {
-                let sent = process.and_then(|process| process.send(self.signal).map(|()| process));
-                (owner, sent)
-            })
-            .collect();
         let deadline = Instant::now() + PATIENCE;
-        sent.into_iter()
-            .map(|(owner, sent)| {
-                let left = deadline.saturating_duration_since(Instant::now());
-                let fared = match sent.and_then(|process| process.ended_within(left)) {
+        let mut tell = |owner| {
+            with_a_descriptor(deadline, || {
+                let process = Identified::open(control, owner)?;
+                process.send(self.signal)?;
+                Ok(process)
+            })
+        };
+        let told: Vec<_> = self.targets.iter().map(|target| (target.owner, tell(target.owner))).collect();
+        let deadline = Instant::now() + PATIENCE;
+        let left = || deadline.saturating_duration_since(Instant::now());
+        let watch = |process: &Identified| with_a_descriptor(deadline, || process.ended_within(left()));
+        told.into_iter()
+            .map(|(owner, told)| {
+                let fared = match told.and_then(|process| watch(&process)) {
                     Ok(true) => Fared::Gone,
                     Ok(false) => Fared::StillThere,
                     Err(error) => Fared::Failed(error),

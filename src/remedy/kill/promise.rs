@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::super::plan::deaf;
 use crate::model::{Observed, Owner, Socket, SpaceId, State, System};
 use crate::text::{clock, thousands};
 
@@ -91,14 +92,7 @@ impl Promise {
             let verb = if self.cut == 1 { "connection is" } else { "connections are" };
             lines.push(format!("{} open {verb} cut.", count(self.cut)));
         }
-        match self.listeners.as_slice() {
-            [] => {}
-            listeners if listeners.len() <= 4 => {
-                let list: Vec<_> = listeners.iter().map(ToString::to_string).collect();
-                lines.push(format!("Nobody listens any more on {}.", list.join(", ")));
-            }
-            listeners => lines.push(format!("{} listeners end.", listeners.len())),
-        }
+        lines.extend(deaf(&self.listeners));
         lines
     }
 }

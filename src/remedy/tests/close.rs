@@ -1,7 +1,7 @@
 use rstest::rstest;
 
 use super::{Stand, no_right, on, scene, state};
-use crate::analysis::tests_support::{owner, tcp, udp};
+use crate::analysis::tests_support::{owner, process, tcp, udp};
 use crate::model::{Gap, Missing, NamespaceId, Socket, SpaceId, State, System};
 use crate::platform::control::ControlError;
 use crate::remedy::Plan;
@@ -54,8 +54,9 @@ fn what_cannot_be_closed_is_left_out_and_counted() {
     let bound = known(1, tcp(State::Bound, "10.0.0.5:10000", None, None));
     let plan = ClosePlan::new(scene(&snapshot), [time_wait(10001), bound, time_wait(10002)]);
     assert_eq!((plan.sockets.len(), plan.left_out.len()), (2, 1));
-    assert_eq!(plan.promises()[0], "2 in TIME_WAIT end at once.");
-    assert!(plan.promises()[1].starts_with("1 are left out"));
+    let promises = plan.promises();
+    assert_eq!(promises[0], "2 in TIME_WAIT end at once.");
+    assert!(promises[1].starts_with("1 is left out: the kernel closes no socket"), "{promises:?}");
     assert!(plan.commands()[0].contains("cookie 2711"), "{:?}", plan.commands());
 }
 
@@ -96,7 +97,8 @@ fn a_socket_whose_place_is_taken_is_gone_and_the_other_stays() {
         machine.close_errors = vec![Some(ControlError::Replaced)];
     });
     let outcome = close(&stand, &[old]);
-    assert_eq!(outcome, CloseOutcome { sockets: Some(vec![Closed::Gone]), complaint: None });
+    assert_eq!(outcome, CloseOutcome { sockets: Some(vec![Closed::GoneBefore]), complaint: None });
+    assert_eq!(outcome.sentences(), ["0 closed.", "1 was gone already."]);
     stand.with(|machine| assert_eq!(machine.sockets, [new]));
 }
 
@@ -112,7 +114,7 @@ fn a_connection_on_a_port_of_its_own_choice_stays_bound() {
     });
     let outcome = close(&stand, &[open]);
     assert_eq!(outcome.sockets, Some(vec![Closed::StillBound]));
-    assert!(outcome.sentences()[1].contains("hold their port"));
+    assert_eq!(outcome.sentences(), ["0 closed.", "1 still holds its port, until its program closes it."]);
 }
 
 #[test]
@@ -127,4 +129,65 @@ fn a_missing_right_is_asked_about_once() {
     stand.with(|machine| assert_eq!(machine.closed, [10001]));
     assert_eq!(outcome.counts().unwrap().still_there, 3);
     assert_eq!(outcome.complaint, Some(no_right()));
+}
+
+#[test]
+fn all_spares_who_serves_unless_that_is_asked_for_by_name() {
+    let of = |pid| Some(owner(pid));
+    let sockets = [
+        known(1, tcp(State::Listen, "0.0.0.0:80", None, of(7))),
+        known(2, udp("0.0.0.0:53", of(8))),
+        known(3, Socket { remote: Some("10.0.0.9:53".parse().unwrap()), ..udp("10.0.0.5:10009", of(8)) }),
+        known(4, tcp(State::Established, "10.0.0.5:10001", Some("10.0.0.9:1433"), of(7))),
+        known(5, tcp(State::SynSent, "10.0.0.5:10002", Some("10.0.0.9:1433"), of(7))),
+        time_wait(10003),
+    ];
+    let mut snapshot = on(System::Linux, sockets.to_vec());
+    snapshot.processes = [process(owner(7), "web", "x"), process(owner(8), "named", "x")].into();
+    let cookies = |named: &[State]| {
+        let plan = ClosePlan::all(scene(&snapshot), sockets.clone(), |state| named.contains(&state));
+        plan.sockets.iter().filter_map(|socket| socket.cookie).collect::<Vec<_>>()
+    };
+    assert_eq!(cookies(&[]), [3, 4, 5, 10003]);
+    assert_eq!(cookies(&[State::Listen]), [1, 3, 4, 5, 10003]);
+    assert_eq!(cookies(&[State::Udp]), [2, 3, 4, 5, 10003]);
+
+    let plan = ClosePlan::all(scene(&snapshot), sockets.clone(), |_| true);
+    assert_eq!(
+        plan.toll(),
+        [
+            "6 sockets of web (7), named (8): 1 LISTEN, 1 SYN_SENT, 1 ESTABLISHED, 1 TIME_WAIT, 2 UDP.",
+            "Nobody listens any more on 0.0.0.0:80."
+        ]
+    );
+    assert_eq!(
+        plan.promises(),
+        [
+            "1 in TIME_WAIT ends at once.",
+            "1 connection is cut: its program gets an error, its peer a reset.",
+            "2 are closed: their programs get an error, and no peer is told.",
+            "2 over UDP: their programs get an error and keep the ports they chose; no peer is told.",
+        ]
+    );
+    let plan = ClosePlan::all(scene(&snapshot), sockets, |_| false);
+    let left_out = plan.promises()[4..].to_vec();
+    assert_eq!(
+        left_out,
+        [
+            "1 is left out: UDP without a peer is closed only under the filter state:udp.",
+            "1 is left out: listeners are closed only under the filter state:listen.",
+        ]
+    );
+}
+
+#[test]
+fn what_only_lacks_a_descriptor_for_a_moment_is_closed() {
+    let sockets = [time_wait(10001), time_wait(10002)];
+    let stand = Stand::default();
+    stand.with(|machine| {
+        machine.sockets = sockets.to_vec();
+        machine.close_errors = vec![Some(ControlError::NoDescriptor); 3];
+    });
+    let outcome = close(&stand, &sockets);
+    assert_eq!(outcome, CloseOutcome { sockets: Some(vec![Closed::Gone; 2]), complaint: None });
 }

@@ -281,3 +281,20 @@ fn an_audit_that_cannot_be_written_is_said_and_stops_nothing() {
     assert!(done.outcome.succeeded());
     assert_eq!(done.gaps.len(), 1);
 }
+
+#[test]
+fn who_only_lacks_a_descriptor_for_a_moment_is_ended_and_many_are_counted() {
+    let (_home, state) = state();
+    let stand = Stand::default();
+    let owners: Vec<Owner> = (100..120).map(owner).collect();
+    let mut snapshot = on(System::Linux, Vec::new());
+    snapshot.processes = owners.iter().map(|owner| process(*owner, "worker", "x")).collect();
+    stand.with(|machine| {
+        machine.processes = owners.iter().map(|owner| (owner.pid, owner.started)).collect();
+        machine.out_of_descriptors = 5;
+    });
+    let plan = KillPlan::new(scene(&snapshot), &owners, Signal::Term).confirm().unwrap();
+    let outcome = stand.executor(&state).kill(&plan).outcome;
+    assert!(outcome.succeeded(), "{outcome:?}");
+    assert_eq!(outcome.sentences()[0], "20 processes have ended.");
+}

@@ -31,6 +31,8 @@ struct Machine {
     processes: HashMap<Pid, StartTime>,
     /// Whom we may not end.
     forbidden: Vec<Pid>,
+    /// How often there is no descriptor to open a process with.
+    out_of_descriptors: usize,
     /// Who does not care for signals.
     stubborn: Vec<Pid>,
     sockets: Vec<Socket>,
@@ -74,6 +76,13 @@ impl Stand {
 
 impl ProcessControl for Stand {
     fn open(&mut self, pid: Pid) -> Result<Box<dyn ProcessHandle>, ControlError> {
+        if self.with(|machine| {
+            let short = machine.out_of_descriptors > 0;
+            machine.out_of_descriptors -= usize::from(short);
+            short
+        }) {
+            return Err(ControlError::NoDescriptor);
+        }
         let started = self.with(|machine| machine.processes.get(&pid).copied());
         started.map(|started| Box::new(Handle(self.clone(), pid, started)) as _).ok_or(ControlError::Gone)
     }

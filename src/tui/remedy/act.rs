@@ -10,15 +10,16 @@ use tui_input::backend::crossterm::EventHandler;
 use super::desk::{Answer, Deed, Next, Request};
 use super::question::{About, Button, Outcome, OwnForm, Question};
 use super::ranges::{choice, plan_of};
+use super::seen::MOMENT;
 use crate::analysis::{SpaceUsage, range_plan};
-use crate::model::{Owner, PortRange, Socket};
+use crate::model::{Owner, PortRange};
 use crate::platform::control::{Signal, Store};
 use crate::remedy::Plan;
 use crate::remedy::range::RangePlan;
 use crate::tui::action::{Command, Effect};
 use crate::tui::app::{App, Dialog};
 use crate::tui::list::List;
-use crate::tui::page::{Pane, Subject};
+use crate::tui::page::{Pane, Subject, paste};
 use crate::tui::update::{close_dialog, step};
 use crate::tui::view;
 
@@ -109,14 +110,18 @@ fn selected_owners(app: &App) -> Vec<Owner> {
     }
 }
 
-/// Asks whether to close the selected socket, or all that are shown.
+/// Asks whether to close the selected socket, or all that are shown: where a filter or a destination
+/// says which these are.
 fn close(app: &mut App) {
     let Some(picture) = app.picture().cloned() else { return };
-    let Some(list) = app.page().list() else { return };
+    let page = app.page();
+    let Some(list) = page.list() else { return };
     let socket = |place: usize| picture.snapshot.sockets.get(place).cloned();
     let one = list.selected().and_then(socket);
-    let all: Vec<Socket> = list.order.iter().filter_map(|place| socket(*place as usize)).collect();
-    let question = Question::close(&picture.snapshot, app.own_pid, one, all);
+    let filter = &page.filter.filter;
+    let narrowed = !filter.is_empty() || matches!(page.subject, Subject::Destination(_));
+    let all = narrowed.then(|| list.order.iter().filter_map(|place| socket(*place as usize)).collect());
+    let question = Question::close(&picture.snapshot, app.own_pid, one, all.map(|all: Vec<_>| (all, filter)));
     app.dialog = Some(Dialog::Question(Box::new(question)));
 }
 
@@ -181,8 +186,14 @@ fn in_dialog(app: &mut App, command: Command) -> Vec<Effect> {
     }
     let (lines, rows) = view::question::extent(app);
     let last = lines.saturating_sub(rows);
+    let (press, visible) = (app.press, app.layout().is_some());
     match app.dialog.as_mut() {
         Some(Dialog::Question(question)) => match command {
+            Command::NextButton | Command::Open
+                if question.asks() && !(visible && question.seen.meant(press)) =>
+            {
+                return vec![Effect::WakeIn(MOMENT)];
+            }
             Command::NextButton => question.choose(1),
             Command::PreviousButton => question.choose(-1),
             Command::Open => return answer(app),
@@ -197,9 +208,13 @@ fn in_dialog(app: &mut App, command: Command) -> Vec<Effect> {
         },
         Some(Dialog::Probe(form)) => match command {
             Command::Open => {
-                form.tries = None;
                 let destination = form.input.value().trim().to_owned();
-                return ask(Request::Probe(Some(destination).filter(|text| !text.is_empty())));
+                let destination = Some(destination).filter(|text| !text.is_empty());
+                if destination.is_some() && !(visible && form.seen.meant(press)) {
+                    return vec![Effect::WakeIn(MOMENT)];
+                }
+                form.tries = None;
+                return ask(Request::Probe(destination));
             }
             _ => form.scroll = step(form.scroll.min(last), last, rows, command),
         },
@@ -223,7 +238,7 @@ fn answer(app: &mut App) -> Vec<Effect> {
             .ok()
             .map(|plan| (Request::Kill(Box::new(plan)), "waiting for its end, 5 s at most")),
         (About::Close { one: Some((_, plan)), .. }, Button::One)
-        | (About::Close { all: plan, .. }, Button::All) => {
+        | (About::Close { all: Some(plan), .. }, Button::All) => {
             plan.confirm().ok().map(|plan| (Request::Close(Box::new(plan)), "closing"))
         }
         (About::Range { plan, now, .. }, Button::Set) => {
@@ -284,17 +299,50 @@ fn take_numbers(app: &mut App) {
     }
 }
 
-/// A key that is no command goes into the field that is typed.
+/// A key that is no command goes into the field that is typed; a question takes it for a sign that
+/// nobody reads it yet.
 pub fn typed(app: &mut App, event: KeyEvent) -> Vec<Effect> {
-    let input = match &mut app.dialog {
-        Some(Dialog::Probe(form)) => &mut form.input,
+    let press = app.press;
+    if let Some(Dialog::Question(question)) = &mut app.dialog {
+        question.seen.again(press);
+        return vec![Effect::WakeIn(MOMENT), Effect::Draw];
+    }
+    let changed = field(app).is_some_and(|input| input.handle_event(&Event::Key(event)).is_some());
+    if changed { vec![Effect::Draw] } else { Vec::new() }
+}
+
+/// Pasted text goes into the field that is typed.
+pub fn pasted(app: &mut App, text: &str) -> Vec<Effect> {
+    let Some(input) = field(app) else { return Vec::new() };
+    paste(input, text);
+    vec![Effect::Draw]
+}
+
+/// The field of the open dialog.
+fn field(app: &mut App) -> Option<&mut Input> {
+    match &mut app.dialog {
+        Some(Dialog::Probe(form)) => Some(&mut form.input),
         Some(Dialog::OwnRange(form)) => {
             form.error = None;
-            &mut form.fields[form.field]
+            Some(&mut form.fields[form.field])
         }
+        _ => None,
+    }
+}
+
+/// A dialog that can be answered is on the screen now, if there is one.
+pub fn seen(app: &mut App) -> Vec<Effect> {
+    let (now, visible) = (app.clock, app.layout().is_some());
+    let seen = match &mut app.dialog {
+        Some(Dialog::Question(question)) => &mut question.seen,
+        Some(Dialog::Probe(form)) => &mut form.seen,
         _ => return Vec::new(),
     };
-    if input.handle_event(&Event::Key(event)).is_some() { vec![Effect::Draw] } else { Vec::new() }
+    if !visible {
+        seen.hidden();
+        return Vec::new();
+    }
+    if seen.shown(now) { vec![Effect::WakeIn(MOMENT)] } else { Vec::new() }
 }
 
 /// Takes in what the desk answered.

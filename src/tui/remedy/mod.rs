@@ -8,8 +8,10 @@ mod act;
 pub mod desk;
 mod question;
 mod ranges;
+mod seen;
 
-pub use act::{answered, concerns, run, typed};
+pub use act::{answered, concerns, pasted, run, seen, typed};
 pub use desk::{Answer, Deed, Desk, Next, Report, Request};
 pub use question::{About, Button, Outcome, OwnForm, ProbeForm, Question};
 pub use ranges::{Choice, Ranges, choice, plan_of};
+pub use seen::{MOMENT, Seen};

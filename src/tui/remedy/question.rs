@@ -6,6 +6,8 @@ use std::sync::Arc;
 use tui_input::Input;
 
 use super::desk::Report;
+use super::seen::Seen;
+use crate::analysis::Filter;
 use crate::model::{Observed, Owner, Pid, Socket, System};
 use crate::platform::control::{ControlError, RangeState, Signal};
 use crate::remedy::close::ClosePlan;
@@ -71,8 +73,8 @@ pub enum About {
     Close {
         /// The selected socket, and the plan to close it.
         one: Option<(Box<Socket>, Box<ClosePlan>)>,
-        /// The plan to close all that are shown.
-        all: Box<ClosePlan>,
+        /// The plan to close all that are shown, where it is clear which these are.
+        all: Option<Box<ClosePlan>>,
     },
     /// Setting a range.
     Range {
@@ -100,6 +102,8 @@ pub struct Question {
     pub system: System,
     /// What was done with it so far, in words.
     pub told: Option<String>,
+    /// Since when it is on the screen.
+    pub seen: Seen,
 }
 
 impl Question {
@@ -118,30 +122,43 @@ impl Question {
         let sends = signals.into_iter().map(Button::Send);
         let buttons = answers(plan.refusals(), sends);
         let about = About::Kill { owners, snapshot, own_pid, plan: Box::new(plan) };
-        Self { about, buttons, chosen: 0, scroll: 0, system, told: None }
+        Self { about, buttons, chosen: 0, scroll: 0, system, told: None, seen: Seen::default() }
     }
 
-    /// Whether to close this socket, or all of these.
+    /// Whether to close this socket, or all of `all`: none where the person has not said which these are.
+    /// Without a socket that can be closed there is nothing to answer, so that all never stand next to No.
     #[must_use]
-    pub fn close(snapshot: &Observed, own_pid: Pid, one: Option<Socket>, all: Vec<Socket>) -> Self {
+    pub fn close(
+        snapshot: &Observed,
+        own_pid: Pid,
+        one: Option<Socket>,
+        all: Option<(Vec<Socket>, &Filter)>,
+    ) -> Self {
         let none = HashMap::new();
         let scene = Scene { snapshot, own_pid, forbidden: &none };
         let one = one.map(|socket| {
             let plan = ClosePlan::new(scene, [socket.clone()]);
             (Box::new(socket), Box::new(plan))
         });
-        let all = Box::new(ClosePlan::new(scene, all));
-        let mut buttons = Vec::new();
-        if one.as_ref().is_some_and(|(_, plan)| plan.refusals().is_empty()) {
-            buttons.push(Button::One);
+        let may_close = one.as_ref().is_some_and(|(_, plan)| plan.refusals().is_empty());
+        let all = all
+            .filter(|_| may_close)
+            .map(|(sockets, filter)| Box::new(ClosePlan::all(scene, sockets, |state| filter.names(state))));
+        let mut buttons = vec![Button::Close];
+        if may_close {
+            buttons = vec![Button::No, Button::One];
+            buttons.extend(all.as_ref().filter(|all| all.refusals().is_empty()).map(|_| Button::All));
         }
-        if all.refusals().is_empty() {
-            buttons.push(Button::All);
-        }
-        let refusals = if buttons.is_empty() { all.refusals() } else { &[] };
-        let buttons = answers(refusals, buttons.into_iter());
         let system = snapshot.host.system;
-        Self { about: About::Close { one, all }, buttons, chosen: 0, scroll: 0, system, told: None }
+        Self {
+            about: About::Close { one, all },
+            buttons,
+            chosen: 0,
+            scroll: 0,
+            system,
+            told: None,
+            seen: Seen::default(),
+        }
     }
 
     /// Whether to set this range; `uac` is whether the right can be asked for.
@@ -151,7 +168,7 @@ impl Question {
         let set = [Button::Set].into_iter().chain(through_uac);
         let (buttons, system) = (answers(plan.refusals(), set), now.system);
         let about = About::Range { plan: Box::new(plan), now: Box::new(now), elevated };
-        Self { about, buttons, chosen: 0, scroll: 0, system, told: None }
+        Self { about, buttons, chosen: 0, scroll: 0, system, told: None, seen: Seen::default() }
     }
 
     /// The button that is chosen.
@@ -160,13 +177,20 @@ impl Question {
         self.buttons.get(self.chosen).copied().unwrap_or(Button::Close)
     }
 
+    /// Whether it can be answered with anything but leaving it.
+    #[must_use]
+    pub fn asks(&self) -> bool {
+        self.buttons.len() > 1
+    }
+
     /// The commands or calls that it is about, those to be run by hand first.
     #[must_use]
     pub fn commands(&self) -> Vec<String> {
         match (&self.about, self.button()) {
             (About::Kill { plan, .. }, _) => plan.commands(),
-            (About::Close { one: Some((_, plan)), .. }, Button::One) => plan.commands(),
-            (About::Close { all, .. }, _) => all.commands(),
+            (About::Close { all: Some(all), .. }, Button::All) => all.commands(),
+            (About::Close { one: Some((_, plan)), .. }, _) => plan.commands(),
+            (About::Close { .. }, _) => Vec::new(),
             (About::Range { plan, .. }, _) => [plan.reserve_by_hand.clone(), plan.commands()].concat(),
         }
     }
@@ -260,6 +284,8 @@ pub struct ProbeForm {
     pub tries: Option<Vec<String>>,
     /// How far it is scrolled, in lines.
     pub scroll: usize,
+    /// Since when it is on the screen.
+    pub seen: Seen,
 }
 
 /// The numbers of a range.

@@ -1,6 +1,7 @@
 //! The screen as a user meets it: keys in, text out.
 
 mod keys;
+mod pastes;
 mod plain;
 mod remedies;
 mod screens;

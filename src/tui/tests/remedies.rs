@@ -1,13 +1,16 @@
 //! The remedies on the screen: what the dialogs say, and that nothing is asked for by accident.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use insta::assert_snapshot;
 use rstest::rstest;
 
-use super::support::{NGINX, ORDERS, blank, machine, press, screen, see, selected, text_of};
-use crate::model::{Family, NamespaceId, Owner, Port, PortRange, Protocol, RangeLimits, State, System};
+use super::support::{NGINX, ORDERS, blank, look, machine, press, screen, see, selected, text_of};
+use crate::model::{
+    Family, NamespaceId, Owner, Port, PortRange, Protocol, RangeLimits, Snapshot, State, System,
+};
 use crate::platform::control::{ControlError, RangeState, Signal, Store};
 use crate::remedy::Plan;
 use crate::remedy::range::{Noted, RangeChange, SpaceChange};
@@ -69,6 +72,7 @@ fn play(app: &mut App, keys: &str) -> Vec<Request> {
             all.push(request);
         }
     }
+    look(app);
     all
 }
 
@@ -141,6 +145,7 @@ fn through_uac_is_the_last_answer_and_only_where_it_is_offered() {
         let answer = Answer::Range { now: Ok(ranges()), noted: Ok(None), uac: true, next };
         update(&mut app, Action::Answer(Box::new(answer)));
     }
+    look(&mut app);
     assert_snapshot!("range-through-uac-80x24", text_of(&app));
     press(&mut app, "<right><right>");
     let asked = requests(press(&mut app, "<enter>"));
@@ -256,6 +261,81 @@ fn all_that_pass_the_filter_are_closed_and_no_others() {
     let sockets = &plan.plan().sockets;
     assert_eq!(sockets.len(), 12);
     assert!(sockets.iter().all(|socket| socket.holders.counted() == Some(ORDERS)));
+}
+
+/// What can be answered to `c`, with a filter and the row that is selected.
+#[rstest]
+#[case::no_filter("", "ESTABLISHED", &["No", "This one"])]
+#[case::filter("!port:1", "ESTABLISHED", &["No", "This one", "All shown"])]
+#[case::what_cannot_be_closed("!port:1", "BOUND", &["Close"])]
+#[case::only_listeners("port:443", "LISTEN", &["No", "This one"])]
+#[case::listeners_by_name("port:443 state:listen", "LISTEN", &["No", "This one", "All shown"])]
+#[case::nothing("port:1", "", &["Close"])]
+fn all_needs_a_filter_and_never_stands_next_to_no(
+    #[case] filter: &str,
+    #[case] state: &str,
+    #[case] buttons: &[&str],
+) {
+    let mut app = blank(80, 24, &Options::default());
+    see(&mut app, on_linux());
+    press(&mut app, &format!("3/{filter}<enter>"));
+    select(&mut app, state);
+    press(&mut app, "c");
+    let Some(Dialog::Question(question)) = &app.dialog else { panic!("{}", text_of(&app)) };
+    let titles: Vec<_> = question.buttons.iter().map(|button| button.title(System::Linux)).collect();
+    assert_eq!(titles, buttons, "{}", text_of(&app));
+}
+
+#[test]
+fn all_ends_no_listener_that_the_filter_does_not_name() {
+    let closed = |filter: &str| {
+        let mut app = blank(80, 24, &Options::default());
+        see(&mut app, on_linux());
+        press(&mut app, &format!("3/{filter}<enter>"));
+        select(&mut app, "ESTABLISHED");
+        press(&mut app, "c<right><right>");
+        let shown = text_of(&app);
+        let asked = requests(press(&mut app, "<enter>"));
+        let [Request::Close(plan)] = &asked[..] else { panic!("{asked:?}\n{shown}") };
+        let mut states: Vec<_> = plan.plan().sockets.iter().map(|socket| socket.state).collect();
+        states.sort_unstable();
+        (states, shown)
+    };
+    let (states, shown) = closed("!port:1");
+    assert_eq!(states, [State::Established, State::Established]);
+    assert!(shown.contains("2 sockets of nginx.exe (2210): 2 ESTABLISHED."), "{shown}");
+    assert!(shown.contains("1 is left out: listeners"), "{shown}");
+}
+
+/// Goes down to the row with this text.
+fn select(app: &mut App, text: &str) {
+    for _ in app.page().list().unwrap().order.clone() {
+        if selected(app).contains(text) {
+            return;
+        }
+        press(app, "<down>");
+    }
+    assert!(text.is_empty(), "no {text} in\n{}", text_of(app));
+}
+
+/// nginx with its listener, two connections and a BOUND port.
+fn on_linux() -> Snapshot {
+    let known = |cookie: u16, state, remote: Option<&str>| {
+        let local =
+            SocketAddr::from(([10, 0, 0, 5], if state == State::Listen { 443 } else { 50000 + cookie }));
+        let mut socket = super::support::socket(state, local, remote, Some(NGINX));
+        socket.cookie = Some(cookie.into());
+        socket
+    };
+    let sockets = vec![
+        known(1, State::Listen, None),
+        known(2, State::Established, Some("10.0.0.7:8080")),
+        known(3, State::Established, Some("10.0.0.7:8080")),
+        known(4, State::Bound, None),
+    ];
+    let mut snapshot = super::support::snapshot(8, sockets);
+    Arc::make_mut(&mut snapshot.host).system = System::Linux;
+    snapshot
 }
 
 #[test]

@@ -7,11 +7,11 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent,
 use proptest::prelude::*;
 
 use super::remedies::{fake, requests};
-use super::support::{ORDERS, blank, cells, cells_on, handles, machine, snapshot, text_of};
+use super::support::{ORDERS, blank, cells, cells_on, handles, look, machine, snapshot, text_of};
 use crate::model::{Gap, Missing, Progress, Reason, Snapshot};
 use crate::platform::Reading;
 use crate::tui::Options;
-use crate::tui::action::Action;
+use crate::tui::action::{Action, Press};
 use crate::tui::update::update;
 
 fn key() -> impl Strategy<Value = Action> {
@@ -35,7 +35,7 @@ fn key() -> impl Strategy<Value = Action> {
     let typed =
         prop::sample::select("12356/?sSGgDbtijk<>+- :!4rxxccoaapyue日\u{1b}\"".chars().collect::<Vec<_>>());
     prop_oneof![named, typed.prop_map(KeyCode::Char)]
-        .prop_map(|code| Action::Key(KeyEvent::new(code, KeyModifiers::NONE)))
+        .prop_map(|code| Action::Key(KeyEvent::new(code, KeyModifiers::NONE), Press::default()))
 }
 
 fn mouse() -> impl Strategy<Value = Action> {
@@ -100,6 +100,7 @@ proptest! {
             prop_oneof![
                 6 => key().prop_map(Step::Act),
                 1 => mouse().prop_map(Step::Act),
+                1 => ".{0,20}".prop_map(Action::Paste).prop_map(Step::Act),
                 1 => seen().prop_map(Box::new).prop_map(Step::See),
                 1 => listed().prop_map(Step::Act),
                 1 => size().prop_map(|(columns, rows)| Step::Act(Action::Resize(columns, rows))),
@@ -110,7 +111,9 @@ proptest! {
         let mut app = blank(first.0, first.1, &Options::default());
         let mut asked = Vec::new();
         for step in steps {
+            look(&mut app);
             let action = match step {
+                Step::Act(Action::Key(key, press)) => Action::Key(key, Press { at: app.clock, ..press }),
                 Step::Act(action) => action,
                 Step::See(snapshot) => Action::Latest(app.latest(*snapshot)),
             };

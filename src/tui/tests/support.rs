@@ -24,7 +24,7 @@ use crate::monitor::{Latest, Monitor, Pace};
 use crate::platform::Reading;
 use crate::source::script::Script;
 use crate::tui::Options;
-use crate::tui::action::{Action, Effect};
+use crate::tui::action::{Action, Effect, Press};
 use crate::tui::app::App;
 use crate::tui::update::update;
 use crate::tui::view;
@@ -88,7 +88,8 @@ pub fn failing(second: u32) -> Snapshot {
     Snapshot { trace: Some(Trace { failures, lost: 3, ..Trace::default() }), events, ..machine(second) }
 }
 
-fn socket(state: State, local: SocketAddr, remote: Option<&str>, holder: Option<Owner>) -> Socket {
+/// A socket of the machine.
+pub fn socket(state: State, local: SocketAddr, remote: Option<&str>, holder: Option<Owner>) -> Socket {
     let protocol = if state == State::Udp { Protocol::Udp } else { Protocol::Tcp };
     let mut socket = Socket::new(NamespaceId::ONLY, protocol, state, local);
     socket.remote = remote.map(|remote| {
@@ -253,10 +254,18 @@ pub fn press(app: &mut App, keys: &str) -> Vec<Effect> {
             Some(found) => found,
             None => (KeyEvent::from(KeyCode::Char(first)), &rest[first.len_utf8()..]),
         };
-        effects.extend(update(app, Action::Key(event)));
+        look(app);
+        effects.extend(update(app, Action::Key(event, Press { at: app.clock, together: false })));
         rest = left;
     }
+    look(app);
     effects
+}
+
+/// Looks at the screen for a second.
+pub fn look(app: &mut App) {
+    update(app, Action::Drawn(app.clock));
+    update(app, Action::Woken(app.clock + Duration::from_secs(1)));
 }
 
 fn key(name: &str) -> Option<KeyEvent> {

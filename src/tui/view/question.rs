@@ -12,6 +12,7 @@ use super::layout::Layout;
 use super::verdict::wrap;
 use crate::model::{Pid, Process, Socket, System};
 use crate::remedy::Plan;
+use crate::remedy::close::ClosePlan;
 use crate::text::{age, safe, thousands};
 use crate::tui::app::{App, Dialog};
 use crate::tui::remedy::{About, Button, Deed, OwnForm, ProbeForm, Question};
@@ -24,6 +25,9 @@ const WIDEST: u16 = 96;
 /// So many commands or processes are shown first; more come last, so that they hide nothing.
 const FEW: usize = 3;
 
+const ALL_NEED_A_FILTER: &str =
+    "All that are shown can be closed where a filter (/) or a destination says which these are.";
+
 /// What a box holds.
 struct Sheet {
     title: String,
@@ -32,7 +36,16 @@ struct Sheet {
     buttons: Vec<&'static str>,
     /// The button that is chosen.
     chosen: usize,
+    /// Whether they do nothing yet.
+    dim: bool,
     scroll: usize,
+}
+
+impl Sheet {
+    /// One without buttons.
+    fn of(title: &str, text: Text, scroll: usize) -> Self {
+        Self { title: title.into(), lines: text.lines, buttons: Vec::new(), chosen: 0, dim: false, scroll }
+    }
 }
 
 /// Draws a dialog.
@@ -64,12 +77,14 @@ pub fn draw(app: &App, layout: &Layout, dialog: &Dialog, frame: &mut Buffer) {
 fn draw_buttons(sheet: &Sheet, line: Rect, frame: &mut Buffer) {
     let mut x = line.x + 1;
     for (place, title) in sheet.buttons.iter().enumerate() {
-        let (text, style) = if place == sheet.chosen {
-            (format!("[ {title} ]"), SELECTED)
-        } else {
-            (format!("  {title}  "), Style::new())
+        let (text, style) = match (place == sheet.chosen, sheet.dim) {
+            (true, dim) => (format!("[ {title} ]"), if dim { WEAK } else { SELECTED }),
+            (false, dim) => (format!("  {title}  "), if dim { WEAK } else { Style::new() }),
         };
         x = put(frame, line, x, &text, style) + 1;
+    }
+    if sheet.dim {
+        put_right(frame, line, "a moment …", WEAK);
     }
 }
 
@@ -164,12 +179,18 @@ fn sheet(app: &App, layout: &Layout, dialog: &Dialog) -> Option<Sheet> {
         Dialog::Question(question) => {
             let title = ask(app, question, &mut text);
             text.add_all(&question.told, NOTICE);
-            let buttons = titles(&question.buttons, question.system);
-            Sheet { title, lines: text.lines, buttons, chosen: question.chosen, scroll: question.scroll }
+            Sheet {
+                title,
+                lines: text.lines,
+                buttons: titles(&question.buttons, question.system),
+                chosen: question.chosen,
+                dim: question.asks() && !question.seen.is_clear(app.clock),
+                scroll: question.scroll,
+            }
         }
         Dialog::Working(what) => {
             text.add(&format!("{what} …"), Style::new());
-            Sheet { title: " working ".into(), lines: text.lines, buttons: Vec::new(), chosen: 0, scroll: 0 }
+            Sheet::of(" working ", text, 0)
         }
         Dialog::Outcome(outcome) => {
             text.add_all(&outcome.report.lines, Style::new());
@@ -188,6 +209,7 @@ fn sheet(app: &App, layout: &Layout, dialog: &Dialog) -> Option<Sheet> {
                 lines: text.lines,
                 buttons,
                 chosen: outcome.chosen,
+                dim: false,
                 scroll: outcome.scroll,
             }
         }
@@ -230,23 +252,25 @@ fn ask(app: &App, question: &Question, text: &mut Text) -> String {
         }
         About::Close { one, all } => {
             let chosen = question.button();
-            if let Some((socket, plan)) = one.as_ref().filter(|_| chosen != Button::All) {
-                text.add(&format!("This one: {}", name(socket)), STRONG);
-                text.refusals(&**plan);
-                text.plan(&**plan);
-            }
-            if chosen != Button::One {
-                if chosen == Button::No {
-                    text.gap();
+            match (one, all) {
+                (_, Some(all)) if chosen == Button::All => close_all(all, text),
+                (Some((socket, plan)), all) => {
+                    text.add(&format!("This one: {}", name(socket)), STRONG);
+                    text.refusals(&**plan);
+                    text.plan(&**plan);
+                    if chosen == Button::No {
+                        text.gap();
+                        match all {
+                            Some(all) => {
+                                text.add("All that are shown:", STRONG);
+                                text.refusals(&**all);
+                                text.add_all(all.toll(), Style::new());
+                            }
+                            None => text.add(ALL_NEED_A_FILTER, WEAK),
+                        }
+                    }
                 }
-                let count = thousands(all.sockets.len() as u64);
-                text.add(&format!("All that are shown: {count} can be closed."), STRONG);
-                text.refusals(&**all);
-                if chosen == Button::All {
-                    text.plan(&**all);
-                } else {
-                    text.add_all(all.promises(), Style::new());
-                }
+                (None, _) => text.add("Refused: no socket is selected.", NOTICE),
             }
             " Close connections? ".into()
         }
@@ -263,6 +287,15 @@ fn ask(app: &App, question: &Question, text: &mut Text) -> String {
             if plan.undoes().is_some() { " Set the range back? ".into() } else { " Set the range? ".into() }
         }
     }
+}
+
+/// All that would be closed: first what dies of it.
+fn close_all(all: &ClosePlan, text: &mut Text) {
+    text.add("All that are shown:", STRONG);
+    text.add_all(all.toll(), STRONG);
+    text.add_all(all.promises(), Style::new());
+    text.cautions(all);
+    text.add_all(all.commands(), WEAK);
 }
 
 /// A process that would be hit, with what is known of it.
@@ -315,13 +348,10 @@ fn probe(form: &ProbeForm, mut text: Text) -> Sheet {
     text.gap();
     text.lines.push(field("Connect to HOST:PORT", form.input.value(), true));
     text.add("Only what is typed here is connected to, over TCP; empty for none.", WEAK);
-    Sheet {
-        title: " Can a port still be had? ".into(),
-        lines: text.lines,
-        buttons: Vec::new(),
-        chosen: 0,
-        scroll: form.scroll,
+    if form.seen.hurried {
+        text.add("Enter came in one go with other keys, as in a paste: press it again.", NOTICE);
     }
+    Sheet::of(" Can a port still be had? ", text, form.scroll)
 }
 
 fn own(form: &OwnForm, mut text: Text) -> Sheet {
@@ -331,13 +361,7 @@ fn own(form: &OwnForm, mut text: Text) -> Sheet {
     if let Some(error) = &form.error {
         text.add(error, NOTICE);
     }
-    Sheet {
-        title: " A range of your own ".into(),
-        lines: text.lines,
-        buttons: Vec::new(),
-        chosen: 0,
-        scroll: 0,
-    }
+    Sheet::of(" A range of your own ", text, 0)
 }
 
 /// A field with what is typed; its end is marked when it is the one that is typed into.

@@ -44,6 +44,7 @@ use self::format::Format;
 use self::lives::Alive;
 use self::sources::{Source, formats, refused, tracepoints};
 use super::super::{Reading, Tracing};
+use super::descriptors;
 use super::proc::Proc;
 use super::read;
 use crate::model::{NamespaceId, Owner, Pid, StartTime, Trace, TracePart};
@@ -147,7 +148,7 @@ impl Reader {
     fn open(formats: &[(&'static Source, Format)], start: Instant) -> io::Result<Self> {
         let cpus = online(&read::text("/sys/devices/system/cpu/online")?)
             .ok_or_else(|| io::Error::other("which processors are online can't be read"))?;
-        allow_descriptors(cpus.len() * formats.len());
+        allow_descriptors(cpus.len() * formats.len())?;
         let (mut rings, mut guests) = (Vec::new(), Vec::new());
         let mut size = (RINGS / cpus.len().max(1)).clamp(RING_LEAST, RING).next_power_of_two();
         for cpu in cpus {
@@ -218,16 +219,27 @@ fn map(event: OwnedFd, size: &mut usize) -> io::Result<Ring> {
     }
 }
 
-/// Raises the soft limit of descriptors as far as many processors ask for.
-fn allow_descriptors(count: usize) {
-    /// For everything else.
+/// Raises the soft limit of descriptors as far as many processors ask for. The trace is the first thing that is
+/// given up: what it leaves must do for everything else.
+fn allow_descriptors(events: usize) -> io::Result<()> {
+    /// What it opens beside the events, and for a moment.
+    const OTHERS: u64 = 2;
+    /// For everything else, where there may be more, and at least.
     const ROOM: u64 = 512;
-    let wanted = u64::try_from(count).unwrap_or(u64::MAX).saturating_add(ROOM);
+    const LEAST_ROOM: u64 = 8;
+    let wanted = u64::try_from(events).unwrap_or(u64::MAX).saturating_add(OTHERS);
     let mut limit = getrlimit(Resource::Nofile);
-    if limit.current.is_some_and(|current| current < wanted) {
-        limit.current = Some(limit.maximum.map_or(wanted, |maximum| wanted.min(maximum)));
-        // Where it is refused, opening too many says so.
+    let enough = wanted.saturating_add(ROOM);
+    if limit.current.is_some_and(|current| current < enough) {
+        limit.current = Some(limit.maximum.map_or(enough, |maximum| enough.min(maximum)));
+        // Where it is refused, there are too few.
         let _ = setrlimit(Resource::Nofile, limit);
+    }
+    match descriptors::free() {
+        Some(free) if free < wanted.saturating_add(LEAST_ROOM) => Err(io::Error::other(format!(
+            "it takes {wanted} open files; the rest needs those {free} that are left (ulimit -n)"
+        ))),
+        _ => Ok(()),
     }
 }
 

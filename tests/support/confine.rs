@@ -1,11 +1,9 @@
 //! porttop where system calls are refused (`tests/lab/confine.rs`).
 
 use std::ffi::OsString;
-use std::process::Command;
 
 use rustix::io::Errno;
 
-use super::lab::Lab;
 use super::porttop_path;
 
 /// The words before a command that make these system calls of it fail with `errno`; see the program for how
@@ -14,14 +12,4 @@ pub fn refusing(calls: &str, errno: Errno) -> Vec<OsString> {
     let confine = porttop_path().with_file_name("examples").join("confine");
     assert!(confine.exists(), "{} is missing: cargo build --example confine", confine.display());
     vec![confine.into(), errno.raw_os_error().to_string().into(), calls.into()]
-}
-
-/// porttop in the lab's namespace with these system calls refused.
-pub fn porttop_refused(lab: &Lab, calls: &str, errno: Errno) -> Command {
-    let mut words = lab.inside();
-    words.extend(refusing(calls, errno));
-    words.push(porttop_path().into());
-    let mut command = Command::new(&words[0]);
-    command.args(&words[1..]).env("RUST_BACKTRACE", "0");
-    command
 }

@@ -15,20 +15,23 @@ pub(super) struct NetlinkSockets {
     dumper: Dumper,
     owners: Owners,
     bound: Bound,
+    /// Whether the tables of TCP could be read: only then what is in none of them may be BOUND.
+    tcp_is_whole: bool,
     /// How many sockets there were, which is about how many there will be.
     expected: usize,
 }
 
 impl NetlinkSockets {
-    pub fn open(namespace: NamespaceId) -> io::Result<Self> {
+    pub fn open(namespace: NamespaceId) -> Self {
         let release = rustix::system::uname().release().to_string_lossy().into_owned();
-        Ok(Self {
+        Self {
             namespace,
-            dumper: Dumper::open()?,
+            dumper: Dumper::open(),
             owners: Owners::new(Proc::open()),
             bound: Bound::new(namespace, release),
+            tcp_is_whole: false,
             expected: 0,
-        })
+        }
     }
 }
 
@@ -42,12 +45,18 @@ impl Sockets for NetlinkSockets {
             }
         }
         self.expected = sockets.len();
+        self.tcp_is_whole = !gaps.iter().any(|gap| gap.subject.space().1 == Some(Protocol::Tcp));
+        if self.tcp_is_whole {
+            gaps.extend(self.bound.hidden(&sockets));
+        }
         Reading { value: sockets, gaps }
     }
 
     fn attribute(&mut self, sockets: &mut [Socket]) -> Vec<Gap> {
         let mut gaps = self.owners.attribute(sockets);
-        gaps.extend(self.bound.hidden(sockets, &mut self.owners));
+        if self.tcp_is_whole {
+            gaps.extend(self.bound.holders(&mut self.owners));
+        }
         gaps
     }
 }

@@ -152,7 +152,13 @@ impl Proc {
 
     /// The network namespace a process is in, where that may be known.
     pub fn namespace(&mut self, pid: Pid) -> Option<NamespaceId> {
-        let (_, task) = self.identify(pid).ok()??;
+        self.namespace_through(pid.into()).or_else(|| {
+            let (_, task) = self.identify(pid).ok()??;
+            if task.is_detour() { self.namespace_through(task) } else { None }
+        })
+    }
+
+    fn namespace_through(&mut self, task: Task) -> Option<NamespaceId> {
         let path = path(&mut self.path, task, "/ns/net");
         let stat = statx(directory().ok()?, path, AtFlags::empty(), StatxFlags::INO).ok()?;
         Some(NamespaceId(stat.stx_ino))

@@ -220,21 +220,21 @@ impl Column for ProcessColumn {
         match self {
             Self::Pid => a.key.cmp(&b.key),
             Self::Name => words(&a.name, &b.name),
-            Self::Ports => a.counts.ports.cmp(&b.counts.ports),
+            Self::Ports => by(|row| row.counts.seen_ports),
             Self::Share => decimals(a.share, b.share),
-            Self::Bound => by(|row| row.counts.of(State::Bound)),
-            Self::TimeWait => by(|row| row.counts.of(State::TimeWait)),
-            Self::CloseWait => by(|row| row.counts.of(State::CloseWait)),
-            Self::Established => by(|row| row.counts.of(State::Established)),
+            Self::Bound => by(|row| row.counts.seen(State::Bound)),
+            Self::TimeWait => by(|row| row.counts.seen(State::TimeWait)),
+            Self::CloseWait => by(|row| row.counts.seen(State::CloseWait)),
+            Self::Established => by(|row| row.counts.seen(State::Established)),
             Self::New => decimals(a.new_per_second, b.new_per_second),
             Self::Failures => decimals(a.failures_per_second, b.failures_per_second),
             Self::Handles => a.handles.cmp(&b.handles),
-            Self::Sockets => by(|row| row.counts.sockets()),
+            Self::Sockets => by(|row| row.counts.seen_sockets()),
             Self::Trend => growth(&a.trend).cmp(&growth(&b.trend)),
-            Self::SynSent => by(|row| row.counts.of(State::SynSent)),
-            Self::FinWait => by(|row| row.counts.fin_wait()),
-            Self::Listen => by(|row| row.counts.of(State::Listen)),
-            Self::Udp => by(|row| row.counts.of(State::Udp)),
+            Self::SynSent => by(|row| row.counts.seen(State::SynSent)),
+            Self::FinWait => a.counts.fin_wait().cmp(&b.counts.fin_wait()),
+            Self::Listen => by(|row| row.counts.seen(State::Listen)),
+            Self::Udp => by(|row| row.counts.seen(State::Udp)),
             Self::User => a.user().cmp(&b.user()),
             Self::Service => service(a).cmp(&service(b)),
             Self::Path => path(a).cmp(&path(b)),
@@ -242,7 +242,7 @@ impl Column for ProcessColumn {
     }
 
     fn tie_break(a: &Row, b: &Row) -> Ordering {
-        b.counts.sockets().cmp(&a.counts.sockets()).then_with(|| a.key.cmp(&b.key))
+        b.counts.seen_sockets().cmp(&a.counts.seen_sockets()).then_with(|| a.key.cmp(&b.key))
     }
 }
 
@@ -313,17 +313,17 @@ impl Column for DestinationColumn {
     }
 
     fn order(self, a: &Destination, b: &Destination, snapshot: &Observed) -> Ordering {
-        let by = |state: State| a.counts.of(state).cmp(&b.counts.of(state));
+        let by = |state: State| a.counts.seen(state).cmp(&b.counts.seen(state));
         match self {
             Self::Protocol => a.protocol.cmp(&b.protocol),
             Self::Local => a.local.cmp(&b.local),
             Self::Remote => a.remote.cmp(&b.remote),
-            Self::Ports => a.counts.ports.cmp(&b.counts.ports),
+            Self::Ports => a.counts.seen_ports.cmp(&b.counts.seen_ports),
             Self::Fill => decimals(a.fill, b.fill),
             Self::TimeWait => by(State::TimeWait),
             Self::CloseWait => by(State::CloseWait),
             Self::Established => by(State::Established),
-            Self::Sockets => a.counts.sockets().cmp(&b.counts.sockets()),
+            Self::Sockets => a.counts.seen_sockets().cmp(&b.counts.seen_sockets()),
             Self::Owner => {
                 let name = |destination: &Destination| {
                     let process = snapshot.processes.get(destination.owners.first()?)?;

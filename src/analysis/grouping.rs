@@ -100,16 +100,16 @@ pub(super) fn add_failures(rows: &mut [Row], place_of: &PlaceOf, failures: Optio
     }
 }
 
-/// Adds what the last samples say of each row. A sample from which some owners are left out says nothing of
+/// Adds what the last samples say of each row. One that lacks a table of sockets says nothing; a sample from which some owners are left out says nothing of
 /// a row that lacks one of its own in it.
 pub(super) fn add_trends(rows: &mut [Row], place_of: &PlaceOf, history: &History) {
     let mut levels: Vec<(u32, usize)> = vec![(0, 0); rows.len()];
-    for tick in history.recent(TREND_SAMPLES) {
+    for tick in history.recent(TREND_SAMPLES).filter(|tick| !tick.unread.any_table()) {
         levels.fill((0, 0));
         for (owner, sample) in tick.owners.iter() {
             if let Some(place) = place_of.get(&owner) {
                 let (level, members) = &mut levels[*place as usize];
-                *level += sample.counts.ports.unwrap_or_else(|| sample.counts.sockets());
+                *level += sample.counts.ports.unwrap_or_else(|| sample.counts.seen_sockets());
                 *members += 1;
             }
         }

@@ -20,6 +20,8 @@ mod rows;
 mod tests;
 #[cfg(test)]
 pub(crate) mod tests_support;
+#[cfg(test)]
+mod tests_unread;
 mod tick;
 mod usage;
 mod verdict;
@@ -95,7 +97,10 @@ impl Analysis {
                 led: &mut led,
                 spaces: &spaces,
             };
-            let before = self.history.last().map(|tick| tick.taken.elapsed);
+            // What was not read in one of two looks is not new in the other.
+            let before = self.history.last();
+            let comparable = before.is_none_or(|before| before.unread == observed.unread());
+            let (fresh, before) = (fresh.filter(|_| comparable), before.map(|tick| tick.taken.elapsed));
             let tick = look.tick(fresh.as_ref(), self.failures.newest(), before);
             self.history.record(tick);
         }

@@ -74,7 +74,7 @@ impl Picture {
         let mut rows: Vec<bool> = self
             .rows
             .iter()
-            .map(|row| row.counts.sockets() == 0 && filter.lets_row(row, &self.snapshot))
+            .map(|row| row.counts.seen_sockets() == 0 && filter.lets_row(row, &self.snapshot))
             .collect();
         let mut destinations = vec![false; self.destinations.len()];
         for (place, _) in sockets.iter().enumerate().filter(|(_, passes)| **passes) {

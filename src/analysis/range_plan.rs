@@ -46,6 +46,8 @@ pub struct RangeFacts {
     pub per_second: Option<f64>,
     /// Who listens where, in ascending order of ports.
     pub listeners: Vec<Listener>,
+    /// Whether some of the sockets could not be read: others may be in use and listen.
+    pub unread: bool,
 }
 
 /// A port that someone waits on, which the system must not hand out.
@@ -93,7 +95,8 @@ impl RangeFacts {
             }
         }
         let listeners = listeners.into_values().collect();
-        Some(Self { system: snapshot.host.system, limits, now, used, peak, per_second, listeners })
+        let unread = if shared { snapshot.unread() } else { snapshot.unread_in(space) }.any_table();
+        Some(Self { system: snapshot.host.system, limits, now, used, peak, per_second, listeners, unread })
     }
 }
 
@@ -243,6 +246,7 @@ fn lasts(facts: &RangeFacts, range: PortRange, capacity: u32) -> Lasts {
     let free = capacity.saturating_sub(facts.used.count_in(range));
     match facts.per_second {
         _ if free == 0 => Lasts::FullAlready,
+        _ if facts.unread => Lasts::Unknown,
         None => Lasts::Unknown,
         Some(rate) if rate <= 0.0 => Lasts::NotGrowing,
         Some(rate) => {
@@ -265,6 +269,9 @@ fn cautions(facts: &RangeFacts, range: PortRange, capacity: u32) -> Vec<&'static
     let mut cautions = Vec::new();
     let leaves = |start: Port, end: Port| range.start() < start || range.end() > end;
     let overlaps = |start: Port, end: Port| range.start() <= end && range.end() >= start;
+    if facts.unread {
+        cautions.push("not all sockets could be read: services may listen inside it that nobody sees here");
+    }
     if facts.peak.is_some_and(|peak| peak >= capacity) {
         cautions.push("at its peak more ports were in use than this range has");
     }

@@ -93,11 +93,12 @@ pub struct Row {
     pub counts: Counts,
     /// Its sockets by how their owner is known.
     pub attributions: Attributions,
-    /// The largest share it holds of any one port space's capacity, 0 to 1.
+    /// The largest share it holds of any one port space's capacity, 0 to 1; none where `ports` are not known.
     pub share: Option<f64>,
     /// Open handles of its processes, as far as they could be read.
     pub handles: Option<u64>,
-    /// New connections per second since the sample before; none on the first one.
+    /// New connections per second since the sample before; none on the first one, and when not all sockets
+    /// were read.
     pub new_per_second: Option<f64>,
     /// Ports it was not given, per second over the last 10 s; none when nothing traces that.
     pub failures_per_second: Option<f64>,
@@ -197,30 +198,32 @@ pub(super) fn rows(snapshot: &Observed, group_by: GroupBy) -> Rows {
         })
         .collect();
 
-    let capacities = Capacities::of(snapshot);
+    let (capacities, unread) = (Capacities::of(snapshot), snapshot.unread());
     let mut ports = DistinctPorts::default();
+    let mut placed = vec![capacities.any_known() && !unread.any_table(); rows.len()];
     for row in &mut rows {
         row.owners.sort_unstable();
         row.handles = handles(snapshot, &row.owners);
         row.ended = !row.owners.is_empty() && row.owners.iter().all(|owner| snapshot.ended.contains(owner));
-        if capacities.any_known() {
-            (row.counts.ports, row.share) = (Some(0), Some(0.0));
-        }
+        row.counts = Counts::without(unread);
     }
     for (socket, row) in snapshot.sockets.iter().zip(&row_of) {
         let counted = &mut rows[*row as usize];
         counted.counts.add(socket.state);
         counted.attributions.0[socket.attribution as usize] += 1;
-        if !capacities.knows(socket) {
-            (counted.counts.ports, counted.share) = (None, None);
-        }
+        placed[*row as usize] &= capacities.knows(socket);
         ports.note(*row, socket, &capacities);
     }
     ports.for_each(|row, space, count| {
         let row = &mut rows[row as usize];
-        row.counts.ports = row.counts.ports.map(|ports| ports + count);
-        row.share = row.share.zip(capacities.share(space, count)).map(|(most, share)| most.max(share));
+        row.counts.seen_ports += count;
+        let share = capacities.share(space, count);
+        row.share = row.share.into_iter().chain(share).reduce(f64::max);
     });
+    for (row, placed) in rows.iter_mut().zip(placed) {
+        row.counts.ports = placed.then_some(row.counts.seen_ports);
+        row.share = row.share.or(Some(0.0)).filter(|_| placed);
+    }
     Rows { rows, row_of }
 }
 
@@ -298,7 +301,7 @@ pub(super) fn destinations(snapshot: &Observed) -> Destinations {
     let mut place = |socket: &Socket| -> Option<u32> {
         let id = DestinationId::of(socket).filter(|_| outgoing(socket))?;
         let place = *index.entry(id).or_insert_with(|| {
-            destinations.push(nothing_toward(id));
+            destinations.push(nothing_toward(id, snapshot));
             u32::try_from(destinations.len() - 1).unwrap_or(u32::MAX)
         });
         let destination = &mut destinations[place as usize];
@@ -317,20 +320,24 @@ pub(super) fn destinations(snapshot: &Observed) -> Destinations {
         destination.owners.dedup();
     }
     ports.for_each(|place, space, count| {
-        destinations[place as usize].counts.ports = Some(count);
-        destinations[place as usize].fill = capacities.share(space, count);
+        let destination = &mut destinations[place as usize];
+        destination.counts.seen_ports = count;
+        if destination.counts.is_whole() {
+            destination.counts.ports = Some(count);
+            destination.fill = capacities.share(space, count);
+        }
     });
     Destinations { destinations, destination_of }
 }
 
-fn nothing_toward(id: DestinationId) -> Destination {
+fn nothing_toward(id: DestinationId, snapshot: &Observed) -> Destination {
     let DestinationId { namespace, protocol, local, remote } = id;
     Destination {
         namespace,
         protocol,
         local,
         remote,
-        counts: Counts::default(),
+        counts: Counts::without(snapshot.unread_in(id.space())),
         fill: None,
         owners: Vec::new(),
         new_per_second: None,

@@ -31,7 +31,7 @@ impl Look<'_> {
         failed: impl Iterator<Item = (Owner, u32)>,
         before: Option<Duration>,
     ) -> Tick {
-        let mut tick = Tick::at(self.observed.taken);
+        let mut tick = Tick { unread: self.observed.unread(), ..Tick::at(self.observed.taken) };
         tick.after = fresh
             .and(before)
             .map(|before| self.observed.taken.elapsed.saturating_sub(before))
@@ -41,13 +41,14 @@ impl Look<'_> {
             time_wait_overflow: self.observed.limits.time_wait_overflow,
             tracking_failed: self.observed.limits.tracking_failed,
         };
+        let unread = tick.unread;
         let mut samples: Vec<Sample> = self.processes.rows.iter().map(sample).collect();
         let mut flows: Vec<Flow> = self.led.destinations.iter().map(flow).collect();
         let mut rowless: HashMap<Owner, Sample, RandomState> = HashMap::default();
         let mut of = |samples: &mut Vec<Sample>, owner: Owner, note: &dyn Fn(&mut Sample)| {
             note(match self.place_of.get(&Some(owner)) {
                 Some(place) => &mut samples[*place as usize],
-                None => rowless.entry(owner).or_default(),
+                None => rowless.entry(owner).or_insert_with(|| Sample::idle(unread)),
             });
         };
         if let Some(fresh) = fresh {
@@ -76,7 +77,7 @@ impl Look<'_> {
         }
         if let Some(seconds) = tick.after.map(|after| after.as_secs_f64()) {
             for (row, sample) in self.processes.rows.iter_mut().zip(&samples) {
-                row.new_per_second = Some(f64::from(sample.born) / seconds);
+                row.new_per_second = (!unread.any_table()).then(|| f64::from(sample.born) / seconds);
             }
             for (destination, flow) in self.led.destinations.iter_mut().zip(&flows) {
                 destination.new_per_second = Some(f64::from(flow.born) / seconds);
@@ -95,5 +96,5 @@ fn sample(row: &Row) -> Sample {
 }
 
 fn flow(destination: &Destination) -> Flow {
-    Flow { ports: destination.counts.ports.unwrap_or(0), ..Flow::default() }
+    Flow { ports: destination.counts.ports, ..Flow::default() }
 }

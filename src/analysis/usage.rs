@@ -19,9 +19,10 @@ pub struct SpaceUsage {
     pub id: SpaceId,
     /// Range size less reserved ports; none when the range could not be read.
     pub capacity: Option<u32>,
-    /// Distinct local ports inside the dynamic range that its sockets hold, in any state.
+    /// Distinct local ports inside the dynamic range that its sockets hold, in any state; none when not all
+    /// of them were read.
     pub in_use: Option<u32>,
-    /// Its sockets by state, inside the range and outside.
+    /// Its sockets by state, inside the range and outside; `seen_ports` is the least that is in use.
     pub counts: Counts,
     /// The most ports that were in use at once, as far back as is remembered.
     pub peak: Option<u32>,
@@ -38,9 +39,21 @@ impl SpaceUsage {
     /// range with nothing to hand out is full.
     #[must_use]
     pub fn share(&self) -> Option<f64> {
-        match (self.in_use?, self.capacity?) {
-            (_, 0) => Some(1.0),
-            (in_use, capacity) => Some(f64::from(in_use) / f64::from(capacity)),
+        self.share_of(self.in_use?)
+    }
+
+    /// The share that is in use at the least, whatever could not be read.
+    #[must_use]
+    pub fn least_share(&self) -> Option<f64> {
+        self.share_of(self.counts.seen_ports)
+    }
+
+    /// So many ports as a share of capacity.
+    #[must_use]
+    pub fn share_of(&self, ports: u32) -> Option<f64> {
+        match self.capacity? {
+            0 => Some(1.0),
+            capacity => Some(f64::from(ports) / f64::from(capacity)),
         }
     }
 
@@ -61,7 +74,7 @@ pub(super) fn count(snapshot: &Observed) -> Vec<SpaceUsage> {
                 id: space.id,
                 capacity: space.dynamic.as_ref().map(crate::model::DynamicRange::capacity),
                 in_use: None,
-                counts: Counts::default(),
+                counts: Counts::without(snapshot.unread_in(space.id)),
                 peak: None,
                 trend: Vec::new(),
                 per_second: None,
@@ -78,7 +91,12 @@ pub(super) fn count(snapshot: &Observed) -> Vec<SpaceUsage> {
         }
     }
     for ((usage, ports), space) in usages.iter_mut().zip(&snapshot.spaces) {
-        usage.in_use = space.dynamic.as_ref().map(|dynamic| ports.count_in(dynamic.range));
+        let Some(dynamic) = &space.dynamic else { continue };
+        usage.counts.seen_ports = ports.count_in(dynamic.range);
+        if !usage.counts.is_whole() {
+            continue;
+        }
+        usage.in_use = Some(usage.counts.seen_ports);
         usage.counts.ports = usage.in_use;
     }
     usages.into_iter().map(|(usage, _)| usage).collect()
@@ -89,6 +107,9 @@ pub(super) fn add_past(spaces: &mut [SpaceUsage], history: &History) {
     for usage in spaces {
         usage.peak = history.ticks().filter_map(|tick| level(tick, usage.id)).max().max(usage.in_use);
         usage.trend = trend(history, usage.id);
+        if usage.in_use.is_none() {
+            continue;
+        }
         usage.per_second = per_second(history, usage.id);
         if let Some(capacity) = usage.capacity {
             usage.forecast = forecast(&history.series(HORIZON, |tick| level(tick, usage.id)), capacity);

@@ -28,7 +28,8 @@
 //! - `end`: last port of it
 //! - `reserved`: ports of the range that are reserved or excluded
 //! - `capacity`: size of the range less `reserved`
-//! - `in_use`: distinct local ports of the range that sockets hold, in any state
+//! - `in_use`: distinct local ports of the range that sockets hold, in any state but BOUND where `bound` is
+//!   null; null when not all its sockets could be read
 //! - `free`: `capacity` less `in_use`
 //! - `by_state`: sockets, inside the range and outside, by state: `bound`, `listen`, `syn_sent`,
 //!   `syn_received`, `established`, `fin_wait_1`, `fin_wait_2`, `close_wait`, `closing`, `last_ack`,
@@ -40,7 +41,8 @@
 //! - `name`: `"(no owner)"` for the sockets nobody is known to own; the name of a group
 //! - `path`: the full path of its program
 //! - `user`: by name where it is known, else by number or SID
-//! - `ports`: distinct local ports inside the dynamic range, summed over the port spaces
+//! - `ports`: distinct local ports inside the dynamic range, summed over the port spaces; this and all that
+//!   follows is null where a table of sockets that may count could not be read
 //! - `bound`, `time_wait`, `close_wait`, `established`, `syn_sent`: sockets in that state
 //! - `fin_wait`: sockets in `fin_wait_1`, `fin_wait_2`, `closing` or `last_ack`
 //! - `listen`, `udp`: sockets in that state

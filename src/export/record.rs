@@ -46,7 +46,8 @@ struct ByState(Counts);
 
 impl Serialize for ByState {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(State::ALL.map(|state| (state.key(), self.0.of(state))))
+        let count = |state| self.0.of(state).filter(|_| self.0.is_whole());
+        serializer.collect_map(State::ALL.map(|state| (state.key(), count(state))))
     }
 }
 
@@ -59,15 +60,15 @@ pub(super) struct ProcessRecord<'a> {
     path: Option<Cow<'a, str>>,
     user: Option<Cow<'a, str>>,
     ports: Option<u32>,
-    bound: u32,
-    time_wait: u32,
-    close_wait: u32,
-    established: u32,
-    syn_sent: u32,
-    fin_wait: u32,
-    listen: u32,
-    udp: u32,
-    sockets: u32,
+    bound: Option<u32>,
+    time_wait: Option<u32>,
+    close_wait: Option<u32>,
+    established: Option<u32>,
+    syn_sent: Option<u32>,
+    fin_wait: Option<u32>,
+    listen: Option<u32>,
+    udp: Option<u32>,
+    sockets: Option<u32>,
     handles: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pids: Option<Vec<u32>>,
@@ -77,11 +78,12 @@ pub(super) struct ProcessRecord<'a> {
     attribution: Option<ByAttribution>,
 }
 
-struct ByAttribution(Attributions);
+/// None where not all sockets were read.
+struct ByAttribution(Option<Attributions>);
 
 impl Serialize for ByAttribution {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(Attribution::ALL.map(|how| (how.name(), self.0.of(how))))
+        serializer.collect_map(Attribution::ALL.map(|how| (how.name(), self.0.map(|known| known.of(how)))))
     }
 }
 
@@ -143,7 +145,7 @@ impl<'a> ProcessRecord<'a> {
         Self {
             pids: (group_by != GroupBy::Process).then(pids),
             ended: Some(row.ended),
-            attribution: Some(ByAttribution(row.attributions)),
+            attribution: Some(ByAttribution(row.counts.is_whole().then_some(row.attributions))),
             ..self
         }
     }

@@ -28,7 +28,7 @@ pub fn write(excerpt: &Excerpt, sockets: bool, width: Option<usize>, out: &mut i
     spaces(&picture.spaces, &snapshot.spaces).write(width, out)?;
     writeln!(out)?;
     let (shown, idle): (Vec<&Row>, Vec<&Row>) = excerpt.processes.iter().partition(|row| {
-        row.counts.sockets() > 0 || excerpt.order.processes.column == ProcessColumn::Handles
+        row.counts.sockets() != Some(0) || excerpt.order.processes.column == ProcessColumn::Handles
     });
     processes(&shown).write(width, out)?;
     if !idle.is_empty() {
@@ -87,18 +87,18 @@ fn processes(rows: &[&Row]) -> Grid {
         (User.title(), Left),
     ]);
     for row in rows {
-        let in_state = |state| thousands(row.counts.of(state).into());
+        let in_state = |state| number(row.counts.of(state));
         grid.push([
             or_dash(row.pid().map(|pid| pid.to_string())),
             safe(&row.name).into_owned(),
-            number(row.counts.ports),
+            at_least(row.counts.ports, row.counts.seen_ports),
             or_dash(row.share.map(|share| percent(share).to_string())),
             in_state(State::Bound),
             in_state(State::TimeWait),
             in_state(State::CloseWait),
             in_state(State::Established),
             number(row.handles),
-            thousands(row.counts.sockets().into()),
+            at_least(row.counts.sockets(), row.counts.seen_sockets()),
             or_dash(row.user().map(|user| safe(user).into_owned())),
         ]);
     }
@@ -150,6 +150,14 @@ fn gaps(snapshot: &Observed, out: &mut impl Write) -> io::Result<()> {
 
 fn number(value: Option<impl Into<u64>>) -> String {
     or_dash(value.map(|value| thousands(value.into())))
+}
+
+/// `12,840`, or `12,840+` when that is only what was seen.
+fn at_least(count: Option<u32>, seen: u32) -> String {
+    match count {
+        None if seen > 0 => format!("{}+", thousands(seen.into())),
+        count => number(count),
+    }
 }
 
 fn or_dash(value: Option<String>) -> String {

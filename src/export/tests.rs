@@ -50,7 +50,9 @@ fn machine() -> Snapshot {
     machine
         .gaps
         .push(Gap::error(Missing::HandleCounts(Some(1)), "no right\r").fixed_by(Remedy::Administrator));
-    machine.gaps.push(Gap::error(Missing::Range(Some(SpaceId::all_of(NamespaceId(1))[3])), "no such file"));
+    machine
+        .gaps
+        .push(Gap::error(Missing::Range(Some(SpaceId::all_of(NamespaceId::ONLY)[3])), "no such file"));
     machine
 }
 
@@ -129,6 +131,7 @@ fn json_says_what_was_seen() {
         {"what": "dynamic port range of UDP IPv6", "reason": "no such file", "remedy": null, "subject": "dynamic_range", "family": "ipv6", "protocol": "udp", "cause": "error"}
       ],
       "findings": [
+        {"id": "ranges_unknown", "severity": "unknown", "title": "it is not known how full the ports of UDP IPv6 are: dynamic port range of UDP IPv6: no such file", "evidence": ["7 sockets listed"], "why": "What could not be read may hold every port that is left.", "next": [], "view": "ranges", "filter": "", "pid": null},
         {"id": "handles", "severity": "note", "title": "orders.exe (4312) has 13,107 handles (> 10,000), 3 are sockets", "evidence": ["13,107 handles, 3 of them sockets", "suspicious from 3,000, strong from 10,000"], "why": "Sockets are handles. A process with far more than others may leak them; by itself this proves nothing about ports.", "next": [{"key": "enter", "does": "see what its handles are"}, {"key": "x", "does": "end it: if connections work again, it was the cause"}], "view": "processes", "filter": "pid:4312", "pid": 4312},
         {"id": "range", "severity": "note", "title": "TCP IPv4: only 999 ports can be given out: 1,000 ports from 10000–10999; 28,232 from 32768–60999 are the default", "evidence": ["1,000 ports from 10000–10999; 28,232 from 32768–60999 are the default"], "why": "A small range runs out sooner. Somebody may have set it on purpose: firewalls and RPC go by it.", "next": [{"key": "r", "does": "see the ranges and what a wider one would bring"}], "view": "ranges", "filter": "", "pid": null}
       ],
@@ -171,7 +174,7 @@ fn table_for_a_person() {
     let picture = picture(machine(), GroupBy::Process);
     insta::assert_snapshot!(text(|out| table::write(&whole(&picture), true, None, out)), @r#"
     web-01, Linux, 1970-01-01T00:00:00Z
-    OK  TCP IPv4 1 % used, 4 of 999: orders.exe (4312) holds 3
+    UNKNOWN  it is not known how full the ports of UDP IPv6 are: dynamic port range of UDP IPv6: no such file
 
     SPACE    RANGE       CAPACITY IN USE FREE %
     TCP IPv4 10000-10999      999      4  995 1

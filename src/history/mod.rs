@@ -11,7 +11,7 @@ use std::time::Duration;
 
 pub use owners::Owners;
 
-use crate::model::{Counts, DestinationId, Moment, SpaceId};
+use crate::model::{Counts, DestinationId, Moment, SpaceId, Unread};
 
 /// How long the past is kept.
 const SPAN: Duration = Duration::from_mins(30);
@@ -40,11 +40,21 @@ pub struct Sample {
     pub failed: u32,
 }
 
+impl Sample {
+    /// A process that holds nothing, as far as could be read.
+    #[must_use]
+    pub fn idle(unread: Unread) -> Self {
+        let mut counts = Counts::without(unread);
+        counts.ports = counts.sockets();
+        Self { counts, ..Self::default() }
+    }
+}
+
 /// One destination at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Flow {
     /// Distinct local ports in the range toward it.
-    pub ports: u32,
+    pub ports: Option<u32>,
     /// Connections opened since the sample before.
     pub born: u32,
     /// Connections that have entered TIME_WAIT since the sample before.
@@ -69,6 +79,8 @@ pub struct Tick {
     pub after: Option<Duration>,
     /// Ports in use of each port space whose range is known; of moments that became one, the most.
     pub in_use: Vec<(SpaceId, u32)>,
+    /// What could not be read of the sockets.
+    pub unread: Unread,
     /// The processes that matter most.
     pub owners: Owners,
     /// The destinations with the most ports, most first.
@@ -85,6 +97,7 @@ impl Tick {
             taken,
             after: None,
             in_use: Vec::new(),
+            unread: Unread::default(),
             owners: Owners::default(),
             destinations: Vec::new(),
             counters: Counters::default(),

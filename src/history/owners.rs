@@ -65,7 +65,7 @@ impl Owners {
 impl Sample {
     /// Who is refused ports comes first, then who holds most.
     fn importance(&self) -> (bool, u32, u32, u32, u64) {
-        let sockets = self.counts.sockets();
+        let sockets = self.counts.seen_sockets();
         let ports = self.counts.ports.unwrap_or(sockets);
         (self.failed > 0, ports, sockets, self.born, self.handles.unwrap_or(0))
     }

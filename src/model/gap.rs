@@ -47,6 +47,8 @@ pub enum Missing {
     SomeSockets(SpaceId, usize),
     /// The BOUND sockets of TCP, of one family or of both.
     Bound(Option<Family>),
+    /// So many TCP sockets that processes hold and no table lists.
+    Unlisted(usize),
     /// Who owns so many sockets, or any.
     Owners(Option<usize>),
     /// What has changed about owners since the look before.
@@ -123,7 +125,7 @@ impl Missing {
     pub const fn key(&self) -> &'static str {
         match self {
             Self::Sockets(_) | Self::SomeSockets(..) => "sockets",
-            Self::Bound(_) => "bound_sockets",
+            Self::Bound(_) | Self::Unlisted(_) => "bound_sockets",
             Self::Owners(_) | Self::OwnerChanges | Self::ClosedOwners(_) => "owners",
             Self::Processes | Self::ProcessNumbers => "processes",
             Self::ProcessDetails(_) | Self::CommandLines => "process_details",
@@ -160,6 +162,13 @@ impl Missing {
             self,
             Self::Sockets(_) | Self::SomeSockets(..) | Self::Bound(_) | Self::Range(_) | Self::Reserved(_)
         )
+    }
+
+    /// Whether it is about the range of a port space, or of what is left out of it.
+    #[must_use]
+    pub fn is_of_range(&self, id: SpaceId) -> bool {
+        let (Self::Range(space) | Self::Reserved(space)) = self else { return false };
+        space.is_none_or(|space| space == id)
     }
 
     /// Whether it is about the trace, or what the trace would have told.
@@ -204,9 +213,15 @@ pub enum Reason {
     OldKernel {
         /// Its release.
         release: String,
-        /// The TCP sockets that are held and in no table: how many, and whose as far as they are named,
-        /// most first.
-        unlisted: UnlistedTcp,
+        /// How many there are at most, where that is known.
+        at_most: Option<u32>,
+    },
+    /// These processes hold most of them, and others some too; they may be BOUND.
+    HeldBy {
+        /// How many, the name and the process, most first.
+        most: Vec<(usize, String, Pid)>,
+        /// Whether there are others.
+        others: bool,
     },
     /// This kernel has no such tracepoint.
     NoTracepoint(&'static str),
@@ -232,17 +247,6 @@ pub enum Reason {
     Kept(u64),
 }
 
-/// Sockets that are held and in no table.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct UnlistedTcp {
-    /// How many.
-    pub count: usize,
-    /// Who holds most: how many, the name and the process.
-    pub most: Vec<(usize, String, Pid)>,
-    /// Whether others hold some too.
-    pub more: bool,
-}
-
 impl Reason {
     /// Its kind, in exports.
     #[must_use]
@@ -257,6 +261,7 @@ impl Reason {
             Self::Ended => "ended",
             Self::Backend => "backend",
             Self::OldKernel { .. }
+            | Self::HeldBy { .. }
             | Self::NoTracepoint(_)
             | Self::NoTracefs
             | Self::NotTold

@@ -6,6 +6,7 @@
 //! no conclusions: what a snapshot means is decided in `analysis`.
 
 mod counts;
+mod coverage;
 mod destination;
 mod gap;
 mod handle;
@@ -21,8 +22,9 @@ mod space;
 mod trace;
 
 pub use counts::Counts;
+pub use coverage::Unread;
 pub use destination::DestinationId;
-pub use gap::{Gap, LogPart, Missing, Reason, Remedy, TracePart, UnlistedTcp};
+pub use gap::{Gap, LogPart, Missing, Reason, Remedy, TracePart};
 pub use handle::{Handle, HandleKind, Handles};
 pub use limits::{Level, Limits, TimeWaitReuse};
 pub use observed::{Observed, TraceGaps};

@@ -2,8 +2,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::{
-    Backend, Gap, Host, Limits, Missing, Moment, NamespaceId, Owner, PortSpace, Process, Progress, Snapshot,
-    Socket,
+    Backend, Gap, Host, Limits, Moment, NamespaceId, Owner, PortSpace, Process, Progress, Snapshot, Socket,
 };
 
 /// What was seen at one moment, completed by what is remembered: who held the connections that nobody
@@ -63,13 +62,5 @@ impl From<Snapshot> for Observed {
             trace: seen.trace.map(gaps),
             gaps: seen.gaps,
         }
-    }
-}
-
-impl Observed {
-    /// Whether all BOUND sockets could be read.
-    #[must_use]
-    pub fn bound_is_read(&self) -> bool {
-        !self.gaps.iter().any(|gap| matches!(gap.subject, Missing::Bound(_)))
     }
 }

@@ -167,7 +167,7 @@ impl Platform {
             #[cfg(not(target_os = "linux"))]
             Some(Backend::Portable) => Ok(portable::open()),
             #[cfg(target_os = "linux")]
-            _ => linux::open(),
+            _ => Ok(linux::open()),
             #[cfg(windows)]
             _ => windows::open(),
             #[cfg(not(any(target_os = "linux", windows)))]

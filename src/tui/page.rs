@@ -402,9 +402,9 @@ impl Page {
     }
 }
 
-/// Whether a row holds sockets or was refused ports.
+/// Whether a row holds sockets, as far as they could be read, or was refused ports.
 fn concerns_ports(row: &Row) -> bool {
-    row.counts.sockets() > 0 || row.failures_per_second > Some(0.0)
+    row.counts.sockets() != Some(0) || row.failures_per_second > Some(0.0)
 }
 
 fn key_at(pane: Pane, picture: &Picture, place: usize) -> Option<ItemKey> {

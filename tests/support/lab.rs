@@ -6,10 +6,12 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use rustix::io::Errno;
 use rustix::process::geteuid;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::confine::refusing;
 use super::protocol::{Done, Held, Hello, Reply, Request, Role, Started};
 use super::{porttop_path, skip};
 
@@ -20,6 +22,7 @@ pub struct Lab {
     replies: BufReader<ChildStdout>,
     hello: Hello,
     held: Vec<Held>,
+    refusing: Vec<OsString>,
 }
 
 /// One process of the lab and what exists because of it.
@@ -70,7 +73,7 @@ impl Lab {
             skip("no lab: no network namespace can be made here (the reason is above)");
             return None;
         };
-        Some(Self { process, requests, replies, hello, held: Vec::new() })
+        Some(Self { process, requests, replies, hello, held: Vec::new(), refusing: Vec::new() })
     }
 
     /// Whether there is an IPv6 loopback; a word about it when there is none.
@@ -135,6 +138,11 @@ impl Lab {
         command
     }
 
+    /// Has these system calls of every porttop started from now on fail (see `confine`); none when empty.
+    pub fn refuse(&mut self, calls: &str, errno: Errno) {
+        self.refusing = if calls.is_empty() { Vec::new() } else { refusing(calls, errno) };
+    }
+
     /// The words before a command that make it run in the lab's namespace, in the same process.
     pub fn inside(&self) -> Vec<OsString> {
         let mut argv: Vec<OsString> = ["nsenter", "--target"].map(Into::into).into();
@@ -143,6 +151,7 @@ impl Lab {
             argv.extend(["--user", "--preserve-credentials"].map(Into::into));
         }
         argv.push("--net".into());
+        argv.extend_from_slice(&self.refusing);
         argv
     }
 

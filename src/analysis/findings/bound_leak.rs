@@ -16,15 +16,14 @@ pub(super) fn find(facts: &Facts) -> Vec<Finding> {
 }
 
 fn finding(row: &Row, facts: &Facts) -> Option<Finding> {
-    let (owner, bound) = (*row.owners.first()?, row.counts.of(State::Bound));
+    let (owner, bound) = (*row.owners.first()?, row.counts.seen(State::Bound));
     if bound < facts.thresholds.bound {
         return None;
     }
     let growth =
         growth(&facts.series(owner, |sample| sample.counts.of(State::Bound)), facts.thresholds.leak_span);
     // It may have leaked before anybody looked: half the range is no use of ports.
-    let share =
-        row.share.filter(|share| *share >= 0.5 && row.counts.ports.is_some_and(|ports| bound * 2 > ports));
+    let share = row.share.filter(|share| *share >= 0.5 && bound * 2 > row.counts.seen_ports);
     let (severity, how) = match (&growth, share) {
         (Some(growth), _) => (severity(growth, row, facts), leaks(growth, bound)),
         (None, Some(share)) => (
@@ -40,7 +39,7 @@ fn finding(row: &Row, facts: &Facts) -> Option<Finding> {
     let mut evidence = vec![format!(
         "{} BOUND ports, {} sockets in all",
         thousands(bound.into()),
-        thousands(row.counts.sockets().into())
+        thousands(row.counts.seen_sockets().into())
     )];
     evidence.extend(row.share.map(|share| format!("{} % of the range", percent(share))));
     evidence.extend(fullest(facts).map(|space| format!("{}: {}", space.id, forecast_line(space.forecast))));

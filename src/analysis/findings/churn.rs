@@ -41,12 +41,12 @@ pub(super) fn find(facts: &Facts) -> Vec<Finding> {
 fn of_row(row: &Row, time_wait: Duration, facts: &Facts) -> Option<Finding> {
     let owner = *row.owners.first()?;
     let spaces = facts.spaces.iter().filter(|space| space.id.protocol == Protocol::Tcp);
-    let space = spaces.max_by_key(|space| space.counts.of(State::TimeWait))?;
+    let space = spaces.max_by_key(|space| space.counts.seen(State::TimeWait))?;
     let waits = |tick: &crate::history::Tick| tick.owners.get(&Some(owner)).map_or(0, |sample| sample.waits);
     let rate = facts.history.per_second(WINDOW, waits)?;
     let state = SteadyState::of(rate, time_wait, space.free()?, space.capacity?);
     let severity = severity(&state, space.share()?, facts)?;
-    let evidence = vec![format!("{} TIME_WAIT now", thousands(row.counts.of(State::TimeWait).into()))];
+    let evidence = vec![format!("{} TIME_WAIT now", thousands(row.counts.seen(State::TimeWait).into()))];
     let link = Link::filtered(View::Sockets, format!("{} state:time_wait", of_process(row)));
     Some(finding(&who(row), row, &state, severity, evidence, link))
 }
@@ -61,7 +61,7 @@ fn toward_destination(
     let holders = facts.holders_toward(place);
     let (row, _) = *holders.iter().find(|(row, _)| row.pid().is_some()).or(holders.first())?;
     let mut evidence =
-        vec![format!("{} TIME_WAIT there now", thousands(destination.counts.of(State::TimeWait).into()))];
+        vec![format!("{} TIME_WAIT there now", thousands(destination.counts.seen(State::TimeWait).into()))];
     evidence.extend(
         holders
             .iter()

@@ -11,7 +11,7 @@ pub(super) fn find(facts: &Facts) -> Vec<Finding> {
 }
 
 fn finding(row: &Row, facts: &Facts) -> Option<Finding> {
-    let (owner, waiting) = (*row.owners.first()?, row.counts.of(State::CloseWait));
+    let (owner, waiting) = (*row.owners.first()?, row.counts.seen(State::CloseWait));
     if waiting < facts.thresholds.close_wait {
         return None;
     }
@@ -26,7 +26,7 @@ fn finding(row: &Row, facts: &Facts) -> Option<Finding> {
     let mut evidence = vec![format!(
         "{} CLOSE_WAIT of {} sockets",
         thousands(waiting.into()),
-        thousands(row.counts.sockets().into())
+        thousands(row.counts.seen_sockets().into())
     )];
     evidence.extend(row.handles.map(|handles| format!("{} handles open", thousands(handles))));
     Some(Finding {

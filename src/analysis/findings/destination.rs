@@ -25,8 +25,8 @@ fn finding(toward: &Toward, facts: &Facts) -> Option<Finding> {
     let holders = facts.holders_toward(toward.place);
     let holder = holders.iter().find(|(row, _)| row.pid().is_some()).or(holders.first())?;
     let forecast = facts.forecast_toward(destination.id(), toward.capacity);
-    let waiting = destination.counts.of(State::TimeWait);
-    let ports = destination.counts.ports?;
+    let waiting = destination.counts.seen(State::TimeWait);
+    let ports = destination.counts.seen_ports;
     let mostly = if waiting * 2 > ports {
         format!(", {} TIME_WAIT", thousands(waiting.into()))
     } else {

@@ -63,9 +63,9 @@ impl<'a> Facts<'a> {
             .spaces
             .iter()
             // No local address holds more than the whole space.
-            .filter(|space| space.share().is_some_and(|share| share >= from))
+            .filter(|space| space.least_share().is_some_and(|share| share >= from))
             .filter_map(|space| {
-                let (in_use, capacity) = (space.in_use?, space.capacity?);
+                let (in_use, capacity) = (space.counts.seen_ports, space.capacity?);
                 let fullest = self.is_linux().then(|| self.fullest_address(space.id)).flatten();
                 let fullest = fullest.filter(|(_, ports)| *ports < in_use);
                 let (address, ports) =
@@ -111,11 +111,13 @@ impl<'a> Facts<'a> {
             .destinations
             .iter()
             .enumerate()
-            .filter(|(_, destination)| destination.fill.is_some_and(|fill| fill >= from))
             .filter_map(|(place, destination)| {
-                let (ports, capacity) = (destination.counts.ports?, self.capacity(destination.space())?);
+                let (ports, capacity) = (destination.counts.seen_ports, self.capacity(destination.space())?);
+                if f64::from(ports) < from * f64::from(capacity) {
+                    return None;
+                }
                 let reusable =
-                    if self.reuses(destination) { destination.counts.of(State::TimeWait) } else { 0 };
+                    if self.reuses(destination) { destination.counts.seen(State::TimeWait) } else { 0 };
                 let taken = ports.saturating_sub(reusable);
                 let share = if capacity == 0 { 1.0 } else { f64::from(taken) / f64::from(capacity) };
                 Some(Toward { place, destination, taken, reusable, capacity, share })
@@ -142,6 +144,18 @@ impl<'a> Facts<'a> {
                 && self.toward(self.thresholds.warn).first().is_some_and(|toward| short(toward.share))
     }
 
+    /// Whether a port space may be at the warning for all that could be read of it. One whose range is not
+    /// known may be, once it has sockets.
+    pub fn may_be_full(&self, space: &SpaceUsage) -> bool {
+        let Some(unseen) = self.snapshot.unseen_in(space.id) else { return true };
+        let most = space.share_of(space.counts.seen_ports.saturating_add(unseen));
+        let range_is_known = self.snapshot.gaps.iter().all(|gap| !gap.subject.is_of_range(space.id));
+        match most {
+            Some(most) => unseen > 0 && most >= self.thresholds.warn || !range_is_known,
+            None => space.counts.seen_sockets() > 0,
+        }
+    }
+
     /// Whether ports were short at any moment of the last `span`.
     pub fn was_short(&self, span: Duration) -> bool {
         let short = |ports: u32, id: SpaceId| {
@@ -150,18 +164,21 @@ impl<'a> Facts<'a> {
         };
         self.history.within(span).any(|tick| {
             tick.in_use.iter().any(|(id, ports)| short(*ports, *id))
-                || tick.destinations.iter().any(|(id, flow)| short(flow.ports, id.space()))
+                || tick
+                    .destinations
+                    .iter()
+                    .any(|(id, flow)| flow.ports.is_some_and(|ports| short(ports, id.space())))
         })
     }
 
     /// What the samples of a process say over the last two minutes.
-    pub fn series<T>(&self, owner: Owner, value: impl Fn(&Sample) -> T) -> Vec<(Duration, T)> {
-        self.history.series(HORIZON, |tick| tick.owners.get(&Some(owner)).map(&value))
+    pub fn series<T>(&self, owner: Owner, value: impl Fn(&Sample) -> Option<T>) -> Vec<(Duration, T)> {
+        self.history.series(HORIZON, |tick| tick.owners.get(&Some(owner)).and_then(&value))
     }
 
     /// When the ports toward a destination will be gone.
     pub fn forecast_toward(&self, id: DestinationId, capacity: u32) -> Forecast {
-        let series = self.history.series(HORIZON, |tick| Some(flow(tick, id)?.ports));
+        let series = self.history.series(HORIZON, |tick| flow(tick, id)?.ports);
         forecast(&series, capacity)
     }
 
@@ -188,12 +205,8 @@ impl<'a> Facts<'a> {
     /// The row that holds the most ports; none while owners are still being read.
     pub fn largest(&self) -> Option<&'a Row> {
         let attributed = self.snapshot.progress > Progress::Sockets;
-        let rows = self
-            .rows
-            .iter()
-            .filter(|_| attributed)
-            .filter(|row| row.counts.ports.is_some_and(|ports| ports > 0));
-        rows.max_by_key(|row| (row.counts.ports, row.counts.sockets()))
+        let rows = self.rows.iter().filter(|_| attributed).filter(|row| row.counts.seen_ports > 0);
+        rows.max_by_key(|row| (row.counts.seen_ports, row.counts.seen_sockets()))
     }
 }
 
@@ -213,14 +226,14 @@ pub(super) fn who(row: &Row) -> String {
 
 /// `TCP IPv4 97 % used, 15,902 of 16,384, +221/s; full in 41 s: orders.exe (4312) holds 12,840`
 pub(super) fn pool_sentence(pool: &Pool, facts: &Facts) -> String {
-    let holder = facts
-        .largest()
-        .map_or_else(String::new, |row| format!(": {}", holds(row, row.counts.ports.unwrap_or(0))));
+    let holder =
+        facts.largest().map_or_else(String::new, |row| format!(": {}", holds(row, row.counts.seen_ports)));
     let place = pool.address.map_or_else(String::new, |address| format!(" of {address}"));
     let change = pool.space.per_second.filter(|change| change.abs() >= 0.5);
     let change = change.map_or_else(String::new, |change| format!(", {}", rate(change)));
     let used = used(pool.share, pool.ports, pool.capacity);
-    format!("{}{place} {used}{change}{}{holder}", pool.space.id, full_in(pool.space.forecast))
+    let least = if pool.space.in_use.is_none() { "at least " } else { "" };
+    format!("{}{place} {least}{used}{change}{}{holder}", pool.space.id, full_in(pool.space.forecast))
 }
 
 /// `15,902 of 16,384`
@@ -257,7 +270,8 @@ pub(super) fn forecast_line(forecast: Forecast) -> String {
 /// `orders.exe (4312) holds 12,840, 11,902 BOUND`
 pub(super) fn holds(row: &Row, ports: u32) -> String {
     let states = [State::Bound, State::TimeWait, State::CloseWait, State::Established];
-    let most = states.map(|state| (row.counts.of(state), state)).into_iter().max_by_key(|(count, _)| *count);
+    let most =
+        states.map(|state| (row.counts.seen(state), state)).into_iter().max_by_key(|(count, _)| *count);
     let mostly = most.filter(|(count, _)| count * 2 > ports).map_or_else(String::new, |(count, state)| {
         format!(", {} {}", thousands(count.into()), state.title())
     });

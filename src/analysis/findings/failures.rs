@@ -92,7 +92,7 @@ fn evidence(failures: Option<&Failures>, facts: &Facts) -> Vec<String> {
     }
     if let Some(largest) = facts.largest() {
         let capacity = facts.spaces.iter().filter_map(|space| space.capacity).max().unwrap_or(0);
-        let ports = largest.counts.ports.unwrap_or(0);
+        let ports = largest.counts.seen_ports;
         lines.push(format!("{} holds {} ports", super::facts::who(largest), of(ports, capacity)));
     }
     lines

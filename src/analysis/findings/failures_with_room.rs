@@ -11,10 +11,10 @@ pub(super) fn find(facts: &Facts) -> Vec<Finding> {
     if failures.recent < facts.thresholds.stray_failures
         || facts.is_short()
         || facts.was_short(Duration::from_secs(10))
+        || facts.spaces.iter().any(|space| facts.may_be_full(space))
     {
         return Vec::new();
     }
-    // Without the range nobody knows whether there is room.
     let fullest = facts.spaces.iter().filter_map(|space| Some((space, space.share()?)));
     let Some((space, _)) = fullest.max_by(|(_, a), (_, b)| a.total_cmp(b)) else { return Vec::new() };
     let Some(first) = failures.processes.first() else { return Vec::new() };

@@ -18,7 +18,8 @@ fn finding(row: &Row, facts: &Facts) -> Option<Finding> {
         return None;
     }
     let (sockets, many) = (row.counts.sockets(), handles > facts.thresholds.many_handles);
-    let series = facts.series(owner, |sample| u32::try_from(sample.handles.unwrap_or(0)).unwrap_or(u32::MAX));
+    let series =
+        facts.series(owner, |sample| sample.handles.map(|count| u32::try_from(count).unwrap_or(u32::MAX)));
     let grows = growth(&series, facts.thresholds.leak_span).filter(|growth| growth.per_second >= 1.0);
     let short = facts.is_short() || facts.failures.is_some_and(|failures| failures.recent > 0);
     let severity = match (short, many, &grows) {
@@ -34,14 +35,19 @@ fn finding(row: &Row, facts: &Facts) -> Option<Finding> {
         id: "handles",
         severity,
         title: format!(
-            "{} has {} handles (> {}), {} are sockets{change}",
+            "{} has {} handles (> {}){}{change}",
             who(row),
             thousands(handles),
             thousands(limit),
-            thousands(sockets.into())
+            sockets.map_or_else(String::new, |count| format!(", {} are sockets", thousands(count.into())))
         ),
         evidence: vec![
-            format!("{} handles, {} of them sockets", thousands(handles), thousands(sockets.into())),
+            match sockets {
+                Some(count) => {
+                    format!("{} handles, {} of them sockets", thousands(handles), thousands(count.into()))
+                }
+                None => format!("{} handles", thousands(handles)),
+            },
             format!(
                 "suspicious from {}, strong from {}",
                 thousands(facts.thresholds.handles),

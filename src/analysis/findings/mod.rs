@@ -36,10 +36,10 @@ pub enum Severity {
     Ok,
     /// Good to know; nothing to do.
     Note,
-    /// It can't be said: the numbers are missing.
-    Unknown,
     /// It will be bad.
     Warn,
+    /// It can't be said, because numbers are missing: it may be as bad as can be.
+    Unknown,
     /// It is bad.
     Critical,
 }

@@ -15,9 +15,9 @@ fn finding(pool: &Pool, facts: &Facts) -> Finding {
         format!("{} ports free", thousands(pool.capacity.saturating_sub(pool.ports).into())),
         forecast_line(pool.space.forecast),
     ];
-    let mut rows: Vec<_> = facts.rows.iter().filter(|row| row.counts.ports > Some(0)).collect();
-    rows.sort_by_key(|row| (std::cmp::Reverse(row.counts.ports), row.pid()));
-    evidence.extend(rows.iter().take(3).map(|row| holds(row, row.counts.ports.unwrap_or(0))));
+    let mut rows: Vec<_> = facts.rows.iter().filter(|row| row.counts.seen_ports > 0).collect();
+    rows.sort_by_key(|row| (std::cmp::Reverse(row.counts.seen_ports), row.pid()));
+    evidence.extend(rows.iter().take(3).map(|row| holds(row, row.counts.seen_ports)));
     Finding {
         id: "pool_full",
         severity: facts.thresholds.judge(pool.share),

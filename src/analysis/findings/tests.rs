@@ -388,7 +388,7 @@ fn a_range_that_was_not_read_is_unknown_with_its_reason() {
         machine
     });
     assert_eq!(picture.verdict.severity, Severity::Unknown);
-    assert!(picture.verdict.sentence.ends_with("not known: /proc is not mounted"));
+    assert!(picture.verdict.sentence.ends_with("ranges are: dynamic port range: /proc is not mounted"));
 }
 
 #[test]

@@ -10,7 +10,7 @@ pub(super) fn find(facts: &Facts) -> Vec<Finding> {
         return Vec::new();
     }
     let spaces = facts.spaces.iter().filter_map(|space| {
-        let (waiting, capacity, free) = (space.counts.of(State::TimeWait), space.capacity?, space.free()?);
+        let (waiting, capacity, free) = (space.counts.of(State::TimeWait)?, space.capacity?, space.free()?);
         // In a small range a tenth of it is many.
         let many = facts.thresholds.many_time_waits.min((capacity / 10).max(facts.thresholds.bound));
         (waiting >= many).then(|| Finding {

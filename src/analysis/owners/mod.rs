@@ -113,7 +113,11 @@ impl Ledger {
             self.settle(socket, &observed, time_wait);
         }
         self.claims.extend(self.later.drain());
-        self.forget(observed.taken.elapsed);
+        // What was not listed because a table could not be read has not vanished.
+        if !observed.unread().tcp {
+            self.forget_vanished(observed.taken.elapsed);
+        }
+        self.forget_surplus();
         self.guess.complete(&mut sockets, self.tick);
         observed.sockets = sockets;
         self.add_ended(&mut observed);
@@ -226,11 +230,10 @@ impl Ledger {
         Some(claim.owner)
     }
 
-    /// Forgets what has vanished, and the oldest where there is too much.
-    fn forget(&mut self, now: Duration) {
+    fn forget_vanished(&mut self, now: Duration) {
         let Self { entries, claims, lengths, tick, .. } = self;
         entries.retain(|_, entry| {
-            if entry.tick != *tick
+            if entry.tick.wrapping_add(1) == *tick
                 && let Some(since) = entry.waits_since
             {
                 lengths.push_back(now.saturating_sub(since));
@@ -240,6 +243,10 @@ impl Ledger {
         claims.retain(|tuple, claim| claim.tick == *tick || entries.contains_key(tuple));
         let surplus = lengths.len().saturating_sub(LENGTHS.0);
         lengths.drain(..surplus);
+    }
+
+    /// Forgets the oldest where there is too much.
+    fn forget_surplus(&mut self) {
         self.forgotten += drop_oldest(&mut self.entries, self.most, |entry| entry.since);
         self.forgotten += drop_oldest(&mut self.claims, self.most, |claim| claim.at);
     }

@@ -15,6 +15,7 @@ fn windows(now: PortRange) -> RangeFacts {
         peak: None,
         per_second: None,
         listeners: Vec::new(),
+        unread: false,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::{Gap, LogPart, Missing, Reason, Remedy, TracePart, UnlistedTcp};
+use super::{Gap, LogPart, Missing, Reason, Remedy, TracePart};
 use crate::text::thousands;
 
 /// `handles of 41 processes: access denied`
@@ -19,6 +19,7 @@ impl Display for Missing {
             Self::SomeSockets(id, count) => write!(f, "{} {id} {}", number(*count), plural(*count, "socket")),
             Self::Bound(None) => f.write_str("BOUND sockets"),
             Self::Bound(Some(family)) => write!(f, "BOUND sockets of TCP {}", family.title()),
+            Self::Unlisted(count) => write!(f, "{} in no table", counted(*count, "TCP socket")),
             Self::Owners(None) => f.write_str("owners of all sockets"),
             Self::Owners(Some(count)) => write!(f, "owners of {}", counted(*count, "socket")),
             Self::OwnerChanges => f.write_str("changes of socket owners"),
@@ -84,8 +85,14 @@ impl Display for Reason {
             ),
             Self::Ended => f.write_str("the process has ended"),
             Self::Backend => f.write_str("this backend does not read them"),
-            Self::OldKernel { release, unlisted } => {
-                write!(f, "Linux {release} does not list them{unlisted}")
+            Self::OldKernel { release, .. } => write!(f, "Linux {release} does not list them"),
+            Self::HeldBy { most, others } => {
+                f.write_str("they may be BOUND:")?;
+                for (at, (count, name, pid)) in most.iter().enumerate() {
+                    let comma = if at == 0 { "" } else { "," };
+                    write!(f, "{comma} {} of {name} ({pid})", number(*count))?;
+                }
+                f.write_str(if *others { ", …" } else { "" })
             }
             Self::NoTracepoint(name) => write!(f, "this kernel has no tracepoint {name}"),
             Self::NoTracefs => f.write_str("tracefs is not mounted"),
@@ -107,21 +114,6 @@ impl Display for Reason {
             ),
             Self::Kept(most) => write!(f, "only the last {} are kept", thousands(*most)),
         }
-    }
-}
-
-/// `; 924 TCP sockets in no table may be BOUND: 900 of orders (12), 24 of nginx (40), …`
-impl Display for UnlistedTcp {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        if self.count == 0 {
-            return Ok(());
-        }
-        write!(f, "; {} in no table may be BOUND:", counted(self.count, "TCP socket"))?;
-        for (at, (count, name, pid)) in self.most.iter().enumerate() {
-            let comma = if at == 0 { "" } else { "," };
-            write!(f, "{comma} {} of {name} ({pid})", number(*count))?;
-        }
-        f.write_str(if self.more { ", …" } else { "" })
     }
 }
 
@@ -187,11 +179,9 @@ mod tests {
     #[test]
     fn the_processes_that_hold_most_are_named() {
         let most = vec![(900, "a".to_owned(), Pid(1)), (20, "b".to_owned(), Pid(2))];
-        let reason = |unlisted| Reason::OldKernel { release: "5.15".into(), unlisted }.to_string();
         assert_eq!(
-            reason(UnlistedTcp { count: 924, most, more: true }),
-            "Linux 5.15 does not list them; 924 TCP sockets in no table may be BOUND: 900 of a (1), 20 of b (2), …"
+            Gap::new(Missing::Unlisted(924), Reason::HeldBy { most, others: true }).to_string(),
+            "924 TCP sockets in no table: they may be BOUND: 900 of a (1), 20 of b (2), …"
         );
-        assert_eq!(reason(UnlistedTcp::default()), "Linux 5.15 does not list them");
     }
 }

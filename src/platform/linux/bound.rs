@@ -7,10 +7,12 @@
 
 use foldhash::{HashMap, HashMapExt as _};
 
+use super::limits::field_after;
 use super::owners::Owners;
 use super::proc::{Proc, is_tcp};
+use super::read;
 use super::stat::number;
-use crate::model::{Gap, Missing, NamespaceId, Owner, Reason, Remedy, Socket, State, UnlistedTcp};
+use crate::model::{Gap, Missing, NamespaceId, Owner, Reason, Remedy, Socket, State};
 
 /// How many processes are named.
 const NAMED: usize = 3;
@@ -31,9 +33,19 @@ impl Bound {
         Self { namespace, release, seen: false, is_tcp: HashMap::new() }
     }
 
-    /// What the tables do not show, after owners have been found.
-    pub fn hidden(&mut self, sockets: &[Socket], owners: &mut Owners) -> Option<Gap> {
+    /// What the tables do not show.
+    pub fn hidden(&mut self, sockets: &[Socket]) -> Option<Gap> {
         self.seen = self.seen || sockets.iter().any(|socket| socket.state == State::Bound);
+        (!self.seen && !lists_bound(&self.release)).then(|| {
+            let sockstat = read::bytes("/proc/net/sockstat").unwrap_or_default();
+            let at_most = at_most(&sockstat, sockets);
+            let reason = Reason::OldKernel { release: self.release.clone(), at_most };
+            Gap::new(Missing::Bound(None), reason).fixed_by(Remedy::NewerLinux)
+        })
+    }
+
+    /// Who holds what the tables do not show, after owners have been found.
+    pub fn holders(&mut self, owners: &mut Owners) -> Option<Gap> {
         if self.seen || lists_bound(&self.release) {
             return None;
         }
@@ -56,7 +68,7 @@ impl Bound {
             .filter(|(count, _)| *count > 0)
             .collect();
         by_owner.sort_unstable_by(|a, b| b.cmp(a));
-        Some(gap(&self.release, &by_owner, |owner| name(owners.proc(), owner)))
+        held_by(&by_owner, |owner| name(owners.proc(), owner))
     }
 
     /// Learns what the sockets of a process are.
@@ -73,15 +85,21 @@ impl Bound {
     }
 }
 
-fn gap(release: &str, by_owner: &[(usize, Owner)], mut name: impl FnMut(Owner) -> String) -> Gap {
+/// How many BOUND sockets there may be: the kernel allocates all TCP sockets of the machine and lists those
+/// of this namespace that are more than bound. TIME_WAIT, `SYN_RECV` and some of FIN_WAIT_2 are smaller things
+/// that are not among them (`tcp_sockets_allocated`).
+fn at_most(sockstat: &[u8], sockets: &[Socket]) -> Option<u32> {
+    let allocated = u32::try_from(field_after(sockstat, b"TCP:", b"alloc")?).ok()?;
+    let small = [State::TimeWait, State::SynReceived, State::FinWait2, State::Udp];
+    let listed = sockets.iter().filter(|socket| !small.contains(&socket.state)).count();
+    Some(allocated.saturating_sub(u32::try_from(listed).unwrap_or(u32::MAX)))
+}
+
+fn held_by(by_owner: &[(usize, Owner)], mut name: impl FnMut(Owner) -> String) -> Option<Gap> {
+    let count: usize = by_owner.iter().map(|(count, _)| count).sum();
     let most = by_owner.iter().take(NAMED).map(|(count, owner)| (*count, name(*owner), owner.pid));
-    let unlisted = UnlistedTcp {
-        count: by_owner.iter().map(|(count, _)| count).sum(),
-        most: most.collect(),
-        more: by_owner.len() > NAMED,
-    };
-    let reason = Reason::OldKernel { release: release.to_owned(), unlisted };
-    Gap::new(Missing::Bound(None), reason).fixed_by(Remedy::NewerLinux)
+    let reason = Reason::HeldBy { most: most.collect(), others: by_owner.len() > NAMED };
+    (count > 0).then(|| Gap::new(Missing::Unlisted(count), reason))
 }
 
 fn name(proc: &mut Proc, owner: Owner) -> String {
@@ -102,7 +120,7 @@ fn lists_bound(release: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Pid, StartTime};
+    use crate::model::{Pid, Protocol, StartTime};
     use rstest::rstest;
 
     #[rstest]
@@ -123,12 +141,24 @@ mod tests {
     fn the_processes_that_hold_most_are_named() {
         let owner = |pid| Owner { pid: Pid(pid), started: StartTime(1) };
         let by_owner = [(900, owner(1)), (20, owner(2)), (3, owner(3)), (1, owner(4))];
-        let said = gap("5.15", &by_owner, |owner| format!("p{}", owner.pid)).to_string();
-        let expected = "BOUND sockets: Linux 5.15 does not list them; 924 TCP sockets in no table may be BOUND: \
+        let said = held_by(&by_owner, |owner| format!("p{}", owner.pid)).unwrap().to_string();
+        let expected = "924 TCP sockets in no table: they may be BOUND: \
                         900 of p1 (1), 20 of p2 (2), 3 of p3 (3), …";
         assert_eq!(said, expected);
-        let said = gap("5.15", &[], |_| String::new()).to_string();
-        assert_eq!(said, "BOUND sockets: Linux 5.15 does not list them");
+        assert_eq!(held_by(&[], |_| String::new()), None);
+    }
+
+    fn socket(state: State) -> Socket {
+        let protocol = if state == State::Udp { Protocol::Udp } else { Protocol::Tcp };
+        Socket::new(NamespaceId(1), protocol, state, "127.0.0.1:1".parse().unwrap())
+    }
+
+    #[test]
+    fn what_is_allocated_and_not_listed_may_be_bound() {
+        let sockstat = b"sockets: used 40\nTCP: inuse 3 orphan 0 tw 1 alloc 12 mem 1\n";
+        let states = [State::Listen, State::Established, State::TimeWait, State::FinWait2, State::Udp];
+        assert_eq!(at_most(sockstat, &states.map(socket)), Some(10));
+        assert_eq!(at_most(b"", &[]), None);
     }
 
     #[test]
@@ -139,24 +169,22 @@ mod tests {
                 .unwrap();
         let _unix = std::os::unix::net::UnixDatagram::unbound().unwrap();
         let namespace = super::super::own_namespace().unwrap();
-        let hidden = |release: &str| {
+        let holders = |release: &str| {
             let mut owners = Owners::new(Proc::open());
             owners.attribute(&mut []);
-            Bound::new(namespace, release.into()).hidden(&[], &mut owners)
+            Bound::new(namespace, release.into()).holders(&mut owners)
         };
-        let gap = hidden("5.15.0").unwrap();
+        let gap = holders("5.15.0").unwrap();
         assert!(gap.to_string().contains(&format!("({})", std::process::id())), "{gap:?}");
-        assert_eq!(hidden("6.8.0"), None);
+        assert_eq!(holders("6.8.0"), None);
     }
 
     #[test]
     fn a_kernel_that_has_listed_one_hides_none() {
-        let namespace = NamespaceId(1);
-        let local = "127.0.0.1:1".parse().unwrap();
-        let socket = Socket::new(namespace, crate::model::Protocol::Tcp, State::Bound, local);
-        let mut owners = Owners::new(Proc::open());
-        let mut bound = Bound::new(namespace, "5.14.0-427.el9".into());
-        assert_eq!(bound.hidden(&[socket], &mut owners), None);
-        assert_eq!(bound.hidden(&[], &mut owners), None);
+        let mut bound = Bound::new(NamespaceId(1), "5.14.0-427.el9".into());
+        assert!(bound.hidden(&[socket(State::Listen)]).is_some());
+        assert_eq!(bound.hidden(&[socket(State::Bound)]), None);
+        assert_eq!(bound.hidden(&[]), None);
+        assert_eq!(bound.holders(&mut Owners::new(Proc::open())), None);
     }
 }

@@ -302,7 +302,7 @@ mod tests {
     }
 
     fn handles() -> ProcHandles<NetlinkSockets> {
-        ProcHandles::new(Proc::open(), NetlinkSockets::open(own_namespace().unwrap()).unwrap())
+        ProcHandles::new(Proc::open(), NetlinkSockets::open(own_namespace().unwrap()))
     }
 
     fn me() -> Owner {

@@ -81,7 +81,7 @@ fn reuse(value: Option<u64>) -> Option<TimeWaitReuse> {
 }
 
 /// A value by its name in a line of `TCP: inuse 1 orphan 0 tw 0`.
-fn field_after(text: &[u8], line: &[u8], name: &[u8]) -> Option<u64> {
+pub(super) fn field_after(text: &[u8], line: &[u8], name: &[u8]) -> Option<u64> {
     let mut words = words(lines(text).find_map(|text| text.strip_prefix(line))?);
     words.find(|word| *word == name)?;
     number(words.next()?)

@@ -26,7 +26,6 @@ mod sysctl;
 mod trace;
 mod users;
 
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -36,19 +35,19 @@ pub(super) use ranges::{Sysctl, own_namespace};
 pub(super) use sysctl::RANGE_FILE;
 
 use super::control::{Controls, PortProbe};
-use super::{OpenError, Platform, StartTracing};
+use super::{Platform, StartTracing};
 use crate::model::{Backend, Gap, Missing, NamespaceId, Reason, Remedy};
 
-pub(super) fn open() -> Result<Platform, OpenError> {
+pub(super) fn open() -> Platform {
     // Without a /proc there is one namespace, as far as can be seen.
     let namespace = own_namespace().unwrap_or(NamespaceId::ONLY);
     let missing = missing();
     let traceable = procfs::is_there() && missing.is_empty();
-    Ok(Platform {
+    Platform {
         host: Arc::new(host()),
         backend: Backend::Native,
         namespace,
-        sockets: Box::new(sockets::NetlinkSockets::open(namespace).map_err(refused("sock_diag socket"))?),
+        sockets: Box::new(sockets::NetlinkSockets::open(namespace)),
         processes: Box::new(processes::ProcProcesses::open()),
         ranges: Box::new(Sysctl { namespace }),
         handles: Some(Box::new(handles::ProcHandles::new(
@@ -59,7 +58,7 @@ pub(super) fn open() -> Result<Platform, OpenError> {
         start_tracing: traceable.then(|| Box::new(trace::open) as StartTracing),
         events: None,
         missing,
-    })
+    }
 }
 
 /// What a backend can't see here that reads `/proc` in its own way and says nothing of it.
@@ -87,8 +86,4 @@ pub(super) fn controls(range_file: &Path) -> Controls {
 
 pub(super) fn probe() -> Box<dyn PortProbe> {
     Box::new(probe::Probe)
-}
-
-fn refused(what: &'static str) -> impl FnOnce(io::Error) -> OpenError {
-    move |error| OpenError::System { what, error }
 }

@@ -15,6 +15,8 @@ pub(super) struct NetlinkSockets {
     dumper: Dumper,
     owners: Owners,
     bound: Bound,
+    /// Whether the tables of TCP could be read: only then what is in none of them may be BOUND.
+    tcp_is_whole: bool,
     /// How many sockets there were, which is about how many there will be.
     expected: usize,
 }
@@ -22,8 +24,8 @@ pub(super) struct NetlinkSockets {
 impl NetlinkSockets {
     /// What looks at the machine all the time: it keeps what it reads through, to see a machine that is out of
     /// file handles.
-    pub fn open(namespace: NamespaceId) -> io::Result<Self> {
-        Ok(Self::over(Dumper::open()?, namespace))
+    pub fn open(namespace: NamespaceId) -> Self {
+        Self::over(Dumper::open(), namespace)
     }
 
     /// What may never be asked: it takes a descriptor when it is.
@@ -38,6 +40,7 @@ impl NetlinkSockets {
             dumper,
             owners: Owners::new(Proc::open()),
             bound: Bound::new(namespace, release),
+            tcp_is_whole: false,
             expected: 0,
         }
     }
@@ -53,12 +56,18 @@ impl Sockets for NetlinkSockets {
             }
         }
         self.expected = sockets.len();
+        self.tcp_is_whole = !gaps.iter().any(|gap| gap.subject.space().1 == Some(Protocol::Tcp));
+        if self.tcp_is_whole {
+            gaps.extend(self.bound.hidden(&sockets));
+        }
         Reading { value: sockets, gaps }
     }
 
     fn attribute(&mut self, sockets: &mut [Socket]) -> Vec<Gap> {
         let mut gaps = self.owners.attribute(sockets);
-        gaps.extend(self.bound.hidden(sockets, &mut self.owners));
+        if self.tcp_is_whole {
+            gaps.extend(self.bound.holders(&mut self.owners));
+        }
         gaps
     }
 }

@@ -31,6 +31,8 @@ pub struct Promise {
     pub cut: u32,
     /// Listeners that end, inside the ranges and outside.
     pub listeners: Vec<SocketAddr>,
+    /// Whether some sockets could not be read: the targets may hold more than this.
+    pub unread: bool,
 }
 
 pub(super) type PortKey = (SpaceId, u16);
@@ -88,6 +90,9 @@ impl Promise {
             parts.push(format!("{} stay, because others hold them too", count(self.shared)));
         }
         let mut lines = vec![format!("{}.", parts.join(", "))];
+        if self.unread {
+            lines[0].insert_str(0, "not all sockets could be read; of those that were it ");
+        }
         if self.cut > 0 {
             let verb = if self.cut == 1 { "connection is" } else { "connections are" };
             lines.push(format!("{} open {verb} cut.", count(self.cut)));
@@ -109,7 +114,7 @@ pub(super) fn foresee(
     };
     let theirs = |socket: &Socket| socket.holders.all().iter().any(|owner| doomed.contains(owner));
     let key = |socket: &Socket| (socket.space(), socket.local.port());
-    let mut promise = Promise::default();
+    let mut promise = Promise { unread: snapshot.unread().any_table(), ..Promise::default() };
     let mut fates: HashMap<PortKey, (Fate, Vec<SocketKey>)> = HashMap::new();
     for socket in snapshot.sockets.iter().filter(|socket| theirs(socket)) {
         if counts(socket) {

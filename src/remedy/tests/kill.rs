@@ -71,6 +71,7 @@ fn the_promise_counts_every_port_once_by_its_worst_socket() {
         shared: 2,
         cut: 5,
         listeners: vec!["0.0.0.0:8080".parse().unwrap()],
+        unread: false,
     };
     assert_eq!(plan.promise, promise);
     assert_eq!(

@@ -126,6 +126,7 @@ fn plan(now: &RangeState, spaces: &[(Family, Protocol)]) -> RangePlan {
             peak: None,
             per_second: None,
             listeners: Vec::new(),
+            unread: false,
         };
         (*family, *protocol, range_plan::own(&facts, 10000, 55536).unwrap())
     };

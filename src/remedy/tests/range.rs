@@ -23,6 +23,7 @@ fn proposal(now: &RangeState, start: u32, count: u32, listeners: &[u16]) -> Prop
             .iter()
             .map(|port| Listener { port: Port(*port), protocol: Protocol::Tcp, name: Some("erl".into()) })
             .collect(),
+        unread: false,
     };
     range_plan::own(&facts, start, count).unwrap()
 }

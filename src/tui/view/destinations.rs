@@ -9,7 +9,7 @@ use crate::analysis::{Destination, DestinationColumn, Picture};
 use crate::model::State;
 use crate::text::percent;
 use crate::tui::theme::WEAK;
-use crate::tui::widget::table::{Align, Look, Rows, number};
+use crate::tui::widget::table::{Align, Look, Rows, at_least, number};
 
 use DestinationColumn as C;
 
@@ -64,17 +64,17 @@ impl Rows for Destinations<'_> {
         columns: u16,
     ) -> (Cow<'static, str>, Style) {
         let counts = &destination.counts;
-        let count = |count: u32| Some(number(count.into(), columns));
+        let of = |state| Some(number(counts.of(state)?.into(), columns));
         let text = match column {
             C::Protocol => Some(destination.protocol.key().to_owned()),
             C::Local => Some(destination.local.to_string()),
             C::Remote => Some(destination.remote.to_string()),
-            C::Ports => counts.ports.and_then(count),
+            C::Ports => at_least(counts.ports, counts.seen_ports, columns),
             C::Fill => destination.fill.map(|fill| percent(fill).to_string()),
-            C::TimeWait => count(counts.of(State::TimeWait)),
-            C::CloseWait => count(counts.of(State::CloseWait)),
-            C::Established => count(counts.of(State::Established)),
-            C::Sockets => count(counts.sockets()),
+            C::TimeWait => of(State::TimeWait),
+            C::CloseWait => of(State::CloseWait),
+            C::Established => of(State::Established),
+            C::Sockets => at_least(counts.sockets(), counts.seen_sockets(), columns),
             C::Owner => holder(&destination.owners, self.picture),
         };
         text.map_or(("-".into(), WEAK), |text| (text.into(), Style::new()))

@@ -94,10 +94,12 @@ fn of_sockets(app: &App, owner: Owner) -> Vec<Fact> {
     let Some(row) = row_of(app, owner) else { return vec![("Sockets", Some("0".to_owned()))] };
     let share = row.share.map_or_else(String::new, |share| format!(", {} % of a port space", percent(share)));
     let ports = row.counts.ports.map(|ports| format!("{}{share}", thousands(ports.into())));
-    let mut facts = vec![("Ports", ports), ("Sockets", Some(thousands(row.counts.sockets().into())))];
+    let mut facts =
+        vec![("Ports", ports), ("Sockets", row.counts.sockets().map(|count| thousands(count.into())))];
     let counted = State::ALL.into_iter().map(|state| (state.title(), row.counts.of(state)));
+    let number = |count: u32| thousands(count.into());
     facts.extend(
-        counted.filter(|(_, count)| *count > 0).map(|(name, count)| (name, Some(thousands(count.into())))),
+        counted.filter(|(_, count)| *count != Some(0)).map(|(name, count)| (name, count.map(number))),
     );
     facts.push(("Owner known", Some(attributions(row)).filter(|known| !known.is_empty())));
     let shared = shared(app, owner);

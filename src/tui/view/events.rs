@@ -97,6 +97,9 @@ fn trace(page: &mut Text, picture: &Picture, traces: bool) {
         page.say(2, &format!("{} {what}", thousands(unread)), WEAK);
     }
     page.gaps(snapshot.gaps.iter().filter(|gap| gap.subject.is_of_trace()));
+    if snapshot.unread().any_table() {
+        return page.say(2, "owners of sockets: not known, because not all sockets could be read", WEAK);
+    }
     let how = Attribution::ALL.map(|how| {
         let count: u32 = picture.rows.iter().map(|row| row.attributions.of(how)).sum();
         format!("{} {}", thousands(count.into()), how.name())

@@ -64,8 +64,7 @@ pub fn draw(app: &App, area: Rect, frame: &mut Buffer) {
 fn draw_one(space: &SpaceUsage, severity: Severity, line: Rect, frame: &mut Buffer) {
     let x = put(frame, line, line.x + 1, &short(space.id), STRONG) + 1;
     let Some((share, in_use)) = space.share().zip(space.in_use) else {
-        let sockets = thousands(space.counts.sockets().into());
-        put(frame, line, x, &format!("range not known · {sockets} sockets"), WEAK);
+        put(frame, line, x, &unknown(space), WEAK);
         return;
     };
     let per_second = space.per_second.map_or_else(String::new, rate);
@@ -96,10 +95,24 @@ fn draw_compact(spaces: &[&SpaceUsage], line: Rect, frame: &mut Buffer) {
     for space in spaces {
         let text = match space.share().zip(space.in_use) {
             Some((share, in_use)) => format!("{:>3} % {:<7}", percent(share), thousands(in_use.into())),
-            None => "  - range not known".to_owned(),
+            None if space.capacity.is_none() => "  - range not known".to_owned(),
+            None => "  - not read".to_owned(),
         };
         x = put(frame, line, x, &short(space.id), STRONG);
         x = put(frame, line, x + 1, &text, Style::new()) + 2;
+    }
+}
+
+/// What is known of a port space whose share is not.
+fn unknown(space: &SpaceUsage) -> String {
+    let least = thousands(space.counts.seen_ports.into());
+    match (space.capacity, space.counts.sockets()) {
+        (None, Some(sockets)) => format!("range not known · {} sockets", thousands(sockets.into())),
+        (Some(capacity), None) if space.counts.seen_ports > 0 => {
+            format!("at least {least} of {} · not all sockets could be read", thousands(capacity.into()))
+        }
+        (Some(_), _) => "not known · its sockets could not be read".to_owned(),
+        (None, None) => "range and sockets not known".to_owned(),
     }
 }
 

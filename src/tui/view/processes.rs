@@ -9,7 +9,7 @@ use crate::model::{Progress, State};
 use crate::text::percent;
 use crate::tui::theme::{STRONG, WEAK, level};
 use crate::tui::widget::spark::spark;
-use crate::tui::widget::table::{Align, Look, Rows, number};
+use crate::tui::widget::table::{Align, Look, Rows, at_least, number};
 
 use ProcessColumn as C;
 
@@ -64,7 +64,6 @@ const CALM: &[C] = &[
 /// How it is drawn.
 pub struct Processes<'a> {
     picture: &'a Picture,
-    bound_is_read: bool,
     failing: bool,
 }
 
@@ -72,9 +71,8 @@ impl<'a> Processes<'a> {
     /// The processes of a picture.
     #[must_use]
     pub fn of(picture: &'a Picture) -> Self {
-        let bound_is_read = picture.snapshot.bound_is_read();
         let failing = picture.failures.as_ref().is_some_and(|failures| failures.recent > 0);
-        Self { picture, bound_is_read, failing }
+        Self { picture, failing }
     }
 
     fn name(&self, row: &Row) -> String {
@@ -120,8 +118,9 @@ impl Rows for Processes<'_> {
     }
 
     fn cell(&self, column: ProcessColumn, row: &Row, columns: u16) -> (Cow<'static, str>, Style) {
-        let count = |count: u32| Some(number(count.into(), columns));
         let counts = &row.counts;
+        let count = |count: u32| number(count.into(), columns);
+        let of = |state| counts.of(state).map(count);
         let process = row.process.as_ref();
         let text = match column {
             C::Pid => match (&row.key, row.pid()) {
@@ -130,12 +129,12 @@ impl Rows for Processes<'_> {
                 (_, None) => Some(number(row.owners.len() as u64, columns)),
             },
             C::Name => return (self.name(row).into(), STRONG),
-            C::Ports => counts.ports.and_then(count),
+            C::Ports => at_least(counts.ports, counts.seen_ports, columns),
             C::Share => row.share.map(|share| percent(share).to_string()),
-            C::Bound => count(counts.of(State::Bound)).filter(|_| self.bound_is_read),
-            C::TimeWait => count(counts.of(State::TimeWait)),
-            C::CloseWait => count(counts.of(State::CloseWait)),
-            C::Established => count(counts.of(State::Established)),
+            C::Bound => of(State::Bound),
+            C::TimeWait => of(State::TimeWait),
+            C::CloseWait => of(State::CloseWait),
+            C::Established => of(State::Established),
             C::New => row.new_per_second.map(|new| per_second(new, columns)),
             C::Failures => {
                 let rate = row.failures_per_second;
@@ -144,12 +143,12 @@ impl Rows for Processes<'_> {
                 return text.map_or(("-".into(), WEAK), |text| (text.into(), style));
             }
             C::Handles => row.handles.map(|handles| number(handles, columns)),
-            C::Sockets => count(counts.sockets()),
+            C::Sockets => at_least(counts.sockets(), counts.seen_sockets(), columns),
             C::Trend => Some(spark(&row.trend, usize::from(columns))),
-            C::SynSent => count(counts.of(State::SynSent)),
-            C::FinWait => count(counts.fin_wait()),
-            C::Listen => count(counts.of(State::Listen)),
-            C::Udp => count(counts.of(State::Udp)),
+            C::SynSent => of(State::SynSent),
+            C::FinWait => counts.fin_wait().map(count),
+            C::Listen => of(State::Listen),
+            C::Udp => of(State::Udp),
             C::User => row.user().map(str::to_owned),
             C::Service => match &row.key {
                 RowKey::Service(service) => service.as_ref().map(ToString::to_string),

@@ -60,7 +60,7 @@ fn tabs(app: &App, owner: Owner, room: u16) -> Vec<(Pane, String)> {
 fn pane_title(app: &App, owner: Owner, pane: Pane) -> String {
     let row = row_of(app, owner);
     let count = match pane {
-        Pane::Sockets => row.map(|row| row.counts.sockets().into()),
+        Pane::Sockets => row.and_then(|row| row.counts.sockets()).map(u64::from),
         Pane::Handles => row.and_then(|row| row.handles),
         _ => None,
     };
@@ -90,16 +90,17 @@ pub(super) fn row_of(app: &App, owner: Owner) -> Option<&Row> {
 /// `12,840 ports: 11,902 BOUND · 938 TIME_WAIT`
 fn holds(app: &App, owner: Owner) -> String {
     let Some(row) = row_of(app, owner) else { return "no sockets of its own".to_owned() };
-    let mut states: Vec<_> = State::ALL.map(|state| (row.counts.of(state), state)).into();
+    let mut states: Vec<_> = State::ALL.map(|state| (row.counts.seen(state), state)).into();
     states.retain(|(count, _)| *count > 0);
     states.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
     let states: Vec<_> = states
         .into_iter()
         .map(|(count, state)| format!("{} {}", thousands(count.into()), state.title()))
         .collect();
-    let what = match row.counts.ports {
-        Some(ports) => format!("{} ports", thousands(ports.into())),
-        None => format!("{} sockets", thousands(row.counts.sockets().into())),
+    let what = match (row.counts.ports, row.counts.sockets()) {
+        (Some(ports), _) => format!("{} ports", thousands(ports.into())),
+        (None, Some(sockets)) => format!("{} sockets", thousands(sockets.into())),
+        (None, None) => "how many ports is not known".to_owned(),
     };
     if states.is_empty() { what } else { format!("{what}: {}", states.join(" · ")) }
 }

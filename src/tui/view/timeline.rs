@@ -40,9 +40,9 @@ struct Subchart {
 
 const CHARTS: [Subchart; 6] = [
     Subchart { title: "PORTS", value: |sample, _| sample.counts.ports.map(f64::from) },
-    Subchart { title: "BOUND", value: |sample, _| Some(sample.counts.of(State::Bound).into()) },
-    Subchart { title: "TIME_WAIT", value: |sample, _| Some(sample.counts.of(State::TimeWait).into()) },
-    Subchart { title: "CLOSE_WAIT", value: |sample, _| Some(sample.counts.of(State::CloseWait).into()) },
+    Subchart { title: "BOUND", value: |sample, _| sample.counts.of(State::Bound).map(f64::from) },
+    Subchart { title: "TIME_WAIT", value: |sample, _| sample.counts.of(State::TimeWait).map(f64::from) },
+    Subchart { title: "CLOSE_WAIT", value: |sample, _| sample.counts.of(State::CloseWait).map(f64::from) },
     Subchart { title: "HANDLES", value: |sample, _| sample.handles.map(|handles| handles as f64) },
     Subchart {
         title: "NEW/s",
@@ -68,14 +68,11 @@ pub fn draw(app: &App, area: Rect, frame: &mut Buffer) {
     }
     let (ticks, span) = ticks(app);
     let first = app.page().scroll.min(last_scroll(app)) * across;
-    let bound_is_read = app.picture().is_none_or(|picture| picture.snapshot.bound_is_read());
     let (width, height) = (area.width / columns(across), area.height / columns(down));
     for (place, one) in CHARTS.iter().skip(first).take(across * down).enumerate() {
         let (column, line) = (columns(place % across), columns(place / across));
         let area = Rect { x: area.x + column * width, y: area.y + line * height, width, height };
-        let seen = bound_is_read || one.title != State::Bound.title();
-        let points = if seen { points(&ticks, owner, one) } else { Vec::new() };
-        draw_one(one, &points, span, area, frame);
+        draw_one(one, &points(&ticks, owner, one), span, area, frame);
     }
 }
 
@@ -102,13 +99,11 @@ fn ticks(app: &App) -> (Vec<&Tick>, Duration) {
 /// a moment has nothing then, from when it was first seen on, unless some were left out.
 fn points(ticks: &[&Tick], owner: Owner, one: &Subchart) -> Vec<Point> {
     let Some(now) = ticks.last().map(|tick| tick.taken.elapsed) else { return Vec::new() };
-    let mut nothing = Sample::default();
-    nothing.counts.ports = Some(0);
     let seen = ticks.iter().skip_while(|tick| tick.owners.get(&Some(owner)).is_none());
     let point = |tick: &&Tick| {
-        let missing = || (!tick.owners.left_out()).then_some(&nothing);
-        let sample = tick.owners.get(&Some(owner)).or_else(missing);
-        let value = sample.and_then(|sample| (one.value)(sample, tick));
+        let idle = || (!tick.owners.left_out()).then(|| Sample::idle(tick.unread));
+        let sample = tick.owners.get(&Some(owner)).copied().or_else(idle);
+        let value = sample.and_then(|sample| (one.value)(&sample, tick));
         Point { age: now.saturating_sub(tick.taken.elapsed), value }
     };
     seen.map(point).collect()

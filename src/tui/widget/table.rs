@@ -185,6 +185,16 @@ pub fn number(number: u64, room: u16) -> String {
         .unwrap_or_else(|| "+".to_owned())
 }
 
+/// A count; `950+` when only so many were seen and there may be more; none when none was.
+#[must_use]
+pub fn at_least(count: Option<u32>, seen: u32, room: u16) -> Option<String> {
+    match count {
+        Some(count) => Some(number(count.into(), room)),
+        None if seen > 0 => Some(format!("{}+", number(seen.into(), room.saturating_sub(1)))),
+        None => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

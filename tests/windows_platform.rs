@@ -134,7 +134,7 @@ fn this_process_is_known_by_name_path_and_user() {
     assert_eq!(own.name.as_str(), path.file_name().unwrap().to_str().unwrap());
     assert_eq!(own.path.as_deref().map(str::to_lowercase), path.to_str().map(str::to_lowercase));
     assert!(own.user.as_deref().is_some_and(|user| !user.is_empty()));
-    assert!(own.started.is_some_and(|started| started <= porttop::platform::clock::wall()));
+    assert!(own.started.is_some_and(|started| started <= porttop::platform::clock::now()));
     assert!(own.handles.is_none_or(|handles| handles > 0));
     let windows = own.windows.unwrap();
     assert_eq!(windows.integrity.map(Integrity::is_elevated), Some(platform.host.elevated));

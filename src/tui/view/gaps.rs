@@ -25,7 +25,7 @@ pub fn lines(app: &App) -> Vec<Line<'static>> {
             say(" ", "nothing is missing: everything could be read", Style::new());
         }
         Some(gaps) => {
-            say(" ", "What is missing is shown as - and counts nowhere.", WEAK);
+            say(" ", "What is missing is shown as - and counts nowhere; 12+ is 12 or more.", WEAK);
             for gap in gaps {
                 say(" ", "", Style::new());
                 say(" ", &gap.subject.to_string(), STRONG);

@@ -3,7 +3,9 @@
 /// Returns once the system asks the program to end: SIGINT, SIGTERM or SIGHUP on Unix; ctrl-c,
 /// ctrl-break, a closed console, logoff or shutdown on Windows. What can't be watched is not waited for.
 pub async fn terminated() {
-    #[cfg(unix)]
+    #[cfg(target_os = "linux")]
+    linux().await;
+    #[cfg(all(unix, not(target_os = "linux")))]
     unix().await;
     #[cfg(windows)]
     windows().await;
@@ -11,7 +13,22 @@ pub async fn terminated() {
     std::future::pending().await
 }
 
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
+async fn linux() {
+    let Ok(mut all) = super::linux::listen::listen(&[libc::SIGINT, libc::SIGTERM, libc::SIGHUP]) else {
+        return std::future::pending().await;
+    };
+    std::future::poll_fn(|context| {
+        if all.iter_mut().any(|one| one.poll_recv(context).is_ready()) {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await;
+}
+
+#[cfg(all(unix, not(target_os = "linux")))]
 async fn unix() {
     use tokio::signal::unix::{SignalKind, signal};
 

@@ -217,6 +217,11 @@ impl Terminal {
         screen
     }
 
+    /// Waits until the screen is as it should be, or the program has ended.
+    pub fn wait_to(&self, what: &str, as_wished: impl Fn(&Screen) -> bool) -> Screen {
+        Screen::of(&self.shared.wait(what, |state| as_wished(&Screen::of(state)) || state.exit.is_some()))
+    }
+
     /// Waits until the program draws again after this call.
     pub fn wait_for_output(&self) {
         let before = self.shared.lock().bytes.len();

@@ -11,6 +11,7 @@ mod destroy;
 mod handles;
 mod host;
 mod limits;
+pub(super) mod listen;
 mod netlink;
 mod owners;
 mod probe;

@@ -89,6 +89,8 @@ impl Transport for Kernel {
 pub(super) struct Dumper {
     open: Box<dyn Fn() -> io::Result<Box<dyn Transport>> + Send>,
     transport: Option<Box<dyn Transport>>,
+    /// Whether the socket stays open between two dumps.
+    keeps: bool,
     buffer: Vec<u8>,
     sequence: u32,
 }
@@ -97,18 +99,18 @@ impl Dumper {
     /// One with its socket, which it keeps. Where that is refused, each dump says so: a machine without its
     /// sockets still has processes and ranges to show.
     pub fn open() -> Self {
-        let mut dumper = Self::later();
+        let mut dumper = Self::over(|| Ok(Box::new(Kernel::open()?)));
         dumper.transport = (dumper.open)().ok();
         dumper
     }
 
-    /// One that opens its socket when it is asked to dump.
+    /// One that has a socket only while it dumps.
     pub fn later() -> Self {
-        Self::over(|| Ok(Box::new(Kernel::open()?)))
+        Self { keeps: false, ..Self::over(|| Ok(Box::new(Kernel::open()?))) }
     }
 
     fn over(open: impl Fn() -> io::Result<Box<dyn Transport>> + Send + 'static) -> Self {
-        Self { open: Box::new(open), transport: None, buffer: vec![0; BUFFER], sequence: 0 }
+        Self { open: Box::new(open), transport: None, keeps: true, buffer: vec![0; BUFFER], sequence: 0 }
     }
 
     /// Appends the sockets of a table that hold a port. On an error nothing is appended.
@@ -119,20 +121,27 @@ impl Dumper {
         sockets: &mut Vec<Socket>,
     ) -> Result<(), DumpError> {
         let before = sockets.len();
+        let mut dump = Ok(Dump::Interrupted);
         for _ in 0..ATTEMPTS {
-            match self.dump_once(table, namespace, sockets) {
-                Ok(Dump::Whole) => return Ok(()),
-                Ok(Dump::Interrupted) => sockets.truncate(before),
-                Err(error) => {
-                    sockets.truncate(before);
-                    // The rest of the failed dump may still be on its way, and the kernel refuses a
-                    // second one on the same socket until it has been taken.
-                    self.transport = None;
-                    return Err(error);
-                }
+            dump = self.dump_once(table, namespace, sockets);
+            if let Ok(Dump::Whole) = dump {
+                break;
+            }
+            sockets.truncate(before);
+            if dump.is_err() {
+                // The rest of the failed dump may still be on its way, and the kernel refuses a second
+                // one on the same socket until it has been taken.
+                self.transport = None;
+                break;
             }
         }
-        Err(DumpError::Interrupted)
+        if !self.keeps {
+            self.transport = None;
+        }
+        match dump? {
+            Dump::Whole => Ok(()),
+            Dump::Interrupted => Err(DumpError::Interrupted),
+        }
     }
 
     fn dump_once(

@@ -28,7 +28,7 @@ impl NetlinkSockets {
         Self::over(Dumper::open(), namespace)
     }
 
-    /// What may never be asked: it takes a descriptor when it is.
+    /// What is seldom asked: it takes a descriptor only while it is.
     pub fn later(namespace: NamespaceId) -> Self {
         Self::over(Dumper::later(), namespace)
     }

@@ -37,9 +37,15 @@ pub enum ControlError {
     /// porttop, or the whole system, has no file descriptor left to do it with. Others give theirs back.
     #[error("porttop had no file descriptor free to do it (ulimit -n)")]
     NoDescriptor,
-    /// This system can't do it.
+    /// This system has no such ability: it can do it to nothing.
     #[error("{0}")]
     Unsupported(String),
+    /// It can't be done to this one; another one may be no obstacle.
+    #[error("{0}")]
+    NotThisOne(String),
+    /// The person said no to a question of the system.
+    #[error("{0}")]
+    Declined(&'static str),
     /// The system said something else.
     #[error("{what}: {reason}")]
     System {

@@ -80,6 +80,7 @@ impl RangeControl for Netsh {
         Ok(RangeState {
             system: System::Windows,
             namespace: NamespaceId::ONLY,
+            identity: None,
             spaces: read.map(|(id, dynamic)| PortSpace { id, dynamic: dynamic.value }).into(),
             limits: RangeLimits::WINDOWS,
             file: None,

@@ -11,6 +11,7 @@ mod destroy;
 mod handles;
 mod host;
 mod limits;
+mod namespace;
 mod netlink;
 mod owners;
 mod probe;

@@ -112,7 +112,8 @@ pub fn lock(path: &Path, limit: Duration) -> io::Result<Lock> {
 /// own.
 ///
 /// # Errors
-/// When it can't be written, or the file would be larger than what is read; then it is as before.
+/// When it can't be written, or with [`io::ErrorKind::FileTooLarge`] when the file would be larger than what
+/// is read; then it is as before.
 pub fn append_line(path: &Path, line: &str) -> io::Result<()> {
     let mut file = open_to_write(path)?;
     let length = file.seek(SeekFrom::End(0))?;
@@ -123,6 +124,9 @@ pub fn append_line(path: &Path, line: &str) -> io::Result<()> {
     }
     let apart = if last == *b"\n" { "" } else { "\n" };
     let text = format!("{apart}{line}\n");
+    if text.len() as u64 > MOST {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the line is larger than 1 MB"));
+    }
     if length.saturating_add(text.len() as u64) > MOST {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it would be larger than 1 MB"));
     }
@@ -300,21 +304,18 @@ mod private {
     }
 }
 
-#[cfg(target_os = "linux")]
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
-
-    use rustix::fs::{CWD, FileType, Mode, mknodat};
-
     use super::*;
 
     fn said<T: std::fmt::Debug>(result: io::Result<T>) -> String {
         result.unwrap_err().to_string()
     }
 
+    #[cfg(target_os = "linux")]
     #[test]
     fn only_a_regular_file_is_read_or_written_and_nothing_is_waited_for() {
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
         let home = tempfile::tempdir().unwrap();
         let at = |name: &str| home.path().join(name);
         fs::create_dir(at("directory")).unwrap();
@@ -329,8 +330,10 @@ mod tests {
         assert_eq!(read(&at("none")).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
+    #[cfg(target_os = "linux")]
     #[test]
     fn a_link_is_followed_only_to_settings() {
+        use std::os::unix::fs::symlink;
         let home = tempfile::tempdir().unwrap();
         let (file, link) = (home.path().join("file"), home.path().join("link"));
         fs::write(&file, "x").unwrap();
@@ -369,7 +372,7 @@ mod tests {
     fn nothing_is_appended_beyond_what_is_read() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("lines");
-        append_line(&path, &"x".repeat(MOST as usize - 1)).unwrap();
+        append_line(&path, &"x".repeat(usize::try_from(MOST).unwrap() - 1)).unwrap();
         assert_eq!(append_line(&path, "").unwrap_err().kind(), io::ErrorKind::FileTooLarge);
         assert_eq!(read_private(&path).unwrap().len() as u64, MOST);
     }

@@ -122,3 +122,29 @@ impl StateDirectory {
             .fixed_by(Remedy::Directory(VARIABLE))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_full_is_set_aside_and_no_line_is_refused() {
+        let home = tempfile::tempdir().unwrap();
+        let state = StateDirectory::at(home.path().join("state"));
+        let lock = state.lock("lock", "is testing").unwrap();
+        let line = "x".repeat(400_000);
+        for number in 0..5 {
+            state.append(&lock, "lines", &json!({ "number": number, "line": line })).unwrap();
+        }
+        let numbers = |name: &str| {
+            let lines = state.lines::<Value>(name).unwrap();
+            assert_eq!(lines.damaged, [0; 0]);
+            lines.whole.iter().map(|(_, line)| line["number"].as_u64().unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!((numbers("lines.old"), numbers("lines")), (vec![2, 3], vec![4]));
+        assert!(state.append(&lock, "lines", &json!({ "line": "x".repeat(2_000_000) })).is_err());
+        assert_eq!((numbers("lines.old"), numbers("lines")), (vec![2, 3], vec![4]));
+    }
+}

@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::io;
-use std::mem::size_of;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 
 use rustix::fd::AsFd as _;
@@ -23,9 +22,9 @@ pub(super) fn identity() -> io::Result<NamespaceIdentity> {
 
 /// The cookie of the namespace of a socket.
 fn cookie(socket: BorrowedFd<'_>) -> io::Result<u64> {
-    let mut cookie = 0u64;
-    let mut length = size_of::<u64>() as libc::socklen_t;
-    // SAFETY: the socket is open; the pointers are to a number and to how many bytes it has.
+    let mut cookie = [0; 8];
+    let mut length: libc::socklen_t = 8;
+    // SAFETY: the socket is open; the pointers are to eight bytes and to their number.
     let done = unsafe {
         libc::getsockopt(
             socket.as_raw_fd(),
@@ -36,7 +35,7 @@ fn cookie(socket: BorrowedFd<'_>) -> io::Result<u64> {
         )
     };
     match done {
-        0 if length as usize == size_of::<u64>() => Ok(cookie),
+        0 if length == 8 => Ok(u64::from_ne_bytes(cookie)),
         0 => Err(io::ErrorKind::InvalidData.into()),
         _ => Err(io::Error::last_os_error()),
     }

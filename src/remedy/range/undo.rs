@@ -18,16 +18,13 @@ pub(super) fn plan(
                 let now = Some(set.range);
                 differences.push(Difference::Range { space: None, before: after.range, now });
             }
-            let file = match (file, &now.file) {
-                (Some((was, written)), Some(now_there)) => match back(was, written, now_there) {
-                    Some(back) => Some((now_there.content.clone(), back)),
-                    None => {
-                        differences.push(Difference::of_file(now, written));
-                        None
-                    }
-                },
-                _ => None,
-            };
+            let file = file.as_ref().zip(now.file.as_ref()).and_then(|((was, written), there)| {
+                let back = back(was, written, there);
+                if back.is_none() {
+                    differences.push(Difference::of_file(now, written));
+                }
+                Some((there.content.clone(), back?))
+            });
             refuse(differences, None, before.range)?;
             let (reserved, of_others) = reserved(before, after, set);
             let mut promises = vec![format!("The range is {} again.", before.range)];

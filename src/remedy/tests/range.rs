@@ -374,7 +374,7 @@ fn what_undo_needs_is_written_first_or_nothing_is_done() {
     std::fs::create_dir(directory.path().join("range-undo.jsonl")).unwrap();
     let set = plan(&before, Store::Active).confirm().unwrap();
     let why = stand.executor(&directory).set_range(&set).unwrap_err();
-    assert!(why.to_string().contains("range-undo.jsonl: it is no regular file"), "{why}");
+    assert!(why.to_string().contains("range-undo.jsonl"), "{why}");
     stand.with(|machine| assert_eq!(machine.steps, []));
     let entries = audit::read(&directory).unwrap().0;
     assert!(

@@ -7,9 +7,13 @@ use super::plan::Plan;
 use super::state::StateDirectory;
 use crate::model::{Gap, Missing, Reason};
 use crate::platform::clock;
+use crate::text::thousands;
 
 const FILE: &str = "audit.jsonl";
 const LOCK: &str = "audit.lock";
+
+/// So many bytes of sentences of one kind are kept with an entry.
+const MOST_NAMED: usize = 128 * 1024;
 
 /// One line of the audit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,13 +63,14 @@ impl<'a> Record<'a> {
     pub fn asked(directory: &'a StateDirectory, plan: &impl Plan) -> Result<Self, Gap> {
         let id = format!("{:x}-{:x}", clock::now().as_nanosecond(), std::process::id());
         let record = Self { state: directory, id, action: plan.action() };
-        record.write(Stage::Asked { commands: plan.commands(), promises: plan.promises() })?;
+        record
+            .write(Stage::Asked { commands: bounded(plan.commands()), promises: bounded(plan.promises()) })?;
         Ok(record)
     }
 
     /// Writes down what came of it.
     pub fn done(self, succeeded: bool, result: Vec<String>) -> Result<(), Gap> {
-        self.write(Stage::Done { succeeded, result })
+        self.write(Stage::Done { succeeded, result: bounded(result) })
     }
 
     fn write(&self, stage: Stage) -> Result<(), Gap> {
@@ -75,6 +80,23 @@ impl<'a> Record<'a> {
         let lock = self.state.lock(LOCK, "is writing the audit")?;
         self.state.append(&lock, FILE, &entry)
     }
+}
+
+/// The first sentences, as many as an entry has room for: what is done to thousands must not fail because
+/// they can't all be named.
+fn bounded(mut sentences: Vec<String>) -> Vec<String> {
+    let mut length = 0;
+    let room = sentences.iter().take_while(|sentence| {
+        length += sentence.len();
+        length <= MOST_NAMED
+    });
+    let named = room.count();
+    if named < sentences.len() {
+        let more = (sentences.len() - named) as u64;
+        sentences.truncate(named);
+        sentences.push(format!("… and {} more", thousands(more)));
+    }
+    sentences
 }
 
 /// Reads the audit, oldest first. A line that is damaged, as a full disk or a crash leaves it, is left out
@@ -89,4 +111,17 @@ pub fn read(state: &StateDirectory) -> Result<(Vec<Entry>, Option<Gap>), Gap> {
         Gap::new(Missing::AuditLines(damaged), reason)
     });
     Ok((lines.whole.into_iter().map(|(_, entry)| entry).collect(), gap))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_names_as_many_as_it_has_room_for() {
+        let few = vec!["one".to_owned(), "two".to_owned()];
+        assert_eq!(bounded(few.clone()), few);
+        let many = bounded(vec!["x".repeat(1024); 5000]);
+        assert_eq!((many.len(), many.last().unwrap().as_str()), (129, "… and 4,872 more"));
+    }
 }

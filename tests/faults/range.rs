@@ -17,12 +17,12 @@ use super::support::pty::Terminal;
 use super::support::stage::LOCALHOST;
 
 /// A lab with the range 20000–20099, and a porttop that keeps its state in a place of its own.
-struct Bench {
+struct Setup {
     lab: Lab,
     home: TempDir,
 }
 
-impl Bench {
+impl Setup {
     fn open() -> Option<Self> {
         Some(Self { lab: Lab::open(20000..=20099)?, home: TempDir::new().unwrap() })
     }
@@ -113,49 +113,49 @@ impl Said {
 
 #[test]
 fn what_another_administrator_set_after_the_plan_is_not_overwritten() {
-    let Some(bench) = Bench::open() else { return };
+    let Some(setup) = Setup::open() else { return };
     let set = ["range", "set", "--start", "21000", "--num", "1000"];
-    let mut terminal = Terminal::in_lab_with_state(&bench.lab, (100, 40), &set, &bench.state());
+    let mut terminal = Terminal::in_lab_with_state(&setup.lab, (100, 40), &set, &setup.state());
     terminal.wait_for("Do it? [y/N]");
-    bench.another_sets(30000, 30999);
+    setup.another_sets(30000, 30999);
     terminal.write("y\r");
     let screen = terminal.wait_for("This plan is new");
     assert!(screen.contains("the range was 20000–20099 and is 30000–30999 now"), "{screen}");
-    assert_eq!(bench.range(), "30000 30999");
-    assert!(!bench.journal().exists());
+    assert_eq!(setup.range(), "30000 30999");
+    assert!(!setup.journal().exists());
 
     terminal.wait_until("the question again", |screen| {
         screen.rows.iter().filter(|row| row.contains("Do it? [y/N]")).count() == 2
     });
     terminal.write("y\r");
     assert!(terminal.wait_exit().status.success());
-    assert_eq!(bench.range(), "21000 21999");
-    bench.undo().succeeded();
-    assert_eq!(bench.range(), "30000 30999");
+    assert_eq!(setup.range(), "21000 21999");
+    setup.undo().succeeded();
+    assert_eq!(setup.range(), "30000 30999");
 }
 
 #[test]
 fn the_screen_asks_anew_when_another_administrator_was_there_first() {
-    let Some(bench) = Bench::open() else { return };
-    let mut terminal = Terminal::in_lab_with_state(&bench.lab, (100, 40), &[], &bench.state());
+    let Some(setup) = Setup::open() else { return };
+    let mut terminal = Terminal::in_lab_with_state(&setup.lab, (100, 40), &[], &setup.state());
     terminal.wait_for("PORTS▼");
     terminal.press("r");
     terminal.wait_for("Proposal 1 of");
     terminal.press("a");
     terminal.wait_for("Set the range?");
-    bench.another_sets(30000, 30999);
+    setup.another_sets(30000, 30999);
     terminal.press("Tab");
     terminal.wait_for("[ Set it ]");
     terminal.press("Enter");
     let screen = terminal.wait_for("30000–30999 now");
     assert!(screen.contains("Set the range?") && screen.contains("[ No ]"), "{screen}");
-    assert_eq!(bench.range(), "30000 30999");
+    assert_eq!(setup.range(), "30000 30999");
     terminal.press("Enter");
     terminal.wait_for_no("Set the range?");
 
     // What porttop has set and another has changed since is not set back either.
-    bench.set("21000").succeeded();
-    bench.another_sets(31000, 31999);
+    setup.set("21000").succeeded();
+    setup.another_sets(31000, 31999);
     terminal.press("u");
     let screen = terminal.wait_for("Set the range back?");
     assert!(screen.contains("Refused: somebody changed it") && !screen.contains("[ Set it ]"), "{screen}");
@@ -163,49 +163,49 @@ fn the_screen_asks_anew_when_another_administrator_was_there_first() {
     terminal.wait_for_no("Set the range back?");
     terminal.press("q");
     terminal.wait_exit().assert_restored();
-    assert_eq!(bench.range(), "31000 31999");
+    assert_eq!(setup.range(), "31000 31999");
 }
 
 #[test]
 fn an_undo_brings_back_nothing_that_another_has_replaced() {
-    let Some(bench) = Bench::open() else { return };
-    bench.set("21000").succeeded();
-    bench.another_sets(30000, 30999);
-    bench.undo().failed("the range was 21000–21999 and is 30000–30999 now");
-    assert_eq!(bench.range(), "30000 30999");
+    let Some(setup) = Setup::open() else { return };
+    setup.set("21000").succeeded();
+    setup.another_sets(30000, 30999);
+    setup.undo().failed("the range was 21000–21999 and is 30000–30999 now");
+    assert_eq!(setup.range(), "30000 30999");
 
     // Ports that another has reserved since stay so.
-    bench.another_sets(21000, 21999);
-    bench.lab.set_ipv4("ip_local_reserved_ports", "21500");
-    let said = bench.undo().succeeded();
+    setup.another_sets(21000, 21999);
+    setup.lab.set_ipv4("ip_local_reserved_ports", "21500");
+    let said = setup.undo().succeeded();
     assert!(said.contains("Ports that others have reserved since stay so: 21500."), "{said}");
-    assert_eq!(bench.range(), "20000 20099");
-    assert!(bench.run(&["range", "show"]).succeeded().contains("20000–20099"));
-    bench.undo().failed("nothing to undo");
+    assert_eq!(setup.range(), "20000 20099");
+    assert!(setup.run(&["range", "show"]).succeeded().contains("20000–20099"));
+    setup.undo().failed("nothing to undo");
 }
 
 #[test]
 fn what_is_already_so_is_not_noted() {
-    let Some(bench) = Bench::open() else { return };
-    bench.set("21000").succeeded();
-    let journal = fs::read(bench.journal()).unwrap();
-    let said = bench.set("21000").succeeded();
+    let Some(setup) = Setup::open() else { return };
+    setup.set("21000").succeeded();
+    let journal = fs::read(setup.journal()).unwrap();
+    let said = setup.set("21000").succeeded();
     assert_eq!(said, "It is already so: nothing was changed.\n");
-    assert_eq!(fs::read(bench.journal()).unwrap(), journal);
-    let audit = fs::read_to_string(bench.state().join("audit.jsonl")).unwrap();
+    assert_eq!(fs::read(setup.journal()).unwrap(), journal);
+    let audit = fs::read_to_string(setup.state().join("audit.jsonl")).unwrap();
     assert_eq!(audit.lines().count(), 2, "{audit}");
 
     // Set back by hand: there is nothing left to do but to forget it.
-    bench.another_sets(20000, 20099);
-    assert_eq!(bench.undo().succeeded(), "It is already so: nothing was changed.\n");
-    bench.undo().failed("nothing to undo");
+    setup.another_sets(20000, 20099);
+    assert_eq!(setup.undo().succeeded(), "It is already so: nothing was changed.\n");
+    setup.undo().failed("nothing to undo");
 }
 
 #[test]
 fn a_namespace_that_got_the_number_of_another_is_left_alone() {
-    let Some(first) = Bench::open() else { return };
+    let Some(first) = Setup::open() else { return };
     first.set("21000").succeeded();
-    let Some(second) = Bench::open() else { return };
+    let Some(second) = Setup::open() else { return };
     second.another_sets(21000, 21999);
     fs::create_dir(second.state()).unwrap();
     fs::copy(first.journal(), second.journal()).unwrap();
@@ -233,29 +233,29 @@ fn a_namespace_that_got_the_number_of_another_is_left_alone() {
 
 #[test]
 fn a_torn_line_costs_neither_the_next_change_nor_its_audit() {
-    let Some(bench) = Bench::open() else { return };
-    bench.set("21000").succeeded();
+    let Some(setup) = Setup::open() else { return };
+    setup.set("21000").succeeded();
     for name in ["audit.jsonl", "range-undo.jsonl"] {
-        let mut file = OpenOptions::new().append(true).open(bench.state().join(name)).unwrap();
+        let mut file = OpenOptions::new().append(true).open(setup.state().join(name)).unwrap();
         file.write_all(b"{\"time\":\"2026-03-02T14:03:14Z\",\"na").unwrap();
     }
-    bench.set("22000").succeeded();
-    bench.undo().succeeded();
-    assert_eq!(bench.range(), "21000 21999");
+    setup.set("22000").succeeded();
+    setup.undo().succeeded();
+    assert_eq!(setup.range(), "21000 21999");
 
-    let audit = bench.run(&["audit", "--format", "json"]);
+    let audit = setup.run(&["audit", "--format", "json"]);
     assert!(audit.errors.starts_with("porttop: 1 line"), "{}", audit.errors);
     let entries: Value = serde_json::from_str(&audit.out).unwrap();
     assert_eq!(entries["entries"].as_array().unwrap().len(), 6);
 
-    let said = bench.undo().succeeded();
+    let said = setup.undo().succeeded();
     assert!(said.contains("Caution: 1 line of the journal is not understood"), "{said}");
-    assert_eq!(bench.range(), "20000 20099");
+    assert_eq!(setup.range(), "20000 20099");
 }
 
 #[test]
 fn several_at_once_lose_no_entry() {
-    let Some(bench) = Bench::open() else { return };
+    let Some(setup) = Setup::open() else { return };
     let starts = ["21000", "22000", "23000", "24000", "25000", "26000"];
     let at_once = |commands: Vec<Command>| {
         let start =
@@ -264,33 +264,33 @@ fn several_at_once_lose_no_entry() {
         let outputs = started.into_iter().map(|child| child.wait_with_output().unwrap());
         outputs.filter(|output| output.status.success()).count()
     };
-    let set = |start| bench.porttop(&["range", "set", "--start", start, "--num", "1000", "--yes"]);
+    let set = |start| setup.porttop(&["range", "set", "--start", start, "--num", "1000", "--yes"]);
     let done = at_once(starts.map(set).into());
     assert!(done >= 1);
-    let entries = || fs::read_to_string(bench.journal()).unwrap().lines().count();
+    let entries = || fs::read_to_string(setup.journal()).unwrap().lines().count();
     assert_eq!(entries(), done);
     for start in starts {
-        bench.set(start).succeeded();
+        setup.set(start).succeeded();
     }
     let before = entries();
-    let undone = at_once((0..6).map(|_| bench.porttop(&["range", "undo", "--yes"])).collect());
+    let undone = at_once((0..6).map(|_| setup.porttop(&["range", "undo", "--yes"])).collect());
     assert!(undone >= 1);
     assert_eq!(entries(), before - undone);
     for _ in 0..before - undone {
-        bench.undo().succeeded();
+        setup.undo().succeeded();
     }
-    assert_eq!(bench.range(), "20000 20099");
-    bench.undo().failed("nothing to undo");
+    assert_eq!(setup.range(), "20000 20099");
+    setup.undo().failed("nothing to undo");
 }
 
 #[test]
 fn whoever_is_kept_waiting_says_so_and_changes_nothing() {
-    let Some(bench) = Bench::open() else { return };
-    bench.set("21000").succeeded();
-    let lock = File::open(bench.state().join("range.lock")).unwrap();
+    let Some(setup) = Setup::open() else { return };
+    setup.set("21000").succeeded();
+    let lock = File::open(setup.state().join("range.lock")).unwrap();
     lock.lock().unwrap();
-    bench.undo().failed("another porttop is changing the range; try again when it has finished");
-    assert_eq!(bench.range(), "21000 21999");
+    setup.undo().failed("another porttop is changing the range; try again when it has finished");
+    assert_eq!(setup.range(), "21000 21999");
 }
 
 /// Runs in a mount namespace in which the state directory is a disk of 64 KiB. Of what is appended to the
@@ -316,13 +316,13 @@ run undo
 #[test]
 fn on_a_full_disk_nothing_is_changed_and_with_space_again_nothing_is_lost() {
     for full in ["audit.jsonl", "range-undo.jsonl"] {
-        let Some(bench) = Bench::open() else { return };
-        fs::create_dir(bench.state()).unwrap();
-        let inside = bench.lab.inside();
+        let Some(setup) = Setup::open() else { return };
+        fs::create_dir(setup.state()).unwrap();
+        let inside = setup.lab.inside();
         let mut shell = Command::new(&inside[0]);
-        shell.args(&inside[1..]).args(["unshare", "--mount", "sh", "-c", FULL_DISK]).arg(bench.state());
+        shell.args(&inside[1..]).args(["unshare", "--mount", "sh", "-c", FULL_DISK]).arg(setup.state());
         shell.arg(porttop_path()).arg(full);
-        let said = said(&mut bench.with_state(shell, &[]));
+        let said = said(&mut setup.with_state(shell, &[]));
         if said.code == Some(77) {
             return super::support::skip(&format!("no tmpfs can be mounted here: {}", said.errors));
         }
@@ -343,20 +343,20 @@ fn on_a_full_disk_nothing_is_changed_and_with_space_again_nothing_is_lost() {
 
 #[test]
 fn a_limit_on_the_size_of_files_is_said_and_ends_nothing() {
-    let Some(bench) = Bench::open() else { return };
-    let inside = bench.lab.inside();
+    let Some(setup) = Setup::open() else { return };
+    let inside = setup.lab.inside();
     let mut limited = Command::new(&inside[0]);
     limited.args(&inside[1..]).args(["prlimit", "--fsize=0"]).arg(porttop_path());
     let set = ["range", "set", "--start", "21000", "--num", "1000", "--yes"];
-    said(&mut bench.with_state(limited, &set))
+    said(&mut setup.with_state(limited, &set))
         .failed("Nothing was changed: ")
         .failed("audit.jsonl: File too large");
-    assert_eq!(bench.range(), "20000 20099");
+    assert_eq!(setup.range(), "20000 20099");
 }
 
 #[test]
 fn somebody_elses_file_of_sysctl_d_is_put_back() {
-    let Some(bench) = Bench::open() else { return };
+    let Some(setup) = Setup::open() else { return };
     let settings = TempDir::new().unwrap();
     let (file, kept) =
         (settings.path().join("99-zz-porttop.conf"), settings.path().join("99-zz-porttop.conf.bak"));
@@ -364,8 +364,8 @@ fn somebody_elses_file_of_sysctl_d_is_put_back() {
     fs::write(&file, foreign).unwrap();
     let set = |start| ["range", "set", "--start", start, "--num", "1000", "--store", "persistent", "--yes"];
     let run = |arguments: &[&str]| {
-        let porttop = with_sysctl_d(&bench.lab, settings.path())?;
-        Some(said(&mut bench.with_state(porttop, arguments)).succeeded())
+        let porttop = with_sysctl_d(&setup.lab, settings.path())?;
+        Some(said(&mut setup.with_state(porttop, arguments)).succeeded())
     };
     let Some(said) = run(&set("21000")) else { return };
     assert!(said.contains("cp -p /etc/sysctl.d/99-zz-porttop.conf"), "{said}");
@@ -377,15 +377,15 @@ fn somebody_elses_file_of_sysctl_d_is_put_back() {
     run(&["range", "undo", "--yes"]).unwrap();
     assert_eq!(fs::read(&file).unwrap(), foreign);
     assert!(!kept.exists());
-    assert_eq!(bench.range(), "20000 20099");
+    assert_eq!(setup.range(), "20000 20099");
 }
 
 /// What the first request lacked is there for the second.
 #[test]
 fn what_could_not_be_opened_once_can_be_done_the_next_time() {
-    let Some(mut bench) = Bench::open() else { return };
-    let leaker = bench.lab.start("leaker", Role::Bound { at: LOCALHOST, count: 50 }).pid();
-    let mut terminal = Terminal::in_lab_with_state(&bench.lab, (80, 24), &[], &bench.state());
+    let Some(mut setup) = Setup::open() else { return };
+    let leaker = setup.lab.start("leaker", Role::Bound { at: LOCALHOST, count: 50 }).pid();
+    let mut terminal = Terminal::in_lab_with_state(&setup.lab, (80, 24), &[], &setup.state());
     let listed =
         |screen: &super::support::pty::Screen| screen.first_row().is_some_and(|row| row.contains("leaker"));
     terminal.wait_until("the leaker first", listed);

@@ -74,7 +74,7 @@ pub(in crate::remedy) fn apply(
     let complaint = match (&complaint, &now) {
         (Some(error), _) => readable(error),
         (None, Err(error)) => format!("it can't be read back: {error}"),
-        (None, Ok(now)) => lie(change, now, &said),
+        (None, Ok(now)) => not_as_reported(change, now, &said),
     };
     // A step that failed may have done half of what it should, unless it is one of files.
     let half = steps.get(taken).filter(|step| !is_file(step));
@@ -103,7 +103,7 @@ pub(in crate::remedy) fn apply_elevated(
         }
         (Some(error), _) => readable(&error),
         (None, Err(error)) => format!("it can't be read back: {error}"),
-        (None, Ok(now)) => lie(change, now, ""),
+        (None, Ok(now)) => not_as_reported(change, now, ""),
     };
     if now.is_ok_and(|now| change.differences(&now).is_empty()) {
         RangeOutcome::Restored { complaint }
@@ -159,7 +159,7 @@ fn concerns_the_same(one: &RangeStep, other: &RangeStep) -> bool {
 }
 
 /// The system reported success, and the reading says otherwise.
-fn lie(change: &RangeChange, now: &RangeState, said: &str) -> String {
+fn not_as_reported(change: &RangeChange, now: &RangeState, said: &str) -> String {
     let set: Vec<_> = now
         .spaces
         .iter()

@@ -61,6 +61,13 @@ impl JournalEntry {
     #[must_use]
     pub fn origin(&self, now: &RangeState) -> Origin {
         let same_number = self.namespace == now.namespace;
+        let of_system = match self.change {
+            RangeChange::Linux { .. } => System::Linux,
+            RangeChange::Windows { .. } => System::Windows,
+        };
+        if of_system != now.system {
+            return Origin::Elsewhere;
+        }
         match (&self.identity, &now.identity) {
             // There is one namespace only, and the number is its name.
             _ if now.system != System::Linux && same_number => Origin::Here,

@@ -9,6 +9,10 @@ use crate::platform::control::{FileContent, RangeFile, RangeState, RangeStep, St
 use crate::remedy::plan::{Plan, Refusal};
 use crate::text::{age, safe, thousands};
 
+/// What has to be said of a change that may have been made elsewhere.
+const UNCERTAIN: &str = "nothing proves that porttop set it in this network namespace and not in one that had \
+                         the same number before";
+
 /// A range that will be set, or set back.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RangePlan {
@@ -139,11 +143,7 @@ impl RangePlan {
             plan.cautions.push(format!("{}: a later change may be among them", not_understood(last.damaged)));
         }
         if plan.origin != Origin::Here {
-            plan.cautions.push(
-                "nothing proves that porttop set it in this network namespace and not in one that had the same \
-                 number before"
-                    .into(),
-            );
+            plan.cautions.push(UNCERTAIN.into());
         }
         plan.undoes = Some(entry);
         plan
@@ -163,9 +163,8 @@ impl RangePlan {
 
     /// Why only a person who is asked may say yes to it; nothing when nobody need be asked.
     #[must_use]
-    pub fn needs_a_person(&self) -> Option<&str> {
-        let uncertain = self.undoes.is_some() && self.origin != Origin::Here;
-        self.cautions.last().filter(|_| uncertain).map(String::as_str)
+    pub fn needs_a_person(&self) -> Option<&'static str> {
+        (self.origin != Origin::Here).then_some(UNCERTAIN)
     }
 
     /// The same plan, made again because of these differences; it says so.
@@ -185,11 +184,7 @@ impl RangePlan {
         cautions: Vec<String>,
     ) -> Self {
         let file = now.file.as_ref().map(|file| file.path.clone());
-        let plan = Self { change, file, promises, cautions, ..Self::empty() };
-        match plan.change {
-            Some(_) => plan,
-            None => Self { promises: vec!["It is already so: nothing has to be changed.".into()], ..plan },
-        }
+        Self { change, file, promises, cautions, ..Self::empty() }
     }
 
     fn nothing() -> Self {
@@ -243,6 +238,9 @@ impl Plan for RangePlan {
     }
 
     fn promises(&self) -> Vec<String> {
+        if self.is_already_so() {
+            return vec!["It is already so: nothing has to be changed.".into()];
+        }
         self.promises.clone()
     }
 

@@ -409,6 +409,7 @@ fn elsewhere() -> NamespaceIdentity {
     |now: &mut RangeState| (now.identity, now.namespace) = (None, NamespaceId(9)),
     Origin::Elsewhere
 )]
+#[case::another_system(|now: &mut RangeState| now.system = System::Windows, Origin::Elsewhere)]
 #[case::another_start_of_the_system(
     |now: &mut RangeState| now.identity = Some(NamespaceIdentity { boot: "later".into(), cookie: 7 }),
     Origin::Elsewhere
@@ -538,7 +539,7 @@ proptest! {
     fn what_was_noted_is_read_again(change in changes(), known: bool) {
         let (_home, directory) = state();
         let journal = Journal::of(&directory);
-        let mut now = linux();
+        let mut now = if matches!(change, RangeChange::Linux { .. }) { linux() } else { windows() };
         now.identity = now.identity.filter(|_| known);
         let entry = JournalEntry::new(&now, change);
         journal.note(&journal.lock().unwrap(), &entry).unwrap();

@@ -1,7 +1,4 @@
-//! What the keys do in the dialogs and in the view of the ranges, and what the answers to requests change.
-//!
-//! An answer goes to the dialog that asked for it, which may have been left: it never takes the place of
-//! another.
+//! What the keys do in the dialogs and in the view of the ranges.
 
 use std::sync::Arc;
 
@@ -9,18 +6,16 @@ use crossterm::event::{Event, KeyEvent};
 use tui_input::Input;
 use tui_input::backend::crossterm::EventHandler;
 
-use super::question::{About, Button, Outcome, OwnForm, ProbeForm, Question, Working};
-use super::ranges::{RangeWish, choice, plan_for, plan_of};
-use super::report::Report;
+use super::question::{About, Button, OwnForm, ProbeForm, Question, Working};
+use super::ranges::{RangeWish, choice, plan_of};
 use super::seen::MOMENT;
 use crate::analysis::{SpaceUsage, range_plan};
-use crate::export::{action, probe};
 use crate::model::{Observed, Owner, PortRange};
 use crate::platform::control::{Signal, Store};
+use crate::remedy::Plan;
 use crate::remedy::range::Difference;
-use crate::remedy::service::{RangeReading, Request, Response, Rights};
-use crate::remedy::worker::{Answer, RequestId};
-use crate::remedy::{NotDone, Plan};
+use crate::remedy::service::{Request, Rights};
+use crate::remedy::worker::RequestId;
 use crate::tui::action::{Command, Effect};
 use crate::tui::app::{App, Dialog};
 use crate::tui::list::List;
@@ -28,7 +23,7 @@ use crate::tui::page::{Pane, Subject, paste};
 use crate::tui::update::{close_dialog, step};
 use crate::tui::view;
 
-const SETTING: &str = "setting the range";
+pub(super) const SETTING: &str = "setting the range";
 
 /// Whether a command belongs here.
 #[must_use]
@@ -66,7 +61,7 @@ fn ask(app: &mut App, request: Request) -> (RequestId, Effect) {
 }
 
 /// The same, with a dialog that waits for the answer.
-fn wait(
+pub(super) fn wait(
     app: &mut App,
     doing: &'static str,
     request: Request,
@@ -78,12 +73,12 @@ fn wait(
 }
 
 /// Reads what is set at this moment, then asks whether to do what is wanted.
-fn plan_range(app: &mut App, wish: RangeWish, differences: Vec<Difference>) -> Vec<Effect> {
+pub(super) fn plan_range(app: &mut App, wish: RangeWish, differences: Vec<Difference>) -> Vec<Effect> {
     wait(app, "reading what range is set", Request::ReadRange, Some((wish, differences)))
 }
 
 /// Reads what is set, to show it.
-fn read_range(app: &mut App) -> Vec<Effect> {
+pub(super) fn read_range(app: &mut App) -> Vec<Effect> {
     vec![ask(app, Request::ReadRange).1]
 }
 
@@ -240,7 +235,7 @@ fn in_dialog(app: &mut App, command: Command) -> Vec<Effect> {
                 let commands = question.commands();
                 let (request, effects) = keep(app, &commands);
                 if let Some(Dialog::Question(question)) = &mut app.dialog {
-                    question.request = Some(request);
+                    question.kept = Some(request);
                 }
                 return effects;
             }
@@ -388,123 +383,4 @@ pub fn seen(app: &mut App) -> Vec<Effect> {
         return Vec::new();
     }
     if seen.shown(now) { vec![Effect::WakeIn(MOMENT)] } else { Vec::new() }
-}
-
-/// Takes in an answer.
-pub fn answered(app: &mut App, answer: Answer) -> Vec<Effect> {
-    let Answer { id, response } = answer;
-    let mut effects = match response {
-        Response::MayEnd(forbidden) => {
-            if let Some(Dialog::Question(question)) = &mut app.dialog
-                && question.request == Some(id)
-            {
-                match forbidden {
-                    Ok(forbidden) => question.forbid(&forbidden),
-                    Err(why) => question.told = Some(format!("whether it may be ended is not known: {why}")),
-                }
-            }
-            Vec::new()
-        }
-        Response::Killed(plan, killed) => {
-            report(app, id, Report::killed(&plan, &killed));
-            Vec::new()
-        }
-        Response::Closed(closed) => {
-            report(app, id, Report::closed(&closed));
-            Vec::new()
-        }
-        Response::RangeSet(plan, changed) => match (awaited(app, id), changed) {
-            (Some(Working { range: Some((wish, _)), .. }), Err(NotDone::ChangedSince(differences))) => {
-                let wish = wish.clone();
-                plan_range(app, wish, differences)
-            }
-            (_, changed) => {
-                report(app, id, Report::range(&plan, &changed));
-                read_range(app)
-            }
-        },
-        Response::Range(read) => range_read(app, id, read),
-        Response::Probed(probed) => {
-            if let Some(Dialog::Probe(form)) = &mut app.dialog
-                && form.request == id
-            {
-                form.tries = Some(probed.as_ref().map_or_else(action::not_done, probe::lines));
-            }
-            Vec::new()
-        }
-        Response::Kept(kept) => {
-            let told = Some(match kept {
-                Ok(path) => format!("copied; also in {}", path.display()),
-                Err(why) => format!("copied; not kept in a file: {why}"),
-            });
-            match &mut app.dialog {
-                Some(Dialog::Question(question)) if question.request == Some(id) => question.told = told,
-                _ => app.ranges.told = told,
-            }
-            Vec::new()
-        }
-    };
-    effects.push(Effect::Draw);
-    effects
-}
-
-/// The dialog that waits for this answer.
-fn awaited(app: &App, id: RequestId) -> Option<&Working> {
-    match &app.dialog {
-        Some(Dialog::Working(working)) if working.request == id => Some(working),
-        _ => None,
-    }
-}
-
-/// Says what came of a change: at once where that is waited for or nothing else is open, else later.
-fn report(app: &mut App, id: RequestId, report: Report) {
-    let outcome = Outcome::new(report);
-    if app.dialog.is_none() || awaited(app, id).is_some() {
-        app.dialog = Some(Dialog::Outcome(Box::new(outcome)));
-    } else {
-        app.outcomes.push(outcome);
-    }
-}
-
-fn range_read(app: &mut App, id: RequestId, read: Result<RangeReading, NotDone>) -> Vec<Effect> {
-    let planned = awaited(app, id).and_then(|working| working.range.clone());
-    let effects = match planned {
-        Some((wish, differences)) => ask_about_range(app, wish, &differences, &read),
-        None => Vec::new(),
-    };
-    // An older reading may come later.
-    if id > app.ranges.read {
-        (app.ranges.read, app.ranges.reading) = (id, Some(read));
-    }
-    effects
-}
-
-fn ask_about_range(
-    app: &mut App,
-    wish: RangeWish,
-    differences: &[Difference],
-    read: &Result<RangeReading, NotDone>,
-) -> Vec<Effect> {
-    let planned = read.as_ref().map_err(ToString::to_string).and_then(|read| {
-        let plan = plan_for(app, &wish, read)?;
-        Ok((if differences.is_empty() { plan } else { plan.again(differences) }, read))
-    });
-    let (plan, read) = match planned {
-        Ok(planned) => planned,
-        Err(why) => {
-            close_dialog(app);
-            app.ranges.told = Some(why);
-            return Vec::new();
-        }
-    };
-    if plan.is_already_so()
-        && let Ok(plan) = plan.clone().confirm()
-    {
-        // Nobody need be asked whether nothing may be changed.
-        return wait(app, SETTING, Request::SetRange(Box::new(plan), Rights::Own), Some((wish, Vec::new())));
-    }
-    let elevated = app.picture().is_some_and(|picture| picture.snapshot.host.elevated);
-    let question = Question::range(plan, wish, read.now.system, elevated, read.elevation);
-    app.dialog = Some(Dialog::Question(Box::new(question)));
-    Vec::new()
 }

@@ -5,12 +5,14 @@
 //! refuses is decided in [`crate::remedy`], never here.
 
 mod act;
+mod answers;
 mod question;
 mod ranges;
 mod report;
 mod seen;
 
-pub use act::{answered, concerns, pasted, run, seen, typed};
+pub use act::{concerns, pasted, run, seen, typed};
+pub use answers::answered;
 pub use question::{About, Button, Outcome, OwnForm, ProbeForm, Question, Working};
 pub use ranges::{Choice, RangeWish, Ranges, choice, plan_of};
 pub use report::{Report, ReportKind};

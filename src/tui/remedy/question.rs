@@ -106,11 +106,27 @@ pub struct Question {
     pub told: Option<String>,
     /// Since when it is on the screen.
     pub seen: Seen,
-    /// What was asked for because of it.
+    /// The request for what may not be ended.
     pub request: Option<RequestId>,
+    /// The request that keeps its commands.
+    pub kept: Option<RequestId>,
 }
 
 impl Question {
+    fn new(about: About, buttons: Vec<Button>, system: System) -> Self {
+        Self {
+            about,
+            buttons,
+            chosen: 0,
+            scroll: 0,
+            system,
+            told: None,
+            seen: Seen::default(),
+            request: None,
+            kept: None,
+        }
+    }
+
     /// Whether to end these processes.
     #[must_use]
     pub fn kill(snapshot: Arc<Observed>, own_pid: Pid, owners: Vec<Owner>, only: Option<Signal>) -> Self {
@@ -126,16 +142,7 @@ impl Question {
         let sends = signals.into_iter().map(Button::Send);
         let buttons = answers(plan.refusals(), sends);
         let about = About::Kill { owners, snapshot, own_pid, plan: Box::new(plan) };
-        Self {
-            about,
-            buttons,
-            chosen: 0,
-            scroll: 0,
-            system,
-            told: None,
-            request: None,
-            seen: Seen::default(),
-        }
+        Self::new(about, buttons, system)
     }
 
     /// Whether to close this socket, or all of `all`: none where the person has not said which these are.
@@ -163,16 +170,7 @@ impl Question {
             buttons.extend(all.as_ref().filter(|all| all.refusals().is_empty()).map(|_| Button::All));
         }
         let system = snapshot.host.system;
-        Self {
-            about: About::Close { one, all },
-            buttons,
-            chosen: 0,
-            scroll: 0,
-            system,
-            told: None,
-            seen: Seen::default(),
-            request: None,
-        }
+        Self::new(About::Close { one, all }, buttons, system)
     }
 
     /// Whether to set this range; `uac` is whether the right can be asked for.
@@ -182,16 +180,7 @@ impl Question {
         let set = [Button::Set].into_iter().chain(through_uac);
         let buttons = answers(plan.refusals(), set);
         let about = About::Range { plan: Box::new(plan), wish, elevated };
-        Self {
-            about,
-            buttons,
-            chosen: 0,
-            scroll: 0,
-            system,
-            told: None,
-            request: None,
-            seen: Seen::default(),
-        }
+        Self::new(about, buttons, system)
     }
 
     /// The button that is chosen.

@@ -18,6 +18,8 @@ pub enum ReportKind {
     Close,
     /// The range was set, or set back.
     Range,
+    /// Nothing was done.
+    NotDone,
 }
 
 /// What came of a change, in sentences.
@@ -40,7 +42,7 @@ impl Report {
         let kind = ReportKind::Kill;
         let (done, probed) = match killed {
             Ok(killed) => killed,
-            Err(why) => return Self::not_done(kind, why),
+            Err(why) => return Self::not_done(why),
         };
         let mut again = Vec::new();
         if plan.signal != Signal::Kill {
@@ -64,19 +66,23 @@ impl Report {
                 lines.extend(action::unwritten(gaps));
                 Self { kind, succeeded: outcome.succeeded(), lines, again: Vec::new() }
             }
-            Err(why) => Self::not_done(kind, why),
+            Err(why) => Self::not_done(why),
         }
     }
 
     /// What came of setting a range.
     #[must_use]
     pub fn range(plan: &RangePlan, changed: &range::Changed) -> Self {
-        let succeeded = changed.as_ref().is_ok_and(|done| done.outcome.succeeded());
-        let lines = range::sentences(plan, changed);
-        Self { kind: ReportKind::Range, succeeded, lines, again: Vec::new() }
+        match changed {
+            Ok(done) => {
+                let (kind, lines) = (ReportKind::Range, range::sentences(plan, changed));
+                Self { kind, succeeded: done.outcome.succeeded(), lines, again: Vec::new() }
+            }
+            Err(why) => Self::not_done(why),
+        }
     }
 
-    fn not_done(kind: ReportKind, why: &NotDone) -> Self {
-        Self { kind, succeeded: false, lines: action::not_done(why), again: Vec::new() }
+    fn not_done(why: &NotDone) -> Self {
+        Self { kind: ReportKind::NotDone, succeeded: false, lines: action::not_done(why), again: Vec::new() }
     }
 }

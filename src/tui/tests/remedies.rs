@@ -493,6 +493,13 @@ fn the_answer_about_one_process_is_not_taken_for_another() {
     arrives(&mut app, left, Response::MayEnd(Ok(HashMap::from([(ORDERS, why.clone()), (NGINX, why)]))));
     assert!(!text_of(&app).contains("Refused"), "{}", text_of(&app));
 
+    // That its commands were copied in the meantime changes nothing.
+    press(&mut app, "<esc>");
+    let sent = asked(press(&mut app, "xy"));
+    let owners = HashMap::from([(ORDERS, ControlError::Gone), (NGINX, ControlError::Gone)]);
+    arrives(&mut app, sent[0].0, Response::MayEnd(Ok(owners)));
+    assert!(text_of(&app).contains("Refused"), "{}", text_of(&app));
+
     press(&mut app, "<esc>");
     let (left, _) = asked(press(&mut app, "o<esc>")).remove(0);
     press(&mut app, "o");

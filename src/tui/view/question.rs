@@ -201,6 +201,7 @@ fn sheet(app: &App, layout: &Layout, dialog: &Dialog) -> Option<Sheet> {
                 (ReportKind::Close, false) => " not all are closed ",
                 (ReportKind::Range, true) => " the range is set ",
                 (ReportKind::Range, false) => " the range is not set ",
+                (ReportKind::NotDone, _) => " nothing was changed ",
             };
             let system = app.picture().map_or(System::Other, |picture| picture.snapshot.host.system);
             let buttons = titles(&outcome.buttons, system);

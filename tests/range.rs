@@ -14,12 +14,12 @@ use support::stage::local;
 use tempfile::TempDir;
 
 /// A lab, and a porttop that keeps its state out of everybody's way.
-struct Desk {
+struct Setup {
     lab: Lab,
     state: TempDir,
 }
 
-impl Desk {
+impl Setup {
     fn open() -> Option<Self> {
         Some(Self { lab: Lab::open(20000..=20099)?, state: TempDir::new().unwrap() })
     }
@@ -79,80 +79,80 @@ fn set<'a>(more: &[&'a str]) -> Vec<&'a str> {
 
 #[test]
 fn outside_the_limits_it_is_exit_2_and_nothing_changes() {
-    let Some(desk) = Desk::open() else { return };
-    desk.refuses(&["range", "set", "--start", "1023", "--num", "1000", "--yes"], "below 1024");
-    desk.refuses(&["range", "set", "--start", "65000", "--num", "1000", "--yes"], "65999");
-    desk.refuses(&["range", "set", "--start", "2000", "--num", "1", "--yes"], "at least 2 ports");
-    desk.refuses(&["range", "set", "--start", "4294967295", "--num", "4294967295", "--yes"], "above 65535");
+    let Some(setup) = Setup::open() else { return };
+    setup.refuses(&["range", "set", "--start", "1023", "--num", "1000", "--yes"], "below 1024");
+    setup.refuses(&["range", "set", "--start", "65000", "--num", "1000", "--yes"], "65999");
+    setup.refuses(&["range", "set", "--start", "2000", "--num", "1", "--yes"], "at least 2 ports");
+    setup.refuses(&["range", "set", "--start", "4294967295", "--num", "4294967295", "--yes"], "above 65535");
 }
 
 #[test]
 fn without_a_terminal_it_needs_yes() {
-    let Some(desk) = Desk::open() else { return };
-    desk.refuses(&SET, "--yes");
-    assert!(!desk.state.path().join("state").exists());
+    let Some(setup) = Setup::open() else { return };
+    setup.refuses(&SET, "--yes");
+    assert!(!setup.state.path().join("state").exists());
 }
 
 #[test]
 fn read_only_changes_and_sends_nothing() {
-    let Some(desk) = Desk::open() else { return };
-    desk.refuses(&set(&["--yes", "--read-only"]), "--read-only");
-    desk.refuses(&[&["--read-only"][..], &set(&["--yes"])].concat(), "--read-only");
-    desk.refuses(&["probe", "127.0.0.1:5000", "--read-only"], "--read-only");
-    assert!(desk.succeeds(&["--read-only", "range"]).contains("20000–20099"));
-    assert!(desk.succeeds(&set(&["--dry-run", "--read-only"])).contains("Nothing was changed."));
-    assert!(!desk.state.path().join("state").exists());
+    let Some(setup) = Setup::open() else { return };
+    setup.refuses(&set(&["--yes", "--read-only"]), "--read-only");
+    setup.refuses(&[&["--read-only"][..], &set(&["--yes"])].concat(), "--read-only");
+    setup.refuses(&["probe", "127.0.0.1:5000", "--read-only"], "--read-only");
+    assert!(setup.succeeds(&["--read-only", "range"]).contains("20000–20099"));
+    assert!(setup.succeeds(&set(&["--dry-run", "--read-only"])).contains("Nothing was changed."));
+    assert!(!setup.state.path().join("state").exists());
 }
 
 #[test]
 fn on_a_terminal_no_is_the_default() {
-    let Some(desk) = Desk::open() else { return };
-    let mut terminal = Terminal::in_lab(&desk.lab, (100, 30), &SET);
+    let Some(setup) = Setup::open() else { return };
+    let mut terminal = Terminal::in_lab(&setup.lab, (100, 30), &SET);
     let screen = terminal.wait_for("Do it? [y/N]");
     assert!(screen.contains("sysctl -w net.ipv4.ip_local_port_range=\"20000 21999\""), "{screen}");
     terminal.press("Enter");
     let exit = terminal.wait_exit();
     assert!(exit.status.success() && exit.screen.contains("Nothing was changed."), "{}", exit.screen);
-    assert_eq!(desk.range(), "20000 20099");
+    assert_eq!(setup.range(), "20000 20099");
 }
 
 #[test]
 fn exhausted_widened_and_set_back() {
-    let Some(mut desk) = Desk::open() else { return };
-    desk.lab.start("server", Role::Server { listen: vec![local(5000), local(21000)] });
-    desk.lab.start("hog", Role::Client { to: vec![local(5000)], count: 100, fate: Fate::Kept });
+    let Some(mut setup) = Setup::open() else { return };
+    setup.lab.start("server", Role::Server { listen: vec![local(5000), local(21000)] });
+    setup.lab.start("hog", Role::Client { to: vec![local(5000)], count: 100, fate: Fate::Kept });
 
-    let probe = desk.run(&["probe", "127.0.0.1:5000"]);
+    let probe = setup.run(&["probe", "127.0.0.1:5000"]);
     let said = String::from_utf8_lossy(&probe.stdout);
     assert!(said.contains("EADDRINUSE 98: the dynamic range is exhausted"), "{said}");
     assert!(said.contains("EADDRNOTAVAIL 99: no local port is left toward this destination"), "{said}");
     assert_eq!(probe.status.code(), Some(1));
-    let tries = desk.json(&["probe", "--format", "json"]);
+    let tries = setup.json(&["probe", "--format", "json"]);
     assert_eq!(tries["tries"][0]["exhausted"], true);
 
-    let shown = desk.json(&["range", "--format", "json"]);
+    let shown = setup.json(&["range", "--format", "json"]);
     assert_eq!(shown["port_spaces"][0]["in_use"], 100);
     assert_eq!(shown["port_spaces"][0]["capacity"], 100);
-    let dry = desk.json(&set(&["--dry-run", "--format", "json"]));
+    let dry = setup.json(&set(&["--dry-run", "--format", "json"]));
     let commands = [
         "sysctl -w net.ipv4.ip_local_reserved_ports=\"21000\"",
         "sysctl -w net.ipv4.ip_local_port_range=\"20000 21999\"",
     ];
     assert_eq!(dry["plan"]["commands"], serde_json::json!(commands));
-    assert_eq!(desk.range(), "20000 20099");
+    assert_eq!(setup.range(), "20000 20099");
 
-    let said = desk.succeeds(&set(&["--yes", "--family", "ipv6", "--protocol", "udp"]));
+    let said = setup.succeeds(&set(&["--yes", "--family", "ipv6", "--protocol", "udp"]));
     assert!(said.contains("share this one range") && said.contains("read back and compared"), "{said}");
-    assert_eq!((&*desk.range(), &*desk.sysctl("ip_local_reserved_ports")), ("20000 21999", "21000"));
-    assert!(desk.succeeds(&["probe", "127.0.0.1:5000"]).contains("connect to 127.0.0.1:5000  ok"));
+    assert_eq!((&*setup.range(), &*setup.sysctl("ip_local_reserved_ports")), ("20000 21999", "21000"));
+    assert!(setup.succeeds(&["probe", "127.0.0.1:5000"]).contains("connect to 127.0.0.1:5000  ok"));
 
-    assert!(desk.succeeds(&["range", "undo", "--yes"]).contains("20000–20099 again"));
-    assert_eq!((&*desk.range(), &*desk.sysctl("ip_local_reserved_ports")), ("20000 20099", ""));
-    let again = desk.run(&["range", "undo", "--yes"]);
+    assert!(setup.succeeds(&["range", "undo", "--yes"]).contains("20000–20099 again"));
+    assert_eq!((&*setup.range(), &*setup.sysctl("ip_local_reserved_ports")), ("20000 20099", ""));
+    let again = setup.run(&["range", "undo", "--yes"]);
     assert_eq!(again.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&again.stderr).contains("nothing to undo"));
 
-    let audit = desk.json(&["audit", "--format", "json"]);
+    let audit = setup.json(&["audit", "--format", "json"]);
     let entries = audit["entries"].as_array().unwrap();
     let told: Vec<_> = entries.iter().map(|entry| [&entry["action"], &entry["stage"]]).collect();
     assert_eq!(
@@ -164,14 +164,14 @@ fn exhausted_widened_and_set_back() {
 
 #[test]
 fn what_is_suggested_can_be_set() {
-    let Some(mut desk) = Desk::open() else { return };
-    desk.lab.start("server", Role::Server { listen: vec![local(19950)] });
-    let suggested = desk.json(&["range", "suggest", "--format", "json"]);
+    let Some(mut setup) = Setup::open() else { return };
+    setup.lab.start("server", Role::Server { listen: vec![local(19950)] });
+    let suggested = setup.json(&["range", "suggest", "--format", "json"]);
     let proposals = suggested["proposals"].as_array().unwrap();
     let wide = proposals.iter().find(|proposal| proposal["start"] == 19900).expect("widened down");
     assert_eq!((&wide["num"], &wide["gained"]), (&200.into(), &100.into()));
     assert_eq!(wide["listeners_inside"][0]["port"], 19950);
     assert_eq!(wide["listeners_inside"][0]["name"], "server");
-    desk.succeeds(&["range", "set", "--start", "19900", "--num", "200", "--yes"]);
-    assert_eq!((&*desk.range(), &*desk.sysctl("ip_local_reserved_ports")), ("19900 20099", "19950"));
+    setup.succeeds(&["range", "set", "--start", "19900", "--num", "200", "--yes"]);
+    assert_eq!((&*setup.range(), &*setup.sysctl("ip_local_reserved_ports")), ("19900 20099", "19950"));
 }

@@ -162,7 +162,7 @@ fn inside_kill_frees_what_was_promised() {
     let snapshot = look();
     let plan = KillPlan::new(desk.scene(&snapshot), &[leaker.owner(&snapshot)], Signal::Term);
     assert_eq!((plan.promise.ports, plan.promise.freed, plan.promise.cut), (300, 300, 0));
-    let done = desk.executor().kill(&plan.confirm().unwrap());
+    let done = desk.executor().kill(&plan.confirm().unwrap()).unwrap();
     assert_eq!(done.gaps, []);
     assert!(done.outcome.succeeded(), "{:?}", done.outcome);
     assert_eq!(done.outcome.ports.unwrap().released, 300);
@@ -173,7 +173,7 @@ fn inside_kill_frees_what_was_promised() {
     let plan = KillPlan::new(desk.scene(&snapshot), &[client.owner(&snapshot)], Signal::Kill);
     assert_eq!((plan.promise.ports, plan.promise.closing, plan.promise.cut), (50, 50, 50));
     assert_eq!(plan.promise.longest, Some(Duration::from_mins(1)));
-    let ports = desk.executor().kill(&plan.confirm().unwrap()).outcome.ports.unwrap();
+    let ports = desk.executor().kill(&plan.confirm().unwrap()).unwrap().outcome.ports.unwrap();
     assert_eq!((ports.released + ports.closing, ports.held), (50, 0), "{ports:?}");
     client.process.wait().unwrap();
     namespace::settle().unwrap();
@@ -202,7 +202,7 @@ fn inside_who_ignores_the_signal_is_still_there() {
     let owner = *snapshot.processes.keys().find(|owner| owner.pid == Pid(stubborn.id())).unwrap();
     let kill = |signal| {
         let plan = KillPlan::new(desk.scene(&snapshot), &[owner], signal);
-        desk.executor().kill(&plan.confirm().unwrap()).outcome.targets
+        desk.executor().kill(&plan.confirm().unwrap()).unwrap().outcome.targets
     };
     assert_eq!(kill(Signal::Term), [(owner, Fared::StillThere)]);
     assert_eq!(kill(Signal::Kill), [(owner, Fared::Gone)]);
@@ -240,7 +240,7 @@ fn inside_a_number_that_is_used_again_is_not_hit() {
         next.kill().unwrap();
         next.wait().unwrap();
     };
-    let outcome = desk.executor().kill(&plan).outcome;
+    let outcome = desk.executor().kill(&plan).unwrap().outcome;
     assert_eq!(outcome.targets, [(owner, Fared::Failed(ControlError::Replaced))]);
     assert!(second.try_wait().unwrap().is_none(), "the innocent one was killed");
     second.kill().unwrap();
@@ -310,7 +310,7 @@ fn inside_the_socket_that_was_meant_is_closed_and_no_other() {
     let close = |socket: &Socket| {
         let snapshot = look();
         let plan = ClosePlan::new(desk.scene(&snapshot), [socket.clone()]);
-        desk.executor().close(&plan.confirm().unwrap()).outcome
+        desk.executor().close(&plan.confirm().unwrap()).unwrap().outcome
     };
     for state in [State::TimeWait, State::Established] {
         let outgoing = |snapshot: &Observed| {
@@ -362,7 +362,7 @@ fn inside_of_two_equal_looking_sockets() {
             let before = others();
             let snapshot = look();
             let plan = ClosePlan::new(desk.scene(&snapshot), [meant.clone()]).confirm().unwrap();
-            let outcome = desk.executor().close(&plan).outcome;
+            let outcome = desk.executor().close(&plan).unwrap().outcome;
             match &outcome.sockets.as_deref().unwrap()[0] {
                 // The kernel leaves a socket the port that its program has bound it to.
                 Closed::Gone | Closed::StillBound => closed += 1,
@@ -415,7 +415,7 @@ fn inside_a_connection_that_took_the_place_stays() {
     let snapshot = look();
     let close = |socket: Socket| {
         let plan = ClosePlan::new(desk.scene(&snapshot), [socket]).confirm().unwrap();
-        desk.executor().close(&plan).outcome.sockets
+        desk.executor().close(&plan).unwrap().outcome.sockets
     };
     assert_eq!(close(old), Some(vec![Closed::GoneBefore]));
     let still = ours();
@@ -468,7 +468,7 @@ fn inside_out_of_ports_then_widened_then_undone() {
     let before = executor.range().unwrap();
     let snapshot = look();
     let plan = RangePlan::set(&before, &wanted(&before, &snapshot, 20000, 2000), Store::Persistent);
-    let done = executor.set_range(&plan.confirm().unwrap(), &before);
+    let done = executor.set_range(&plan.confirm().unwrap()).unwrap();
     assert_eq!((done.outcome, done.gaps), (RangeOutcome::Set { complaint: None }, vec![]));
     assert_eq!(sysctl("ip_local_port_range"), "20000 21999");
     assert_eq!(sysctl("ip_local_reserved_ports"), "21000");
@@ -480,14 +480,13 @@ fn inside_out_of_ports_then_widened_then_undone() {
 
     let mut restarted = desk.executor();
     let now = restarted.range().unwrap();
-    let noted = restarted.last_change(&now).unwrap().unwrap();
-    let undo = RangePlan::undo(&now, &noted).confirm().unwrap();
-    assert!(restarted.set_range(&undo, &now).outcome.succeeded());
+    let undo = RangePlan::undo(&now, restarted.last_change(&now).unwrap());
+    assert!(restarted.set_range(&undo.confirm().unwrap()).unwrap().outcome.succeeded());
     assert_eq!(sysctl("ip_local_port_range"), "20000 20099");
     assert_eq!(sysctl("ip_local_reserved_ports"), "");
     assert!(!desk.range_file().exists());
     assert_eq!(can_connect(local(5000)), Err("EADDRNOTAVAIL"));
-    let (entries, _) = audit::read(&desk.state()).unwrap();
+    let entries = audit::read(&desk.state()).unwrap().0;
     let actions: Vec<_> = entries.iter().map(|entry| entry.action.as_str()).collect();
     assert_eq!(actions, ["set_range", "set_range", "undo_range", "undo_range"]);
 }
@@ -504,19 +503,19 @@ fn inside_what_fails_half_way_is_restored() {
     let desk = Desk::new();
     let _server = Player::server(&[21000]);
     // A directory stands where the new file would be written.
-    fs::create_dir_all(desk.range_file().with_extension("new")).unwrap();
+    fs::create_dir_all(format!("{}.{}.new", desk.range_file().display(), std::process::id())).unwrap();
     let mut executor = desk.executor();
     let before = executor.range().unwrap();
     let plan = RangePlan::set(&before, &wanted(&before, &look(), 20000, 2000), Store::Persistent);
     assert_eq!(plan.commands().len(), 3);
-    let outcome = executor.set_range(&plan.confirm().unwrap(), &before).outcome;
+    let outcome = executor.set_range(&plan.confirm().unwrap()).unwrap().outcome;
     assert!(
         matches!(&outcome, RangeOutcome::Restored { complaint } if complaint.contains("porttop")),
         "{outcome:?}"
     );
     assert_eq!(sysctl("ip_local_port_range"), "20000 20099");
     assert_eq!(sysctl("ip_local_reserved_ports"), "");
-    assert_eq!(executor.last_change(&before).unwrap(), None);
+    assert_eq!(executor.last_change(&before).unwrap().entry, None);
 }
 
 #[test]

@@ -217,7 +217,9 @@ fn candidates(facts: &RangeFacts) -> impl Iterator<Item = (Candidate, PortRange)
     })
 }
 
-fn weigh(facts: &RangeFacts, candidate: Candidate, range: PortRange) -> Proposal {
+/// What a range would mean.
+#[must_use]
+pub fn weigh(facts: &RangeFacts, candidate: Candidate, range: PortRange) -> Proposal {
     let reserved = &facts.now.reserved;
     let capacity = range.size() - reserved.count_in(range);
     let newly_inside = |port| range.contains(port) && !facts.now.range.contains(port);

@@ -1,14 +1,12 @@
 //! `porttop probe`: can a port still be had?
 
-use std::net::{SocketAddr, ToSocketAddrs};
-
-use color_eyre::eyre::{Result, bail, eyre};
+use color_eyre::eyre::{Result, bail};
 
 use super::UsageError;
 use super::output::{self, Format};
 use crate::export::probe as export;
-use crate::platform::{self, control};
-use crate::remedy::probe::{self, Attempt, Says};
+use crate::platform;
+use crate::remedy::probe::{self, Attempt, Probed, Says, Unresolved};
 
 /// Takes a port in each port space and gives it back, to see whether one can be had
 ///
@@ -33,11 +31,11 @@ pub(super) fn run(args: &Args, read_only: bool) -> Result<()> {
         return Err(UsageError("with --read-only nothing is sent anywhere: no HOST:PORT".to_owned()).into());
     }
     platform::enough_descriptors()?;
-    let system = platform::system();
-    let mut taker = control::probe();
-    let mut tries = probe::bind_all(&mut *taker, system);
-    if let Some(destination) = &args.destination {
-        tries.push(probe::connect(&mut *taker, system, address(destination)?));
+    let Probed { tries, unresolved } = probe::probe(args.destination.as_deref());
+    match unresolved {
+        None => {}
+        Some(malformed @ Unresolved::Malformed(_)) => return Err(UsageError(malformed.to_string()).into()),
+        Some(unresolved) => return Err(unresolved.into()),
     }
     output::print(|out| match args.format {
         Format::Text => export::write(&tries, out),
@@ -58,15 +56,4 @@ pub(super) fn run(args: &Args, read_only: bool) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn address(destination: &str) -> Result<SocketAddr> {
-    let found = destination.to_socket_addrs();
-    match found {
-        Ok(mut addresses) => addresses.next().ok_or_else(|| eyre!("{destination}: no address")),
-        Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => {
-            Err(UsageError(format!("'{destination}' is no HOST:PORT")).into())
-        }
-        Err(error) => Err(eyre!("{destination}: {error}")),
-    }
 }

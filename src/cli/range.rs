@@ -3,18 +3,19 @@
 use std::time::Duration;
 
 use clap::{Subcommand, ValueEnum};
-use color_eyre::eyre::{Result, bail, eyre};
+use color_eyre::eyre::{Result, bail};
 
 use super::collect::{Way, collect};
 use super::output::{self, Format};
-use super::{UsageError, consent, failure};
+use super::{UsageError, consent};
 use crate::analysis::range_plan::{self, Proposal, RangeFacts};
 use crate::analysis::{Picture, SpaceUsage};
 use crate::export::{action, range as export};
 use crate::model::{Family, Protocol, SpaceId, System};
 use crate::platform::control::{RangeState, Store, range_state};
 use crate::remedy::range::RangePlan;
-use crate::remedy::{Done, Executor, License, Plan, StateDirectory};
+use crate::remedy::service::{RangeReading, Rights, Service};
+use crate::remedy::{License, NotDone, Plan};
 
 /// How long `suggest` looks to see how fast ports are used up.
 const WATCH: Duration = Duration::from_secs(2);
@@ -128,36 +129,41 @@ impl SpaceArgs {
 }
 
 pub(super) fn run(args: &Args, read_only: bool) -> Result<()> {
-    let now = range_state();
+    let format = args.format;
     match &args.command {
         None | Some(Command::Show) => {
-            let (now, picture) = (now.as_ref(), look(None)?);
-            output::print(|out| match args.format {
-                Format::Text => export::write_state(now, &picture, out),
-                Format::Json => export::write_state_json(now, &picture, out),
+            let (now, picture) = (range_state(), look(None)?);
+            output::print(|out| match format {
+                Format::Text => export::write_state(now.as_ref(), &picture, out),
+                Format::Json => export::write_state_json(now.as_ref(), &picture, out),
             })
         }
-        Some(Command::Suggest(wanted)) => suggest(*wanted, &now?, args.format),
+        Some(Command::Suggest(wanted)) => suggest(*wanted, &Service::range()?.now, format),
         Some(Command::Set(set)) => {
-            let (now, picture) = (now?, look(None)?);
-            let own = |facts: &RangeFacts| range_plan::own(facts, set.start, set.num);
-            let wanted: Vec<_> = facts(&picture, &now, &set.spaces.chosen(&now))
-                .map(|(id, facts)| {
-                    Ok((id.family, id.protocol, own(&facts).map_err(|e| UsageError(e.to_string()))?))
-                })
-                .collect::<Result<_, UsageError>>()?;
-            let plan = RangePlan::set(&now, &wanted, set.spaces.store());
-            carry_out(plan, &now, set.consent, args.format, read_only)
+            Change { consent: set.consent, format, read_only }.carry_out(|reading| set.plan(&reading.now))
         }
         Some(Command::Undo(consent)) => {
-            let now = now?;
-            let state = StateDirectory::find().map_err(failure)?;
-            let noted = crate::remedy::range::Journal::of(&state).last(now.namespace);
-            let Some(noted) = noted.map_err(failure)? else {
-                bail!("there is nothing to undo: porttop has set no range here that is not undone");
-            };
-            carry_out(RangePlan::undo(&now, &noted), &now, *consent, args.format, read_only)
+            Change { consent: *consent, format, read_only }.carry_out(|reading| {
+                let plan = RangePlan::undo(&reading.now, reading.last.map_err(super::failure)?);
+                match plan.refusals().first() {
+                    Some(refusal) if plan.undoes().is_none() => bail!("{refusal}"),
+                    _ => Ok(plan),
+                }
+            })
         }
+    }
+}
+
+impl SetArgs {
+    fn plan(&self, now: &RangeState) -> Result<RangePlan> {
+        let picture = look(None)?;
+        let own = |facts: &RangeFacts| range_plan::own(facts, self.start, self.num);
+        let wanted: Vec<_> = facts(&picture, now, &self.spaces.chosen(now))
+            .map(|(id, facts)| {
+                Ok((id.family, id.protocol, own(&facts).map_err(|e| UsageError(e.to_string()))?))
+            })
+            .collect::<Result<_, UsageError>>()?;
+        Ok(RangePlan::set(now, &wanted, self.spaces.store()))
     }
 }
 
@@ -176,47 +182,76 @@ fn suggest(wanted: SpaceArgs, now: &RangeState, format: Format) -> Result<()> {
     })
 }
 
-/// Shows the plan, asks, does it and says what came of it.
-fn carry_out(
-    plan: RangePlan,
-    now: &RangeState,
+/// How a range is changed.
+struct Change {
     consent: Consent,
     format: Format,
     read_only: bool,
-) -> Result<()> {
-    if format == Format::Text {
-        output::print(|out| {
-            action::write_plan(&plan, out)?;
-            export::write_by_hand(&plan, out)
-        })?;
+}
+
+impl Change {
+    /// Shows the plan, asks, does it and says what came of it. When somebody has changed the range in the
+    /// meantime, that is said, and there is a new plan for whoever can be asked.
+    fn carry_out(&self, plan: impl Fn(RangeReading) -> Result<RangePlan>) -> Result<()> {
+        let mut differences = Vec::new();
+        loop {
+            let reading = Service::range()?;
+            let elevation = reading.elevation;
+            let mut plan = plan(reading)?;
+            if !differences.is_empty() {
+                plan = plan.again(&differences);
+            }
+            let Some(changed) = self.ask_and_do(&plan, elevation)? else {
+                return self.print(&plan, None);
+            };
+            self.print(&plan, Some(&changed))?;
+            match changed {
+                Err(NotDone::ChangedSince(since)) if self.asks() => differences = since,
+                Ok(done) if done.outcome.succeeded() => return Ok(()),
+                _ => bail!("the range was not set"),
+            }
+        }
     }
-    let shown = plan.clone();
-    let print = |done: Option<&Done<_>>| match format {
-        Format::Text => output::print(|out| export::write_outcome(&shown, done, out)),
-        Format::Json => output::print(|out| export::write_outcome_json(&shown, done, out)),
-    };
-    if consent.dry_run {
-        return print(None);
+
+    /// Whether there is a person to whom another plan can be shown.
+    fn asks(&self) -> bool {
+        !self.consent.yes && self.format == Format::Text
     }
-    let Some(license) = License::unless(read_only) else {
-        return Err(UsageError("nothing was changed: --read-only".to_owned()).into());
-    };
-    let confirmed = plan.confirm()?;
-    let state = StateDirectory::find().map_err(failure)?;
-    let mut executor = Executor::open(license, state)?;
-    // Whoever says --yes may not be there to answer Windows.
-    let through_uac = !consent.yes && executor.offers_elevation(confirmed.plan());
-    let question = if through_uac { "porttop is not elevated. Run it through UAC?" } else { "Do it?" };
-    if !consent::given(consent.yes, question)? {
-        return print(None);
+
+    fn ask_and_do(&self, plan: &RangePlan, elevation: bool) -> Result<Option<export::Changed>> {
+        // Of what is already so, what came of it says all.
+        if self.format == Format::Text && (self.consent.dry_run || !plan.is_already_so()) {
+            output::print(|out| {
+                action::write_plan(plan, out)?;
+                export::write_by_hand(plan, out)
+            })?;
+        }
+        if self.consent.dry_run {
+            return Ok(None);
+        }
+        let Some(license) = License::unless(self.read_only) else {
+            return Err(UsageError("nothing was changed: --read-only".to_owned()).into());
+        };
+        let confirmed = plan.clone().confirm()?;
+        if let Some(why) = plan.needs_a_person().filter(|_| self.consent.yes) {
+            bail!("nothing was changed: {why}; without --yes porttop asks whether to do it all the same");
+        }
+        // Whoever says --yes may not be there to answer Windows.
+        let through_uac = !self.consent.yes && elevation && plan.single_step().is_some();
+        let question = if through_uac { "porttop is not elevated. Run it through UAC?" } else { "Do it?" };
+        if !plan.is_already_so() && !consent::given(self.consent.yes, question)? {
+            return Ok(None);
+        }
+        let rights = if through_uac { Rights::Asked } else { Rights::Own };
+        Ok(Some(Service::new(Some(license)).set_range(&confirmed, rights)))
     }
-    let done = if through_uac {
-        executor.set_range_elevated(&confirmed, now)
-    } else {
-        executor.set_range(&confirmed, now)
-    };
-    print(Some(&done))?;
-    if done.outcome.succeeded() { Ok(()) } else { Err(eyre!("the range was not set")) }
+
+    fn print(&self, plan: &RangePlan, changed: Option<&export::Changed>) -> Result<()> {
+        output::print(|out| match self.format {
+            Format::Text => export::write_outcome(plan, changed, out),
+            Format::Json => export::write_outcome_json(plan, changed, out),
+        })
+    }
 }
 
 /// Looks once, or for a while, which shows how fast ports are used up.
@@ -233,6 +268,8 @@ fn facts<'a>(
         let usage: Option<&SpaceUsage> = picture.spaces.iter().find(|usage| usage.id == *id);
         let peak = usage.and_then(|usage| usage.peak);
         let rate = usage.and_then(|usage| usage.per_second);
-        Some((*id, RangeFacts::gather(&picture.snapshot, *id, now.limits, peak, rate)?))
+        let facts = RangeFacts::gather(&picture.snapshot, *id, now.limits, peak, rate)?;
+        // What is planned is weighed against what it will be compared with.
+        Some((*id, RangeFacts { now: now.of(id.family, id.protocol)?.clone(), ..facts }))
     })
 }

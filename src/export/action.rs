@@ -1,8 +1,10 @@
-//! A plan as text: the commands first, then what they do and what to think of.
+//! A plan as text: the commands first, then what they do and what to think of; and what every action may
+//! have to say afterwards.
 
 use std::io::{self, Write};
 
-use crate::remedy::Plan;
+use crate::model::Gap;
+use crate::remedy::{NotDone, Plan};
 
 /// Writes what will be done once a person says yes.
 ///
@@ -22,4 +24,15 @@ pub fn write_plan(plan: &impl Plan, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "Refused: {refusal}.")?;
     }
     Ok(())
+}
+
+/// Why nothing was changed, in sentences.
+#[must_use]
+pub fn not_done(why: &NotDone) -> Vec<String> {
+    vec![format!("Nothing was changed: {why}.")]
+}
+
+/// What could not be written down about an action, in sentences.
+pub fn unwritten(gaps: &[Gap]) -> impl Iterator<Item = String> {
+    gaps.iter().map(|gap| format!("Not written down: {gap}"))
 }

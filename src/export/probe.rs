@@ -4,30 +4,38 @@ use std::io::{self, Write};
 
 use super::document;
 use crate::model::{NamespaceId, SpaceId};
-use crate::remedy::probe::{Attempt, Says, Try};
+use crate::remedy::probe::{Attempt, Probed, Says, Try};
+
+/// A line per try.
+#[must_use]
+pub fn lines(probed: &Probed) -> Vec<String> {
+    let unresolved = probed.unresolved.as_ref().map(ToString::to_string);
+    probed.tries.iter().map(line).chain(unresolved).collect()
+}
+
+fn line(tried: &Try) -> String {
+    let what = match tried.attempt {
+        Attempt::Bind(family, protocol) => {
+            SpaceId { namespace: NamespaceId::ONLY, protocol, family }.to_string()
+        }
+        Attempt::Connect(to) => format!("connect to {to}"),
+    };
+    match &tried.result {
+        Ok(local) => format!("{what:8}  ok, port {}", local.port()),
+        Err(failure) => {
+            let name = failure.name.unwrap_or("failed");
+            let number = failure.number.map_or_else(String::new, |number| format!(" {number}"));
+            format!("{what:8}  {name}{number}: {}", failure.meaning)
+        }
+    }
+}
 
 /// Writes one line per try.
 ///
 /// # Errors
 /// When `out` can't be written.
 pub fn write(tries: &[Try], out: &mut impl Write) -> io::Result<()> {
-    for tried in tries {
-        let what = match tried.attempt {
-            Attempt::Bind(family, protocol) => {
-                SpaceId { namespace: NamespaceId::ONLY, protocol, family }.to_string()
-            }
-            Attempt::Connect(to) => format!("connect to {to}"),
-        };
-        match &tried.result {
-            Ok(local) => writeln!(out, "{what:8}  ok, port {}", local.port())?,
-            Err(failure) => {
-                let name = failure.name.unwrap_or("failed");
-                let number = failure.number.map_or_else(String::new, |number| format!(" {number}"));
-                writeln!(out, "{what:8}  {name}{number}: {}", failure.meaning)?;
-            }
-        }
-    }
-    Ok(())
+    tries.iter().try_for_each(|tried| writeln!(out, "{}", line(tried)))
 }
 
 /// The same as JSON.

@@ -10,9 +10,9 @@ use super::gap::GapRecord;
 use crate::analysis::range_plan::{Lasts, Listener, Proposal};
 use crate::analysis::{Picture, SpaceUsage};
 use crate::model::{Gap, Missing, Port, PortRange, SpaceId};
-use crate::platform::control::{ControlError, RangeState};
+use crate::platform::control::{ControlError, FileContent, RangeState};
 use crate::remedy::range::{RangeOutcome, RangePlan};
-use crate::remedy::{Done, Plan};
+use crate::remedy::{Done, NotDone, Plan};
 use crate::text::{percent, safe, thousands};
 
 const SCHEMA: &str = "porttop.range/1";
@@ -54,12 +54,13 @@ pub fn write_state(now: Now<'_>, picture: &Picture, out: &mut impl Write) -> io:
         writeln!(out, "not read: {}", safe(&gap.to_string()))?;
     }
     if let Some(file) = now.ok().and_then(|now| now.file.as_ref()) {
-        match &file.sets {
-            Ok(Some(sets)) => {
-                writeln!(out, "{} sets {} at the start of the system.", file.path.display(), sets.range)?;
-            }
-            Err(why) => writeln!(out, "not read: {}: {}", file.path.display(), safe(why))?,
-            Ok(None) => writeln!(out, "Nothing of porttop's sets it at the start of the system.")?,
+        let path = file.path.display();
+        match &file.content {
+            FileContent::Unreadable(why) => writeln!(out, "not read: {path}: {}", safe(why))?,
+            content => match content.sets() {
+                Some(sets) => writeln!(out, "{path} sets {} at the start of the system.", sets.range)?,
+                None => writeln!(out, "Nothing of porttop's sets it at the start of the system.")?,
+            },
         }
     }
     Ok(())
@@ -80,8 +81,8 @@ pub fn write_state_json(now: Now<'_>, picture: &Picture, out: &mut impl Write) -
         })
         .collect();
     let file = now.ok().and_then(|now| now.file.as_ref()).map(|file| {
-        let sets = file.sets.as_ref().ok().and_then(Option::as_ref).map(|sets| ends(sets.range));
-        let unread = file.sets.as_ref().err().map(|why| safe(why));
+        let sets = file.content.sets().map(|sets| ends(sets.range));
+        let unread = if let FileContent::Unreadable(why) = &file.content { Some(safe(why)) } else { None };
         serde_json::json!({ "path": file.path.display().to_string(), "sets": sets, "unread": unread })
     });
     let limits = now.ok().map(|now| {
@@ -201,27 +202,32 @@ pub fn write_proposals_json(
     document::write(out, &serde_json::json!({ "schema": SCHEMA, "proposals": proposals }))
 }
 
-/// Writes what became of a change; none when nothing was done.
+/// What became of a change, for whoever said yes to it.
+pub type Changed = Result<Done<RangeOutcome>, NotDone>;
+
+/// What became of a change, in sentences.
+#[must_use]
+pub fn sentences(plan: &RangePlan, changed: &Changed) -> Vec<String> {
+    let done = match changed {
+        Ok(done) => done,
+        Err(why) => return super::action::not_done(why),
+    };
+    let mut lines = done.outcome.sentences();
+    lines.extend(super::action::unwritten(&done.gaps));
+    if !done.gaps.is_empty() {
+        lines.push("If undo does not know of it, these commands set back what was:".into());
+        lines.extend(plan.way_back());
+    }
+    lines
+}
+
+/// Writes what became of a change; none when nobody said yes to it.
 ///
 /// # Errors
 /// When `out` can't be written.
-pub fn write_outcome(
-    plan: &RangePlan,
-    done: Option<&Done<RangeOutcome>>,
-    out: &mut impl Write,
-) -> io::Result<()> {
-    let Some(done) = done else { return writeln!(out, "Nothing was changed.") };
-    for sentence in done.outcome.sentences() {
-        writeln!(out, "{sentence}")?;
-    }
-    for gap in &done.gaps {
-        writeln!(out, "Not written down: {gap}")?;
-    }
-    if !done.gaps.is_empty() {
-        writeln!(out, "If undo does not know of it, these commands set back what was:")?;
-        plan.way_back().iter().try_for_each(|command| writeln!(out, "  {command}"))?;
-    }
-    Ok(())
+pub fn write_outcome(plan: &RangePlan, changed: Option<&Changed>, out: &mut impl Write) -> io::Result<()> {
+    let Some(changed) = changed else { return writeln!(out, "Nothing was changed.") };
+    sentences(plan, changed).iter().try_for_each(|line| writeln!(out, "{line}"))
 }
 
 /// The plan and what became of it as JSON.
@@ -230,18 +236,25 @@ pub fn write_outcome(
 /// When `out` can't be written.
 pub fn write_outcome_json(
     plan: &RangePlan,
-    done: Option<&Done<RangeOutcome>>,
+    changed: Option<&Changed>,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    let outcome = done.map(|done| {
-        let kind = match done.outcome {
-            RangeOutcome::Set { .. } => "set",
-            RangeOutcome::Restored { .. } => "restored",
-            RangeOutcome::Stuck { .. } => "stuck",
+    let outcome = changed.map(|changed| {
+        let kind = match changed {
+            Ok(Done { outcome: RangeOutcome::Set { .. }, .. }) => "set",
+            Ok(Done { outcome: RangeOutcome::AlreadySo, .. }) => "already_so",
+            Ok(Done { outcome: RangeOutcome::Restored { .. }, .. }) => "restored",
+            Ok(Done { outcome: RangeOutcome::Stuck { .. }, .. }) => "stuck",
+            Err(NotDone::ChangedSince(_)) => "changed_since",
+            Err(_) => "not_done",
         };
-        serde_json::json!({
-            "kind": kind, "sentences": done.outcome.sentences(), "degradations": done.gaps.iter().map(|gap| GapRecord::of(gap, |text| safe(text).into_owned())).collect::<Vec<_>>(),
-        })
+        let (sentences, gaps) = match changed {
+            Ok(done) => (done.outcome.sentences(), &*done.gaps),
+            Err(why) => (super::action::not_done(why), &[][..]),
+        };
+        let gaps: Vec<_> =
+            gaps.iter().map(|gap| GapRecord::of(gap, |text| safe(text).into_owned())).collect();
+        serde_json::json!({ "kind": kind, "sentences": sentences, "degradations": gaps })
     });
     document::write(
         out,

@@ -37,9 +37,15 @@ pub enum ControlError {
     /// porttop, or the whole system, has no file descriptor left to do it with. Others give theirs back.
     #[error("porttop had no file descriptor free to do it (ulimit -n)")]
     NoDescriptor,
-    /// This system can't do it.
+    /// This system has no such ability: it can do it to nothing.
     #[error("{0}")]
     Unsupported(String),
+    /// It can't be done to this one; another one may be no obstacle.
+    #[error("{0}")]
+    NotThisOne(String),
+    /// The person said no to a question of the system.
+    #[error("{0}")]
+    Declined(&'static str),
     /// The system said something else.
     #[error("{what}: {reason}")]
     System {
@@ -216,8 +222,14 @@ pub enum RangeStep {
     Range(PortRange),
     /// Linux: `net.ipv4.ip_local_reserved_ports` of the namespace.
     Reserved(PortSet),
-    /// Linux: the file that sets both at the start of the system; none removes it.
-    File(Option<DynamicRange>),
+    /// Linux: the file that sets both at the start of the system is written.
+    WriteFile(DynamicRange),
+    /// Linux: somebody else's file in its place is kept with `.bak` at its end.
+    KeepFile,
+    /// Linux: the file that was kept is put back.
+    RestoreFile,
+    /// Linux: the file is removed.
+    RemoveFile,
     /// Windows: the range of one port space.
     Netsh {
         /// Of which family.
@@ -238,6 +250,8 @@ pub struct RangeState {
     pub system: System,
     /// Whose they are.
     pub namespace: NamespaceId,
+    /// What tells that namespace from all others, where there are several and the kernel says.
+    pub identity: Option<NamespaceIdentity>,
     /// The four port spaces.
     pub spaces: Vec<PortSpace>,
     /// What the system accepts.
@@ -255,13 +269,49 @@ impl RangeState {
     }
 }
 
+/// What tells a network namespace from every other, also from those that are gone: the number of a
+/// [`NamespaceId`] is given again to a new one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamespaceIdentity {
+    /// The start of the system in which it is, `/proc/sys/kernel/random/boot_id`.
+    pub boot: String,
+    /// A number that the kernel gives once in that time, `SO_NETNS_COOKIE`.
+    pub cookie: u64,
+}
+
 /// The file of settings that are applied at the start of the system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RangeFile {
     /// Where it is.
     pub path: PathBuf,
-    /// What it sets, nothing when there is no such file; or why that is not known.
-    pub sets: Result<Option<DynamicRange>, String>,
+    /// What is there.
+    pub content: FileContent,
+    /// What is kept beside it, with `.bak` at its end.
+    pub kept: FileContent,
+}
+
+/// What a file of settings is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileContent {
+    /// There is none.
+    Absent,
+    /// What porttop writes, with this range.
+    Ours(DynamicRange),
+    /// Somebody else's, or changed by somebody else; with the range that it sets, if it sets any.
+    Foreign(Option<DynamicRange>),
+    /// It can't be read, because of this.
+    Unreadable(String),
+}
+
+impl FileContent {
+    /// The range that it sets.
+    #[must_use]
+    pub const fn sets(&self) -> Option<&DynamicRange> {
+        match self {
+            Self::Ours(sets) | Self::Foreign(Some(sets)) => Some(sets),
+            Self::Absent | Self::Foreign(None) | Self::Unreadable(_) => None,
+        }
+    }
 }
 
 /// Reads and moves dynamic ranges.

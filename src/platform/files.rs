@@ -1,8 +1,10 @@
 //! Files that only their user may write: the state directory, and settings of the system.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use etcetera::BaseStrategy as _;
 
@@ -77,31 +79,108 @@ fn open_regular(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(irregular()) }
 }
 
-/// Appends a line to a file in a private directory; the line and its end are written at once.
+/// How often a lock that another process holds is tried again.
+const TRY_AGAIN: Duration = Duration::from_millis(20);
+
+/// Keeps other processes from writing what it stands for, until it is dropped or its process ends.
+#[derive(Debug)]
+pub struct Lock {
+    _held: File,
+}
+
+/// Takes the lock that is a file in a private directory; waits for another process at most `limit`.
 ///
 /// # Errors
-/// When it can't be written.
+/// [`io::ErrorKind::TimedOut`] when another process keeps it, or when it can't be had at all.
+pub fn lock(path: &Path, limit: Duration) -> io::Result<Lock> {
+    let file = open_to_write(path)?;
+    let deadline = Instant::now() + limit;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(Lock { _held: file }),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) if Instant::now() >= deadline => {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "another process keeps it locked"));
+            }
+            Err(TryLockError::WouldBlock) => thread::sleep(TRY_AGAIN),
+        }
+    }
+}
+
+/// Appends a line to a file in a private directory, whole or not at all. The caller holds the lock under
+/// which the file is written. What a full disk or a crash left of an earlier line stays on a line of its
+/// own.
+///
+/// # Errors
+/// When it can't be written, or with [`io::ErrorKind::FileTooLarge`] when the file would be larger than what
+/// is read; then it is as before.
 pub fn append_line(path: &Path, line: &str) -> io::Result<()> {
+    let mut file = open_to_write(path)?;
+    let length = file.seek(SeekFrom::End(0))?;
+    let mut last = [b'\n'];
+    if length > 0 {
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+    }
+    let apart = if last == *b"\n" { "" } else { "\n" };
+    let text = format!("{apart}{line}\n");
+    if text.len() as u64 > MOST {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the line is larger than 1 MB"));
+    }
+    if length.saturating_add(text.len() as u64) > MOST {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it would be larger than 1 MB"));
+    }
+    let written = write_through(&mut file, text.as_bytes());
+    if written.is_err() {
+        // The error of the write is the one to tell; what is left of the line is set apart the next time.
+        let _ = file.set_len(length);
+    }
+    written
+}
+
+/// Cuts a file in a private directory off after so many bytes, which needs no room on the disk. The caller
+/// holds the lock under which the file is written.
+///
+/// # Errors
+/// When it can't be written; then it is as before.
+pub fn cut(path: &Path, length: u64) -> io::Result<()> {
+    let file = open_to_write(path)?;
+    file.set_len(length)?;
+    file.sync_all()
+}
+
+/// Opens a file in a private directory, or makes it.
+fn open_to_write(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.append(true).create(true);
     private::file(&mut options);
-    let mut file = open_regular(path, &mut options)?;
-    file.write_all(format!("{line}\n").as_bytes())?;
-    file.sync_data()
+    open_regular(path, options.read(true).write(true).create(true).truncate(false))
 }
 
 /// Replaces the content of a file in a private directory, whole or not at all.
 ///
 /// # Errors
 /// When it can't be written; then it is as before.
-pub fn replace(path: &Path, content: &str) -> io::Result<()> {
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    private::file(&mut options);
+    replace_with(&mut options, path, content)
+}
+
+/// Replaces the content of a file that everybody may read, whole or not at all.
+///
+/// # Errors
+/// When it can't be written; then it is as before.
+#[cfg(target_os = "linux")]
+pub fn replace_for_all(path: &Path, content: &[u8]) -> io::Result<()> {
+    replace_with(&mut OpenOptions::new(), path, content)
+}
+
+fn replace_with(options: &mut OpenOptions, path: &Path, content: &[u8]) -> io::Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{}.new", std::process::id()));
     let new = PathBuf::from(name);
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    private::file(&mut options);
-    let written = open_regular(&new, &mut options).and_then(|mut file| write_through(&mut file, content));
+    let opened = open_regular(&new, options.write(true).create(true).truncate(true));
+    let written = opened.and_then(|mut file| write_through(&mut file, content));
     let replaced = written.and_then(|()| fs::rename(&new, path));
     if replaced.is_err() {
         // The error of the write is the one to tell.
@@ -110,8 +189,9 @@ pub fn replace(path: &Path, content: &str) -> io::Result<()> {
     replaced
 }
 
-fn write_through(file: &mut File, content: &str) -> io::Result<()> {
-    file.write_all(content.as_bytes())?;
+fn write_through(file: &mut File, content: &[u8]) -> io::Result<()> {
+    private::survive_size_limit();
+    file.write_all(content)?;
     file.sync_all()
 }
 
@@ -168,6 +248,21 @@ mod private {
         false
     }
 
+    /// A limit on the size of files (setrlimit(2)) is an error to be told, not a signal that ends the program.
+    pub fn survive_size_limit() {
+        #[cfg(target_os = "linux")]
+        {
+            static ONCE: std::sync::Once = std::sync::Once::new();
+            ONCE.call_once(|| {
+                // SAFETY: no handler is installed; to ignore this signal changes what `write` returns only.
+                #[allow(unsafe_code, reason = "signal(2) has no safe wrapper")]
+                unsafe {
+                    libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+                }
+            });
+        }
+    }
+
     pub fn check(path: &Path) -> io::Result<()> {
         let found = metadata(path)?;
         if is_anothers(path) {
@@ -200,6 +295,8 @@ mod private {
         false
     }
 
+    pub fn survive_size_limit() {}
+
     /// What is in the profile of a user is that user's.
     #[expect(clippy::unnecessary_wraps, reason = "elsewhere it may fail")]
     pub fn check(_: &Path) -> io::Result<()> {
@@ -207,21 +304,18 @@ mod private {
     }
 }
 
-#[cfg(target_os = "linux")]
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
-
-    use rustix::fs::{CWD, FileType, Mode, mknodat};
-
     use super::*;
 
     fn said<T: std::fmt::Debug>(result: io::Result<T>) -> String {
         result.unwrap_err().to_string()
     }
 
+    #[cfg(target_os = "linux")]
     #[test]
     fn only_a_regular_file_is_read_or_written_and_nothing_is_waited_for() {
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
         let home = tempfile::tempdir().unwrap();
         let at = |name: &str| home.path().join(name);
         fs::create_dir(at("directory")).unwrap();
@@ -236,8 +330,10 @@ mod tests {
         assert_eq!(read(&at("none")).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
+    #[cfg(target_os = "linux")]
     #[test]
     fn a_link_is_followed_only_to_settings() {
+        use std::os::unix::fs::symlink;
         let home = tempfile::tempdir().unwrap();
         let (file, link) = (home.path().join("file"), home.path().join("link"));
         fs::write(&file, "x").unwrap();
@@ -257,5 +353,41 @@ mod tests {
         assert_eq!(read(&path).unwrap().len() as u64, MOST);
         file.set_len(90 * MOST).unwrap();
         assert_eq!(said(read(&path)), "it is larger than 1 MB");
+    }
+
+    #[test]
+    fn a_line_never_continues_one_that_is_torn() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("lines");
+        append_line(&path, "first").unwrap();
+        append_line(&path, "second").unwrap();
+        fs::write(&path, "first\nsec").unwrap();
+        append_line(&path, "third").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "first\nsec\nthird\n");
+        cut(&path, 6).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "first\n");
+    }
+
+    #[test]
+    fn nothing_is_appended_beyond_what_is_read() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("lines");
+        append_line(&path, &"x".repeat(usize::try_from(MOST).unwrap() - 1)).unwrap();
+        assert_eq!(append_line(&path, "").unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        assert_eq!(read_private(&path).unwrap().len() as u64, MOST);
+    }
+
+    #[test]
+    fn a_lock_is_waited_for_and_free_once_it_is_dropped() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("lock");
+        let held = lock(&path, Duration::ZERO).unwrap();
+        assert_eq!(lock(&path, Duration::ZERO).unwrap_err().kind(), io::ErrorKind::TimedOut);
+        let waiter = thread::spawn({
+            let path = path.clone();
+            move || lock(&path, Duration::from_mins(1)).is_ok()
+        });
+        drop(held);
+        assert!(waiter.join().unwrap());
     }
 }

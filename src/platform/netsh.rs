@@ -80,6 +80,7 @@ impl RangeControl for Netsh {
         Ok(RangeState {
             system: System::Windows,
             namespace: NamespaceId::ONLY,
+            identity: None,
             spaces: read.map(|(id, dynamic)| PortSpace { id, dynamic: dynamic.value }).into(),
             limits: RangeLimits::WINDOWS,
             file: None,
@@ -109,7 +110,7 @@ impl RangeControl for Netsh {
 /// When it is not a step of Windows.
 pub(crate) fn arguments(step: &RangeStep) -> Result<[String; 8], ControlError> {
     let RangeStep::Netsh { family, protocol, range, store } = step else {
-        return Err(ControlError::Unsupported("sysctl is a tool of Linux".into()));
+        return Err(ControlError::system("netsh", "sysctl is a tool of Linux"));
     };
     let (start, count) = (format!("start={}", range.start()), format!("num={}", range.size()));
     let store = format!("store={}", store.key());

@@ -145,7 +145,7 @@ fn runs_in(pid: Pid, status: Status) -> bool {
 
 /// Those that others need come after these.
 fn in_order<S>(mut waiting: Vec<Running<S>>) -> Result<Vec<Running<S>>, ControlError> {
-    let refused = |message: String| Err(ControlError::Unsupported(message));
+    let refused = |message: String| Err(ControlError::NotThisOne(message));
     if waiting.is_empty() {
         return refused("it runs no service any more".into());
     }

@@ -7,8 +7,13 @@ use super::plan::Plan;
 use super::state::StateDirectory;
 use crate::model::{Gap, Missing, Reason};
 use crate::platform::clock;
+use crate::text::thousands;
 
 const FILE: &str = "audit.jsonl";
+const LOCK: &str = "audit.lock";
+
+/// So many bytes of sentences of one kind are kept with an entry.
+const MOST_NAMED: usize = 128 * 1024;
 
 /// One line of the audit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,48 +59,69 @@ pub(super) struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// Writes down what was asked.
-    pub fn asked(directory: &'a StateDirectory, plan: &impl Plan) -> (Self, Result<(), Gap>) {
+    /// Writes down what was asked. An action that can't be written down is not done.
+    pub fn asked(directory: &'a StateDirectory, plan: &impl Plan) -> Result<Self, Gap> {
         let id = format!("{:x}-{:x}", clock::now().as_nanosecond(), std::process::id());
         let record = Self { state: directory, id, action: plan.action() };
-        let stage = Stage::Asked { commands: plan.commands(), promises: plan.promises() };
-        let written = record.write(stage);
-        (record, written)
+        record
+            .write(Stage::Asked { commands: bounded(plan.commands()), promises: bounded(plan.promises()) })?;
+        Ok(record)
     }
 
     /// Writes down what came of it.
     pub fn done(self, succeeded: bool, result: Vec<String>) -> Result<(), Gap> {
-        self.write(Stage::Done { succeeded, result })
+        self.write(Stage::Done { succeeded, result: bounded(result) })
     }
 
     fn write(&self, stage: Stage) -> Result<(), Gap> {
         let user = ["SUDO_USER", "USER", "USERNAME"].into_iter().find_map(|name| std::env::var(name).ok());
         let (time, action) = (clock::now(), self.action.to_owned());
         let entry = Entry { time, id: self.id.clone(), user, action, stage };
-        let line = serde_json::to_string(&entry)
-            .map_err(|error| Gap::error(Missing::StateFile(FILE.to_owned()), error))?;
-        self.state.append(FILE, &line)
+        let lock = self.state.lock(LOCK, "is writing the audit")?;
+        self.state.append(&lock, FILE, &entry)
     }
 }
 
-/// Reads the audit, oldest first. A line that is none, as a full disk leaves it, is left out and
-/// counted in a gap.
+/// The first sentences, as many as an entry has room for: what is done to thousands must not fail because
+/// they can't all be named.
+fn bounded(mut sentences: Vec<String>) -> Vec<String> {
+    let mut length = 0;
+    let room = sentences.iter().take_while(|sentence| {
+        length += sentence.len();
+        length <= MOST_NAMED
+    });
+    let named = room.count();
+    if named < sentences.len() {
+        let more = (sentences.len() - named) as u64;
+        sentences.truncate(named);
+        sentences.push(format!("… and {} more", thousands(more)));
+    }
+    sentences
+}
+
+/// Reads the audit, oldest first. A line that is damaged, as a full disk or a crash leaves it, is left out
+/// and counted in a gap.
 ///
 /// # Errors
 /// When the file can't be read.
 pub fn read(state: &StateDirectory) -> Result<(Vec<Entry>, Option<Gap>), Gap> {
-    let text = state.read(FILE)?;
-    let mut entries = Vec::new();
-    let mut odd = 0u32;
-    for line in text.lines().filter(|line| !line.trim().is_empty()) {
-        match serde_json::from_str(line) {
-            Ok(entry) => entries.push(entry),
-            Err(_) => odd += 1,
-        }
-    }
-    let gap = (odd > 0).then(|| {
+    let lines = state.lines(FILE)?;
+    let gap = u32::try_from(lines.damaged.len()).ok().filter(|damaged| *damaged > 0).map(|damaged| {
         let reason = Reason::NotUnderstood(Some(state.file(FILE).display().to_string()));
-        Gap::new(Missing::AuditLines(odd), reason)
+        Gap::new(Missing::AuditLines(damaged), reason)
     });
-    Ok((entries, gap))
+    Ok((lines.whole.into_iter().map(|(_, entry)| entry).collect(), gap))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_names_as_many_as_it_has_room_for() {
+        let few = vec!["one".to_owned(), "two".to_owned()];
+        assert_eq!(bounded(few.clone()), few);
+        let many = bounded(vec!["x".repeat(1024); 5000]);
+        assert_eq!((many.len(), many.last().unwrap().as_str()), (129, "… and 4,872 more"));
+    }
 }

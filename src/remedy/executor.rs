@@ -4,14 +4,14 @@ use super::audit::Record;
 use super::close::{CloseOutcome, ClosePlan};
 use super::kill::{KillOutcome, KillPlan};
 use super::plan::Confirmed;
-use super::range::{Journal, Noted, RangeOutcome, RangePlan};
+use super::range::{Difference, Journal, JournalEntry, LastChange, RangeChange, RangeOutcome, RangePlan};
 use super::state::StateDirectory;
 use crate::model::{Gap, Missing, Owner, Socket};
 use crate::platform::control::{ControlError, Controls, RangeState};
-use crate::platform::{OpenError, Platform, Sockets, clock};
+use crate::platform::{Platform, Sockets};
 
 /// The permission to change anything. With `--read-only` there is none, and so no [`Executor`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct License(());
 
 impl License {
@@ -25,26 +25,65 @@ impl License {
 /// Applies confirmed plans, one at a time; every call blocks until what came of it has been read back.
 pub struct Executor {
     controls: Controls,
-    sockets: Box<dyn Sockets>,
+    /// None until they are needed.
+    sockets: Option<Box<dyn Sockets>>,
     state: StateDirectory,
 }
 
 /// What came of a plan.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Done<T> {
     /// What came of it.
     pub outcome: T,
-    /// What could not be written down about it: the audit, or what undo needs.
+    /// What could not be written down about it afterwards.
     pub gaps: Vec<Gap>,
+}
+
+/// Why nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotDone {
+    /// The person wants to look only.
+    #[error("--read-only")]
+    ReadOnly,
+    /// What has to be written down first can't be.
+    #[error("{gap}{}", .gap.remedy.map(|remedy| format!("; {remedy}")).unwrap_or_default())]
+    Unwritten {
+        /// What, and why.
+        gap: Gap,
+    },
+    /// What the plan was made on can't be read again, or what becomes of it could not be.
+    #[error("{0}")]
+    Unread(String),
+    /// There is no thread to do it on.
+    #[error("the system gives no thread: {0}")]
+    NoThread(String),
+    /// It is not any more as it was when the plan was made.
+    #[error(
+        "somebody changed it since: {}",
+        .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    )]
+    ChangedSince(Vec<Difference>),
+}
+
+impl From<Gap> for NotDone {
+    fn from(gap: Gap) -> Self {
+        Self::Unwritten { gap }
+    }
+}
+
+impl From<ControlError> for NotDone {
+    fn from(error: ControlError) -> Self {
+        Self::Unread(error.to_string())
+    }
 }
 
 impl Executor {
     /// An executor for this machine.
-    ///
-    /// # Errors
-    /// When the sockets can't be read, so that nothing could be verified.
-    pub fn open(license: License, state: StateDirectory) -> Result<Self, OpenError> {
-        Ok(Self::with(license, Controls::open(), Platform::open(None)?.sockets, state))
+    #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "a license is used up by what it allows")]
+    pub fn new(license: License, state: StateDirectory) -> Self {
+        let License(()) = license;
+        Self { controls: Controls::open(), sockets: None, state }
     }
 
     /// An executor with abilities of one's own; `sockets` reads back what became of them.
@@ -57,7 +96,7 @@ impl Executor {
         state: StateDirectory,
     ) -> Self {
         let License(()) = license;
-        Self { controls, sockets, state }
+        Self { controls, sockets: Some(sockets), state }
     }
 
     /// Which of these processes may not be ended, and which right is missing: a fact for
@@ -79,37 +118,49 @@ impl Executor {
     ///
     /// # Errors
     /// When the journal can't be read.
-    pub fn last_change(&self, now: &RangeState) -> Result<Option<Noted>, Gap> {
-        Journal::of(&self.state).last(now.namespace)
+    pub fn last_change(&self, now: &RangeState) -> Result<LastChange, Gap> {
+        Journal::of(&self.state).last(now)
     }
 
     /// Ends processes.
-    pub fn kill(&mut self, confirmed: &Confirmed<KillPlan>) -> Done<KillOutcome> {
+    ///
+    /// # Errors
+    /// Why none was touched.
+    pub fn kill(&mut self, confirmed: &Confirmed<KillPlan>) -> Result<Done<KillOutcome>, NotDone> {
         let plan = confirmed.plan();
-        let (record, asked) = Record::asked(&self.state, plan);
+        let sockets = opened(&mut self.sockets)?;
+        let record = Record::asked(&self.state, plan)?;
         let targets = plan.apply(&mut *self.controls.processes);
-        let ports = read_back(&mut *self.sockets, &plan.gaps).map(|now| plan.compare(&now));
+        let ports = read_back(sockets, &plan.gaps).map(|now| plan.compare(&now));
         let outcome = KillOutcome { targets, ports, promise: plan.promise.clone() };
-        let done = record.done(outcome.succeeded(), outcome.sentences());
-        Done { outcome, gaps: problems([asked, done]) }
+        let unwritten = record.done(outcome.succeeded(), outcome.sentences());
+        Ok(Done { outcome, gaps: unwritten.err().into_iter().collect() })
     }
 
     /// Closes sockets.
-    pub fn close(&mut self, confirmed: &Confirmed<ClosePlan>) -> Done<CloseOutcome> {
+    ///
+    /// # Errors
+    /// Why none was touched.
+    pub fn close(&mut self, confirmed: &Confirmed<ClosePlan>) -> Result<Done<CloseOutcome>, NotDone> {
         let plan = confirmed.plan();
-        let (record, asked) = Record::asked(&self.state, plan);
+        let sockets = opened(&mut self.sockets)?;
+        let record = Record::asked(&self.state, plan)?;
         let complaints = plan.apply(&mut *self.controls.sockets);
-        let now = read_back(&mut *self.sockets, &plan.gaps);
+        let now = read_back(sockets, &plan.gaps);
         let outcome = plan.compare(complaints, now.as_deref());
-        let done = record.done(outcome.succeeded(), outcome.sentences());
-        Done { outcome, gaps: problems([asked, done]) }
+        let unwritten = record.done(outcome.succeeded(), outcome.sentences());
+        Ok(Done { outcome, gaps: unwritten.err().into_iter().collect() })
     }
 
-    /// Sets the range, or sets it back. What undo needs is written before anything is changed, so that
-    /// it is there even when porttop ends half-way.
-    pub fn set_range(&mut self, confirmed: &Confirmed<RangePlan>, now: &RangeState) -> Done<RangeOutcome> {
-        self.change_range(confirmed.plan(), now, |plan, controls| {
-            super::range::apply(plan, &mut *controls.ranges)
+    /// Sets the range, or sets it back, unless it is not any more as it was when the plan was made. What
+    /// undo needs is written before anything is changed, so that it is there even when porttop ends
+    /// half-way.
+    ///
+    /// # Errors
+    /// Why nothing was changed.
+    pub fn set_range(&mut self, confirmed: &Confirmed<RangePlan>) -> Result<Done<RangeOutcome>, NotDone> {
+        self.change_range(confirmed.plan(), |plan, change, controls| {
+            super::range::apply(plan, change, &mut *controls.ranges)
         })
     }
 
@@ -121,17 +172,19 @@ impl Executor {
 
     /// Sets the range as [`Executor::set_range`] does, with rights that the system asks the person for;
     /// without them where that is not offered.
+    ///
+    /// # Errors
+    /// Why nothing was changed.
     pub fn set_range_elevated(
         &mut self,
         confirmed: &Confirmed<RangePlan>,
-        now: &RangeState,
-    ) -> Done<RangeOutcome> {
-        self.change_range(confirmed.plan(), now, |plan, controls| {
+    ) -> Result<Done<RangeOutcome>, NotDone> {
+        self.change_range(confirmed.plan(), |plan, change, controls| {
             match (controls.elevation.as_deref_mut(), plan.single_step()) {
                 (Some(elevation), Some(step)) => {
-                    super::range::apply_elevated(plan, &step, elevation, &mut *controls.ranges)
+                    super::range::apply_elevated(plan, change, &step, elevation, &mut *controls.ranges)
                 }
-                _ => super::range::apply(plan, &mut *controls.ranges),
+                _ => super::range::apply(plan, change, &mut *controls.ranges),
             }
         })
     }
@@ -139,29 +192,59 @@ impl Executor {
     fn change_range(
         &mut self,
         plan: &RangePlan,
-        now: &RangeState,
-        apply: impl FnOnce(&RangePlan, &mut Controls) -> RangeOutcome,
-    ) -> Done<RangeOutcome> {
-        let (record, asked) = Record::asked(&self.state, plan);
+        apply: impl FnOnce(&RangePlan, &RangeChange, &mut Controls) -> RangeOutcome,
+    ) -> Result<Done<RangeOutcome>, NotDone> {
+        if plan.is_already_so() && plan.undoes().is_none() {
+            return Ok(Done { outcome: RangeOutcome::AlreadySo, gaps: Vec::new() });
+        }
         let journal = Journal::of(&self.state);
-        let (noted, before) = if let Some(noted) = plan.undoes() {
-            (noted.clone(), Ok(()))
-        } else {
-            let change = plan.change.clone();
-            let noted = Noted { time: clock::now(), namespace: now.namespace, change };
-            let written = journal.note(&noted);
-            (noted, written)
+        let lock = journal.lock()?;
+        let now = self.controls.ranges.read()?;
+        let mut differences = plan.change.as_ref().map(|change| change.differences(&now)).unwrap_or_default();
+        if let Some(entry) = plan.undoes()
+            && !journal.has(entry)?
+        {
+            differences.insert(0, Difference::Undone);
+        }
+        if !differences.is_empty() {
+            return Err(NotDone::ChangedSince(differences));
+        }
+        let Some(change) = &plan.change else {
+            let struck = plan.undoes().map_or(Ok(()), |entry| journal.strike(&lock, entry));
+            return Ok(Done { outcome: RangeOutcome::AlreadySo, gaps: struck.err().into_iter().collect() });
         };
-        let outcome = apply(plan, &mut self.controls);
+        let record = Record::asked(&self.state, plan)?;
+        let entry = match plan.undoes() {
+            Some(entry) => entry.clone(),
+            None => JournalEntry::new(&now, change.clone()),
+        };
+        if plan.undoes().is_none()
+            && let Err(gap) = journal.note(&lock, &entry)
+        {
+            // That nothing came of it may not be writable either; the error that is told says why.
+            let _ = record.done(false, vec![format!("Nothing was changed: {gap}.")]);
+            return Err(gap.into());
+        }
+        let outcome = apply(plan, change, &mut self.controls);
         let as_before = match outcome {
-            RangeOutcome::Set { .. } => plan.undoes().is_some(),
+            RangeOutcome::Set { .. } | RangeOutcome::AlreadySo => plan.undoes().is_some(),
             RangeOutcome::Restored { .. } => plan.undoes().is_none(),
             RangeOutcome::Stuck { .. } => false,
         };
-        let after = if as_before { journal.strike(&noted) } else { Ok(()) };
+        let struck = if as_before { journal.strike(&lock, &entry) } else { Ok(()) };
         let done = record.done(outcome.succeeded(), outcome.sentences());
-        Done { outcome, gaps: problems([asked, before, after, done]) }
+        let gaps = [struck, done].into_iter().filter_map(Result::err).collect();
+        Ok(Done { outcome, gaps })
     }
+}
+
+/// The sockets, opened when they are needed first: what can't be verified is not done.
+fn opened(sockets: &mut Option<Box<dyn Sockets>>) -> Result<&mut dyn Sockets, NotDone> {
+    let open = match sockets.take() {
+        Some(open) => open,
+        None => Platform::open(None).map_err(|error| NotDone::Unread(error.to_string()))?.sockets,
+    };
+    Ok(&mut **sockets.insert(open))
 }
 
 /// Every socket, or nothing when something is missing that the plan had seen: what is not listed then
@@ -169,10 +252,4 @@ impl Executor {
 fn read_back(sockets: &mut dyn Sockets, gaps: &[Missing]) -> Option<Vec<Socket>> {
     let reading = sockets.list();
     reading.gaps.iter().all(|gap| gaps.contains(&gap.subject)).then_some(reading.value)
-}
-
-fn problems<const N: usize>(written: [Result<(), Gap>; N]) -> Vec<Gap> {
-    let mut problems: Vec<_> = written.into_iter().filter_map(Result::err).collect();
-    problems.dedup();
-    problems
 }

@@ -5,21 +5,25 @@
 //! [confirmed](Plan::confirm), and only a confirmed plan can be applied, by an [`Executor`], which
 //! exists only with a [`License`]. What was done is read back, never assumed.
 //!
-//! Who asks the person, and how, is the caller's: a dialog or the command line.
+//! Who asks the person, and how, is the caller's: a dialog or the command line. Both ask a [`service`];
+//! a [`worker`] answers whoever can't wait.
 
 pub mod audit;
 pub mod close;
 mod executor;
 pub mod kill;
+mod lines;
 mod patience;
 mod plan;
 pub mod probe;
 pub mod range;
+pub mod service;
 mod state;
+pub mod worker;
 
 #[cfg(test)]
 mod tests;
 
-pub use executor::{Done, Executor, License};
+pub use executor::{Done, Executor, License, NotDone};
 pub use plan::{Confirmed, Plan, Refusal, Scene};
 pub use state::StateDirectory;

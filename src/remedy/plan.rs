@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
+use super::range::Difference;
 use crate::model::{Missing, Observed, Owner, Pid};
 use crate::platform::control::ControlError;
 use crate::text::{safe, thousands};
@@ -43,6 +44,11 @@ impl<P> Confirmed<P> {
     pub const fn plan(&self) -> &P {
         &self.0
     }
+
+    /// The same, to keep.
+    pub fn into_plan(self) -> P {
+        self.0
+    }
 }
 
 /// Why something is not done.
@@ -78,6 +84,17 @@ pub enum Refusal {
     /// There is nothing to do it to.
     #[error("{0}")]
     Nothing(String),
+    /// It would overwrite what somebody else has set.
+    #[error(
+        "somebody changed it since porttop did: {}. To set it all the same: {instead}",
+        .differences.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    )]
+    ChangedSince {
+        /// What is not as porttop left it.
+        differences: Vec<Difference>,
+        /// The command that sets what was before.
+        instead: String,
+    },
 }
 
 /// What a plan is made from: what was seen, and who we are.

@@ -1,12 +1,13 @@
 //! Can a port still be had? And when not, what the error means here.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 use super::patience::again_while;
 use crate::model::{Family, PortOperation, Protocol, System};
-use crate::platform::control::PortProbe;
+use crate::platform;
+use crate::platform::control::{self, PortProbe};
 
 /// How long a connect may take.
 pub const PATIENCE: Duration = Duration::from_secs(5);
@@ -54,6 +55,59 @@ pub enum Says {
     Untried,
     /// They have not run out.
     Other,
+}
+
+/// What all tries gave.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Probed {
+    /// The tries, in their order.
+    pub tries: Vec<Try>,
+    /// Why there was no address to connect to, when one was to be.
+    pub unresolved: Option<Unresolved>,
+}
+
+/// Why a destination has no address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unresolved {
+    /// It is no host with a port.
+    #[error("'{0}' is no HOST:PORT")]
+    Malformed(String),
+    /// It has none, as far as can be found out.
+    #[error("{destination}: {reason}")]
+    NoAddress {
+        /// The destination.
+        destination: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Sees whether this machine has ports, and whether a destination that a person has named can be connected
+/// to; only then is anything sent, or looked up.
+#[must_use]
+pub fn probe(destination: Option<&str>) -> Probed {
+    let (mut probe, system) = (control::probe(), platform::system());
+    let mut tries = bind_all(&mut *probe, system);
+    let unresolved = match destination.map(resolve) {
+        None => None,
+        Some(Err(unresolved)) => Some(unresolved),
+        Some(Ok(to)) => {
+            tries.push(connect(&mut *probe, system, to));
+            None
+        }
+    };
+    Probed { tries, unresolved }
+}
+
+fn resolve(destination: &str) -> Result<SocketAddr, Unresolved> {
+    let none = |reason| Unresolved::NoAddress { destination: destination.to_owned(), reason };
+    match destination.to_socket_addrs() {
+        Ok(mut addresses) => addresses.next().ok_or_else(|| none("no address".into())),
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            Err(Unresolved::Malformed(destination.to_owned()))
+        }
+        Err(error) => Err(none(error.to_string())),
+    }
 }
 
 /// Takes a port in each of the four port spaces, and gives it back.

@@ -1,10 +1,19 @@
+use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::lines::{self, Lines};
 use crate::model::{Gap, Missing, Remedy};
-use crate::platform::files;
+use crate::platform::files::{self, Lock};
 
 /// Names another state directory.
 const VARIABLE: &str = "PORTTOP_STATE_DIR";
+
+/// How long another porttop is waited for that writes the same file.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where porttop keeps what must outlive it: the audit and what undo needs.
 #[derive(Clone, Debug)]
@@ -42,11 +51,38 @@ impl StateDirectory {
         self.0.join(name)
     }
 
-    /// Appends a line to a file in it.
-    pub(super) fn append(&self, name: &str, line: &str) -> Result<(), Gap> {
-        files::make_private_directory(&self.0)
-            .and_then(|()| files::append_line(&self.file(name), line))
-            .map_err(|error| self.gap(name, &error))
+    /// Takes a lock in it; `use_of` is what another porttop does that holds it.
+    pub(super) fn lock(&self, name: &str, use_of: &str) -> Result<Lock, Gap> {
+        let locked = self.make().and_then(|()| files::lock(&self.file(name), PATIENCE));
+        locked.map_err(|error| match error.kind() {
+            io::ErrorKind::TimedOut => Gap::error(
+                Missing::StateFile(self.file(name).display().to_string()),
+                format!("another porttop {use_of}; try again when it has finished"),
+            ),
+            _ => self.gap(name, &error),
+        })
+    }
+
+    /// Appends a line to a file in it, whole or not at all, under the lock of that file. One that has
+    /// become too large to be read is set aside, in the place of the one that was before.
+    pub(super) fn append(&self, _: &Lock, name: &str, object: &impl Serialize) -> Result<(), Gap> {
+        let file = self.file(name);
+        let append = || {
+            let line = lines::line(object)?;
+            match files::append_line(&file, &line) {
+                Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+                    std::fs::rename(&file, self.file(&format!("{name}.old")))?;
+                    files::append_line(&file, &line)
+                }
+                appended => appended,
+            }
+        };
+        append().map_err(|error| self.gap(name, &error))
+    }
+
+    /// Cuts a file in it off, under the lock of that file.
+    pub(super) fn cut(&self, _: &Lock, name: &str, length: usize) -> Result<(), Gap> {
+        files::cut(&self.file(name), length as u64).map_err(|error| self.gap(name, &error))
     }
 
     /// Keeps a text for the person in a file of that name, whole or not at all; returns where.
@@ -54,27 +90,61 @@ impl StateDirectory {
     /// # Errors
     /// When it can't be written.
     pub fn keep(&self, name: &str, content: &str) -> Result<PathBuf, Gap> {
-        self.replace(name, content).map(|()| self.file(name))
+        self.replace(name, content.as_bytes()).map(|()| self.file(name))
     }
 
     /// Replaces a file in it, whole or not at all.
-    pub(super) fn replace(&self, name: &str, content: &str) -> Result<(), Gap> {
-        files::make_private_directory(&self.0)
+    pub(super) fn replace(&self, name: &str, content: &[u8]) -> Result<(), Gap> {
+        self.make()
             .and_then(|()| files::replace(&self.file(name), content))
             .map_err(|error| self.gap(name, &error))
     }
 
-    /// The text of a file in it; empty when there is none yet.
-    pub(super) fn read(&self, name: &str) -> Result<String, Gap> {
-        match std::fs::read(self.file(name)) {
-            Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
-            Err(error) => Err(self.gap(name, &error)),
+    /// The content of a file in it; empty when there is none yet.
+    pub(super) fn read(&self, name: &str) -> Result<Vec<u8>, Gap> {
+        match files::read_private(&self.file(name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            read => read.map_err(|error| self.gap(name, &error)),
         }
     }
 
-    fn gap(&self, name: &str, error: &std::io::Error) -> Gap {
-        Gap::error(Missing::StateFile(name.to_owned()), format!("{}: {error}", self.file(name).display()))
+    /// The lines of a file in it, with the places where they begin; none when there is no file yet.
+    pub(super) fn lines<T: DeserializeOwned>(&self, name: &str) -> Result<Lines<T>, Gap> {
+        Ok(lines::read(&self.read(name)?))
+    }
+
+    fn make(&self) -> io::Result<()> {
+        files::make_private_directory(&self.0)
+    }
+
+    fn gap(&self, name: &str, error: &io::Error) -> Gap {
+        Gap::error(Missing::StateFile(self.file(name).display().to_string()), error)
             .fixed_by(Remedy::Directory(VARIABLE))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_full_is_set_aside_and_no_line_is_refused() {
+        let home = tempfile::tempdir().unwrap();
+        let state = StateDirectory::at(home.path().join("state"));
+        let lock = state.lock("lock", "is testing").unwrap();
+        let line = "x".repeat(400_000);
+        for number in 0..5 {
+            state.append(&lock, "lines", &json!({ "number": number, "line": line })).unwrap();
+        }
+        let numbers = |name: &str| {
+            let lines = state.lines::<Value>(name).unwrap();
+            assert_eq!(lines.damaged, [0; 0]);
+            lines.whole.iter().map(|(_, line)| line["number"].as_u64().unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!((numbers("lines.old"), numbers("lines")), (vec![2, 3], vec![4]));
+        assert!(state.append(&lock, "lines", &json!({ "line": "x".repeat(2_000_000) })).is_err());
+        assert_eq!((numbers("lines.old"), numbers("lines")), (vec![2, 3], vec![4]));
     }
 }

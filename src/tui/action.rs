@@ -6,10 +6,11 @@ use crossterm::event::{KeyEvent, MouseEvent};
 
 use super::handles::Listed;
 use super::page::Pane;
-use super::remedy::{Answer, Request};
 use crate::analysis::{GroupBy, ProcessColumn};
 use crate::model::{Moment, Owner};
 use crate::monitor::Latest;
+use crate::remedy::service::Request;
+use crate::remedy::worker::{Answer, RequestId};
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -127,7 +128,7 @@ pub enum Effect {
     /// List the handles of a process.
     ListHandles(Owner),
     /// Do this beside the screen; an [`Action::Answer`] comes back.
-    Ask(Box<Request>),
+    Ask(RequestId, Box<Request>),
     /// Put this text into the clipboard of the terminal.
     Copy(String),
     /// Leave.

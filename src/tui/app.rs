@@ -11,12 +11,13 @@ use super::handles::Listed;
 use super::keymap::{Binding, Context};
 use super::list::{ItemKey, List};
 use super::page::{Page, Pane, Subject};
-use super::remedy::{Outcome, OwnForm, ProbeForm, Question, Ranges};
+use super::remedy::{Outcome, OwnForm, ProbeForm, Question, Ranges, Working};
 use super::theme::Theme;
 use super::view::layout::{self, Layout};
 use crate::analysis::{FilterError, GroupBy, Picture};
 use crate::model::{Moment, Observed, Owner, Pid, Progress};
 use crate::monitor::{Latest, Pace};
+use crate::remedy::worker::RequestId;
 
 /// The refresh intervals that keys step through, in milliseconds.
 const INTERVALS: [u64; 9] = [200, 500, 1000, 2000, 5000, 10_000, 20_000, 30_000, 60_000];
@@ -33,7 +34,7 @@ pub enum Dialog {
     /// Whether something is to be changed.
     Question(Box<Question>),
     /// What is being done.
-    Working(&'static str),
+    Working(Box<Working>),
     /// What came of it.
     Outcome(Box<Outcome>),
     /// Whether a port can still be had.
@@ -76,6 +77,8 @@ pub struct App {
     pub ranges: Ranges,
     /// Outcomes that wait for a dialog to be closed.
     pub outcomes: Vec<Outcome>,
+    /// The last request.
+    pub request: RequestId,
     /// What came last; the screen may stand still at what came before.
     pub(super) latest: Option<Arc<Picture>>,
     /// The machine first, then what was opened from it.
@@ -115,6 +118,7 @@ impl App {
             own_pid: Pid(std::process::id()),
             ranges: Ranges::default(),
             outcomes: Vec::new(),
+            request: RequestId::default(),
             latest: None,
             pages: vec![machine],
             picture: None,

@@ -11,7 +11,6 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use super::action::{Action, Effect};
 use super::app::App;
 use super::burst::Burst;
-use super::remedy::{Answer, Desk};
 use super::terminal::Screen;
 use super::update::update;
 use super::worker::HandleWorker;
@@ -19,6 +18,9 @@ use super::{Options, TuiError, view};
 use crate::model::{Gap, Missing, Owner, Reason};
 use crate::monitor::{Latest, Monitor, Watching};
 use crate::platform::{clock, signals};
+use crate::remedy::License;
+use crate::remedy::service::Service;
+use crate::remedy::worker::{Answer, Worker};
 use crate::source::Source;
 
 /// At most about 30 frames a second.
@@ -44,7 +46,9 @@ pub(super) fn run(mut source: Box<dyn Source>, options: &Options) -> Result<(), 
         let monitor = Monitor::new(source, options.thresholds, app.group_by);
         let (watching, pictures) = monitor.start(options.interval.clone())?;
         let (answer_sender, answers) = mpsc::unbounded_channel();
-        let desk = Desk::open(read_only, origin.host.system, answer_sender)?;
+        let service = Service::new(License::unless(read_only));
+        // Nobody is left to be told when the screen has gone.
+        let remedies = Worker::new(service, move |answer| drop(answer_sender.send(answer)));
         let frame_due = Instant::now();
         let burst = Burst::since(started);
         let state = Loop {
@@ -53,7 +57,7 @@ pub(super) fn run(mut source: Box<dyn Source>, options: &Options) -> Result<(), 
             screen,
             watching,
             worker,
-            desk,
+            remedies,
             changed: false,
             frame_due,
             burst,
@@ -71,7 +75,7 @@ struct Loop {
     /// None where handles can't be listed.
     worker: Option<HandleWorker>,
     /// Dropped after the screen: what is half done is finished when the terminal is given back.
-    desk: Desk,
+    remedies: Worker,
     changed: bool,
     frame_due: Instant,
     burst: Burst,
@@ -111,7 +115,7 @@ impl Loop {
                 Some(action) = listed.recv() => self.apply(action)?,
                 Some(answer) = answers.recv() => {
                     // Whoever has changed something wants to see what it did.
-                    if matches!(answer, Answer::Done(_)) {
+                    if answer.response.changed() {
                         self.watching.now();
                     }
                     self.apply(Action::Answer(Box::new(answer)))?
@@ -156,7 +160,7 @@ impl Loop {
                 Effect::Every(interval) => self.watching.every(interval),
                 Effect::Group(by) => self.watching.group(by),
                 Effect::ListHandles(owner) => self.list_handles(owner),
-                Effect::Ask(request) => self.desk.ask(*request),
+                Effect::Ask(id, request) => self.remedies.ask(id, *request),
                 Effect::Copy(text) => self.screen.copy(&text),
                 Effect::Quit => return Ok(Next::Break(())),
             }

@@ -187,6 +187,11 @@ impl Terminal {
         kill_process(self.pid, signal).unwrap();
     }
 
+    /// Its process.
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
     /// What is on the screen now.
     pub fn screen(&self) -> Screen {
         Screen::of(&self.shared.lock())

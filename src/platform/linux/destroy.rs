@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use super::descriptors::none_left;
 use super::netlink::{Kernel, Transport};
 use super::sock_diag::{Body, Messages};
-use crate::model::{Protocol, Socket};
+use crate::model::{Protocol, Socket, State};
 use crate::platform::control::{ControlError, SocketControl};
 
 const NLMSG_HDRLEN: usize = 16;
@@ -33,12 +33,11 @@ pub(super) struct Destroyer {
 impl SocketControl for Destroyer {
     fn close(&mut self, socket: &Socket) -> Result<(), ControlError> {
         let Some(cookie) = socket.cookie else {
-            return Err(ControlError::Unsupported(
-                "the socket has no cookie that would tell it apart".into(),
-            ));
+            return Err(ControlError::NotThisOne("the socket has no cookie that would tell it apart".into()));
         };
         self.sequence = self.sequence.wrapping_add(1);
-        ask(&request(socket, cookie, self.sequence), self.sequence).map_err(translated)
+        ask(&request(socket, cookie, self.sequence), self.sequence)
+            .map_err(|error| translated(socket.state, error))
     }
 }
 
@@ -92,11 +91,14 @@ fn request(socket: &Socket, cookie: u64, sequence: u32) -> [u8; REQUEST_LEN] {
     bytes
 }
 
-fn translated(error: io::Error) -> ControlError {
+fn translated(state: State, error: io::Error) -> ControlError {
     match Errno::from_io_error(&error) {
         Some(Errno::NOENT) => ControlError::Gone,
         Some(Errno::STALE) => ControlError::Replaced,
         Some(Errno::PERM | Errno::ACCESS) => NO_RIGHT,
+        Some(Errno::OPNOTSUPP) if state == State::TimeWait => {
+            ControlError::NotThisOne("this kernel ends no TIME_WAIT (newer ones do)".into())
+        }
         Some(Errno::OPNOTSUPP) => {
             ControlError::Unsupported("this kernel is built without CONFIG_INET_DIAG_DESTROY".into())
         }
@@ -108,7 +110,7 @@ fn translated(error: io::Error) -> ControlError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{NamespaceId, State};
+    use crate::model::NamespaceId;
 
     /// Every number at the place where `linux/inet_diag.h` has it.
     #[test]
@@ -129,5 +131,12 @@ mod tests {
         assert_eq!(bytes[60..64], [0; 4]);
         assert_eq!(bytes[64..68], 0x5566_7788u32.to_ne_bytes());
         assert_eq!(bytes[68..72], 0x1122_3344u32.to_ne_bytes());
+    }
+    /// Older kernels say so of each TIME_WAIT, and close the connections beside it.
+    #[test]
+    fn that_a_time_wait_is_not_closed_says_nothing_about_other_sockets() {
+        let said = |state| translated(state, Errno::OPNOTSUPP.into());
+        assert!(matches!(said(State::TimeWait), ControlError::NotThisOne(_)));
+        assert!(matches!(said(State::Established), ControlError::Unsupported(_)));
     }
 }

@@ -12,6 +12,7 @@ mod handles;
 mod host;
 mod limits;
 pub(super) mod listen;
+mod namespace;
 mod netlink;
 mod owners;
 mod probe;

@@ -5,10 +5,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::namespace::identity;
 use super::ranges::{own_namespace, parse_range, parse_reserved};
 use super::read;
 use crate::model::{DynamicRange, Port, PortSet, PortSpace, RangeLimits, SpaceId, System};
-use crate::platform::control::{ControlError, RangeControl, RangeFile, RangeState, RangeStep};
+use crate::platform::control::{ControlError, FileContent, RangeControl, RangeFile, RangeState, RangeStep};
 use crate::platform::files;
 
 const RANGE: &str = "ip_local_port_range";
@@ -59,27 +60,37 @@ impl Sysctls {
         fs::write(&path, value).map_err(|error| refused(&path, error, NO_RIGHT))
     }
 
-    fn backup(&self) -> PathBuf {
+    fn of_file(&self, done: io::Result<()>) -> Result<(), ControlError> {
+        done.map_err(|error| refused(&self.file, error, NO_RIGHT_TO_FILE))
+    }
+
+    fn kept(&self) -> PathBuf {
         let mut path = self.file.clone().into_os_string();
         path.push(".bak");
         path.into()
     }
 
-    /// Writes the file anew and keeps the one that was there; takes that one back when it says the same.
+    /// Writes the file anew, over nobody else's.
     fn write_file(&self, sets: &DynamicRange) -> io::Result<()> {
-        let backup = self.backup();
-        if read_file(&backup)?.as_ref() == Some(sets) {
-            return fs::rename(&backup, &self.file);
-        }
         if let Some(directory) = self.file.parent() {
             fs::create_dir_all(directory)?;
         }
-        if self.file.exists() {
-            fs::copy(&self.file, &backup)?;
+        files::replace_for_all(&self.file, file_text(sets).as_bytes())
+    }
+
+    /// Gives the file that is there a second name, unless something has that name.
+    fn keep_file(&self) -> io::Result<()> {
+        fs::hard_link(&self.file, self.kept())
+    }
+
+    fn restore_file(&self) -> io::Result<()> {
+        let kept = self.kept();
+        fs::rename(&kept, &self.file)?;
+        // When both names are of one file, rename(2) leaves both.
+        match fs::remove_file(&kept) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
         }
-        let new = self.file.with_extension("new");
-        fs::write(&new, file_text(sets))?;
-        fs::rename(&new, &self.file)
     }
 
     fn remove_file(&self) -> io::Result<()> {
@@ -97,17 +108,20 @@ impl RangeControl for Sysctls {
         let lowest =
             self.get(UNPRIVILEGED, |text| text.trim().parse().ok().map(Port)).unwrap_or(DEFAULT_UNPRIVILEGED);
         let namespace = own_namespace().map_err(|error| ControlError::system("/proc/self/ns/net", error))?;
+        let file = RangeFile {
+            path: self.file.clone(),
+            content: read_file(&self.file),
+            kept: read_file(&self.kept()),
+        };
         let dynamic = DynamicRange { range, reserved };
         let space = |id| PortSpace { id, dynamic: Some(dynamic.clone()) };
         Ok(RangeState {
             system: System::Linux,
             namespace,
+            identity: identity().ok(),
             spaces: SpaceId::all_of(namespace).map(space).into(),
             limits: RangeLimits::linux(lowest),
-            file: Some(RangeFile {
-                path: self.file.clone(),
-                sets: read_file(&self.file).map_err(|error| error.to_string()),
-            }),
+            file: Some(file),
         })
     }
 
@@ -115,13 +129,11 @@ impl RangeControl for Sysctls {
         match step {
             RangeStep::Range(range) => self.set(RANGE, &format!("{} {}", range.start(), range.end())),
             RangeStep::Reserved(ports) => self.set(RESERVED, &format!("{ports}\n")),
-            RangeStep::File(Some(sets)) => {
-                self.write_file(sets).map_err(|error| refused(&self.file, error, NO_RIGHT_TO_FILE))
-            }
-            RangeStep::File(None) => {
-                self.remove_file().map_err(|error| refused(&self.file, error, NO_RIGHT_TO_FILE))
-            }
-            RangeStep::Netsh { .. } => Err(ControlError::Unsupported("netsh is a tool of Windows".into())),
+            RangeStep::WriteFile(sets) => self.of_file(self.write_file(sets)),
+            RangeStep::KeepFile => self.of_file(self.keep_file()),
+            RangeStep::RestoreFile => self.of_file(self.restore_file()),
+            RangeStep::RemoveFile => self.of_file(self.remove_file()),
+            RangeStep::Netsh { .. } => Err(ControlError::system("sysctl", "netsh is a tool of Windows")),
         }
         .map(|()| String::new())
     }
@@ -146,13 +158,17 @@ fn file_text(sets: &DynamicRange) -> String {
     )
 }
 
-/// What a file of ours sets; nothing when there is none, or when it sets no range.
-fn read_file(path: &Path) -> io::Result<Option<DynamicRange>> {
+fn read_file(path: &Path) -> FileContent {
     match files::read(path) {
-        // What is not text can only be a comment, or a value that is not understood.
-        Ok(bytes) => Ok(parse_file(&String::from_utf8_lossy(&bytes))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+        Ok(bytes) => {
+            let text = String::from_utf8_lossy(&bytes);
+            match parse_file(&text) {
+                Some(sets) if text == file_text(&sets) => FileContent::Ours(sets),
+                sets => FileContent::Foreign(sets),
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => FileContent::Absent,
+        Err(error) => FileContent::Unreadable(error.to_string()),
     }
 }
 
@@ -179,23 +195,43 @@ mod tests {
     }
 
     #[test]
-    fn the_file_that_was_there_comes_back_as_it_was() {
+    fn somebody_elses_file_comes_back_as_it_was() {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("sysctl.d/99-zz-porttop.conf");
         let mut sysctls = Sysctls::at(home.path(), &file);
-        sysctls.take(&RangeStep::File(Some(sets(10000, 65535, &[15672])))).unwrap();
-        let by_hand = "# mine\nnet/ipv4/ip_local_port_range=20000\t60999\n";
+        let wide = sets(10000, 65535, &[15672]);
+        sysctls.take(&RangeStep::WriteFile(wide.clone())).unwrap();
+        assert_eq!(read_file(&file), FileContent::Ours(wide.clone()));
+        let by_hand = b"# mine, \xe4 la carte\nnet/ipv4/ip_local_port_range=20000\t60999\n";
         fs::write(&file, by_hand).unwrap();
+        let foreign = FileContent::Foreign(Some(sets(20000, 60999, &[])));
+        assert_eq!(read_file(&file), foreign);
 
-        sysctls.take(&RangeStep::File(Some(sets(5000, 65534, &[])))).unwrap();
-        assert_eq!(read_file(&file).unwrap(), Some(sets(5000, 65534, &[])));
-        assert_eq!(fs::read_to_string(sysctls.backup()).unwrap(), by_hand);
+        sysctls.take(&RangeStep::KeepFile).unwrap();
+        sysctls.take(&RangeStep::WriteFile(wide.clone())).unwrap();
+        assert_eq!(
+            (read_file(&file), read_file(&sysctls.kept())),
+            (FileContent::Ours(wide), foreign.clone())
+        );
+        sysctls.take(&RangeStep::KeepFile).unwrap_err();
+        assert_eq!(read_file(&sysctls.kept()), foreign, "what is kept is not written over");
 
-        sysctls.take(&RangeStep::File(Some(sets(20000, 60999, &[])))).unwrap();
-        assert_eq!(fs::read_to_string(&file).unwrap(), by_hand);
-        sysctls.take(&RangeStep::File(None)).unwrap();
-        sysctls.take(&RangeStep::File(None)).unwrap();
-        assert!(!file.exists());
+        sysctls.take(&RangeStep::RestoreFile).unwrap();
+        assert_eq!(fs::read(&file).unwrap(), by_hand);
+        assert!(!sysctls.kept().exists());
+        sysctls.take(&RangeStep::KeepFile).unwrap();
+        sysctls.take(&RangeStep::RestoreFile).unwrap();
+        assert!(file.exists() && !sysctls.kept().exists());
+        sysctls.take(&RangeStep::RemoveFile).unwrap();
+        sysctls.take(&RangeStep::RemoveFile).unwrap();
+        assert_eq!(read_file(&file), FileContent::Absent);
+    }
+
+    #[test]
+    fn a_file_that_can_not_be_read_costs_nothing_else() {
+        let home = tempfile::tempdir().unwrap();
+        let content = read_file(home.path());
+        assert!(matches!(content, FileContent::Unreadable(_)), "{content:?}");
     }
 
     proptest! {

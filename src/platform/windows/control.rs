@@ -63,7 +63,7 @@ impl ProcessControl for Processes {
             error => Err(error),
         });
         if critical.unwrap_or(true) {
-            return Err(ControlError::Unsupported("it is critical: when it ends, so does Windows".into()));
+            return Err(ControlError::NotThisOne("it is critical: when it ends, so does Windows".into()));
         }
         Ok(Box::new(Opened { pid, process }))
     }
@@ -147,7 +147,7 @@ struct Connections;
 impl SocketControl for Connections {
     fn close(&mut self, socket: &Socket) -> Result<(), ControlError> {
         let (SocketAddr::V4(local), Some(SocketAddr::V4(remote))) = (socket.local, socket.remote) else {
-            return Err(ControlError::Unsupported("Windows closes connections over IPv4 only".into()));
+            return Err(ControlError::NotThisOne("Windows closes connections over IPv4 only".into()));
         };
         let end = |end: std::net::SocketAddrV4| End { address: end.ip().octets(), port: end.port() };
         delete_connection(end(local), end(remote)).map_err(|error| translated(&error))
@@ -183,7 +183,7 @@ impl Elevation for Uac {
             Ok(0) => Ok(()),
             Ok(code) => Err(ControlError::system("netsh", format!("it ended with exit code {code}"))),
             Err(error) if self::code(&error) == Some(SAID_NO) => {
-                Err(ControlError::Unsupported("the question of Windows (UAC) was answered with no".into()))
+                Err(ControlError::Declined("the question of Windows (UAC) was answered with no"))
             }
             Err(error) => Err(ControlError::system("UAC", error)),
         }

@@ -164,7 +164,7 @@ impl ClosePlan {
 /// share them it finds one only.
 fn explain(complaint: ControlError) -> ControlError {
     match complaint {
-        ControlError::Gone | ControlError::Replaced => ControlError::Unsupported(
+        ControlError::Gone | ControlError::Replaced => ControlError::NotThisOne(
             "another socket shares its addresses and hides it from the kernel; end the process that holds it"
                 .into(),
         ),

@@ -11,6 +11,8 @@ pub enum RangeOutcome {
         /// What the system complained about all the same.
         complaint: Option<String>,
     },
+    /// It was so before: nothing had to be done.
+    AlreadySo,
     /// It could not be set, and everything is as it was: read back and compared.
     Restored {
         /// Why it could not be set.
@@ -29,7 +31,7 @@ impl RangeOutcome {
     /// Whether the range is set.
     #[must_use]
     pub const fn succeeded(&self) -> bool {
-        matches!(self, Self::Set { .. })
+        matches!(self, Self::Set { .. } | Self::AlreadySo)
     }
 
     /// What came of it, in sentences.
@@ -41,6 +43,7 @@ impl RangeOutcome {
                 lines.extend(complaint.as_ref().map(|complaint| format!("Yet the system said: {complaint}")));
                 lines
             }
+            Self::AlreadySo => vec!["It is already so: nothing was changed.".into()],
             Self::Restored { complaint } => {
                 vec![format!("It was not set: {complaint}"), "Everything is as it was.".into()]
             }
@@ -57,20 +60,26 @@ impl RangeOutcome {
 }
 
 /// Takes the steps, reads back, and restores what was when it is not set.
-pub(in crate::remedy) fn apply(plan: &RangePlan, control: &mut dyn RangeControl) -> RangeOutcome {
-    let steps = plan.change.steps();
+pub(in crate::remedy) fn apply(
+    plan: &RangePlan,
+    change: &RangeChange,
+    control: &mut dyn RangeControl,
+) -> RangeOutcome {
+    let steps = change.steps();
     let (taken, complaint, said) = take_all(control, &steps);
     let now = control.read();
-    if now.as_ref().is_ok_and(|now| plan.change.holds(now)) {
+    if now.as_ref().is_ok_and(|now| change.holds(now)) {
         return RangeOutcome::Set { complaint: complaint.map(|error| readable(&error)) };
     }
     let complaint = match (&complaint, &now) {
         (Some(error), _) => readable(error),
         (None, Err(error)) => format!("it can't be read back: {error}"),
-        (None, Ok(now)) => lie(&plan.change, now, &said),
+        (None, Ok(now)) => not_as_reported(change, now, &said),
     };
-    // A step that failed may have done half of what it should.
-    if restore(&plan.change, control, taken + 1) {
+    // A step that failed may have done half of what it should, unless it is one of files.
+    let half = steps.get(taken).filter(|step| !is_file(step));
+    let touched: Vec<_> = steps.iter().take(taken).chain(half).collect();
+    if restore(change, control, &touched) {
         RangeOutcome::Restored { complaint }
     } else {
         RangeOutcome::Stuck { complaint, way_back: plan.way_back() }
@@ -81,6 +90,7 @@ pub(in crate::remedy) fn apply(plan: &RangePlan, control: &mut dyn RangeControl)
 /// would be another question.
 pub(in crate::remedy) fn apply_elevated(
     plan: &RangePlan,
+    change: &RangeChange,
     step: &RangeStep,
     elevation: &mut dyn Elevation,
     control: &mut dyn RangeControl,
@@ -88,14 +98,14 @@ pub(in crate::remedy) fn apply_elevated(
     let complaint = elevation.take(step).err();
     let now = control.read();
     let complaint = match (complaint, &now) {
-        (complaint, Ok(now)) if plan.change.holds(now) => {
+        (complaint, Ok(now)) if change.holds(now) => {
             return RangeOutcome::Set { complaint: complaint.map(|error| readable(&error)) };
         }
         (Some(error), _) => readable(&error),
         (None, Err(error)) => format!("it can't be read back: {error}"),
-        (None, Ok(now)) => lie(&plan.change, now, ""),
+        (None, Ok(now)) => not_as_reported(change, now, ""),
     };
-    if now.is_ok_and(|now| plan.change.inverse().holds(&now)) {
+    if now.is_ok_and(|now| change.differences(&now).is_empty()) {
         RangeOutcome::Restored { complaint }
     } else {
         RangeOutcome::Stuck { complaint, way_back: plan.way_back() }
@@ -119,34 +129,37 @@ fn take_all(control: &mut dyn RangeControl, steps: &[RangeStep]) -> (usize, Opti
     (steps.len(), None, said)
 }
 
-/// Takes back the first `touched` steps, the last one first; whether everything is as it was.
-fn restore(change: &RangeChange, control: &mut dyn RangeControl, touched: usize) -> bool {
-    let back = change.inverse();
-    let touched: Vec<_> = change.steps().into_iter().take(touched).collect();
-    let mut steps = back.steps();
+/// Takes these steps back, the last one first; whether everything is as it was.
+fn restore(change: &RangeChange, control: &mut dyn RangeControl, touched: &[&RangeStep]) -> bool {
+    let mut steps = change.inverse().steps();
     steps.retain(|step| touched.iter().any(|taken| concerns_the_same(step, taken)));
     for step in steps {
         // Whether it worked is read below, for all of them.
         let _ = control.take(&step);
     }
-    control.read().is_ok_and(|now| back.holds(&now))
+    control.read().is_ok_and(|now| change.differences(&now).is_empty())
+}
+
+fn is_file(step: &RangeStep) -> bool {
+    matches!(
+        step,
+        RangeStep::WriteFile(_) | RangeStep::KeepFile | RangeStep::RestoreFile | RangeStep::RemoveFile
+    )
 }
 
 fn concerns_the_same(one: &RangeStep, other: &RangeStep) -> bool {
     match (one, other) {
-        (RangeStep::Range(_), RangeStep::Range(_))
-        | (RangeStep::Reserved(_), RangeStep::Reserved(_))
-        | (RangeStep::File(_), RangeStep::File(_)) => true,
+        (RangeStep::Range(_), RangeStep::Range(_)) | (RangeStep::Reserved(_), RangeStep::Reserved(_)) => true,
         (
             RangeStep::Netsh { family, protocol, .. },
             RangeStep::Netsh { family: other_family, protocol: other_protocol, .. },
         ) => (family, protocol) == (other_family, other_protocol),
-        _ => false,
+        (one, other) => is_file(one) && is_file(other),
     }
 }
 
 /// The system reported success, and the reading says otherwise.
-fn lie(change: &RangeChange, now: &RangeState, said: &str) -> String {
+fn not_as_reported(change: &RangeChange, now: &RangeState, said: &str) -> String {
     let set: Vec<_> = now
         .spaces
         .iter()

@@ -1,7 +1,8 @@
-use std::path::Path;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
-use crate::model::{DynamicRange, Family, PortRange, Protocol};
-use crate::platform::control::{RangeState, RangeStep, Store};
+use crate::model::{DynamicRange, Family, PortRange, PortSet, Protocol};
+use crate::platform::control::{FileContent, RangeState, RangeStep, Store};
 
 /// From what to what a range is moved. It knows its steps and its way back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,7 +14,7 @@ pub enum RangeChange {
         /// What will be.
         after: DynamicRange,
         /// The same of the file that sets it at the start of the system, when that is to change.
-        file: Option<(Option<DynamicRange>, Option<DynamicRange>)>,
+        file: Option<(FileContent, FileContent)>,
     },
     /// One range per port space.
     Windows {
@@ -68,8 +69,8 @@ impl RangeChange {
                     (before.reserved != after.reserved).then(|| RangeStep::Reserved(after.reserved.clone()));
                 let releases = before.reserved.iter().any(|port| !after.reserved.contains(port));
                 let (first, second) = if releases { (range, reserved) } else { (reserved, range) };
-                let file = file.as_ref().map(|(_, after)| RangeStep::File(after.clone()));
-                first.into_iter().chain(second).chain(file).collect()
+                let file = file.as_ref().map(|(before, after)| file_steps(before, after));
+                first.into_iter().chain(second).chain(file.into_iter().flatten()).collect()
             }
             Self::Windows { spaces, store } => spaces
                 .iter()
@@ -86,17 +87,124 @@ impl RangeChange {
     /// Whether this is what is set now.
     #[must_use]
     pub fn holds(&self, now: &RangeState) -> bool {
+        self.inverse().differences(now).is_empty()
+    }
+
+    /// What is not as it is to be before this change.
+    #[must_use]
+    pub fn differences(&self, now: &RangeState) -> Vec<Difference> {
         match self {
-            Self::Linux { after, file, .. } => {
-                let set = now.of(Family::Ipv4, Protocol::Tcp) == Some(after);
-                let file = file.as_ref().is_none_or(|(_, after)| {
-                    now.file.as_ref().is_some_and(|file| file.sets.as_ref() == Ok(after))
-                });
-                set && file
+            Self::Linux { before, file, .. } => {
+                let mut differences = Vec::new();
+                let set = now.of(Family::Ipv4, Protocol::Tcp);
+                if set.map(|set| set.range) != Some(before.range) {
+                    let now = set.map(|set| set.range);
+                    differences.push(Difference::Range { space: None, before: before.range, now });
+                }
+                if let Some(set) = set.filter(|set| set.reserved != before.reserved) {
+                    let now = set.reserved.clone();
+                    differences.push(Difference::Reserved { before: before.reserved.clone(), now });
+                }
+                let here = now.file.as_ref().map(|file| &file.content);
+                if let Some((before, _)) = file.as_ref().filter(|(before, _)| Some(before) != here) {
+                    differences.push(Difference::of_file(now, before));
+                }
+                differences
             }
-            Self::Windows { spaces, .. } => spaces.iter().all(|space| {
-                now.of(space.family, space.protocol).is_some_and(|dynamic| dynamic.range == space.after)
-            }),
+            Self::Windows { spaces, .. } => {
+                let of = |space: &SpaceChange| {
+                    let set = now.of(space.family, space.protocol).map(|dynamic| dynamic.range);
+                    let id = Some((space.family, space.protocol));
+                    let is = Difference::Range { space: id, before: space.before, now: set };
+                    (set != Some(space.before)).then_some(is)
+                };
+                spaces.iter().filter_map(of).collect()
+            }
+        }
+    }
+}
+
+/// From what to what the file is changed; somebody else's is kept, and comes back.
+fn file_steps(before: &FileContent, after: &FileContent) -> Vec<RangeStep> {
+    match (before, after) {
+        (FileContent::Foreign(_), FileContent::Ours(sets)) => {
+            vec![RangeStep::KeepFile, RangeStep::WriteFile(sets.clone())]
+        }
+        (_, FileContent::Ours(sets)) => vec![RangeStep::WriteFile(sets.clone())],
+        (_, FileContent::Foreign(_)) => vec![RangeStep::RestoreFile],
+        (_, FileContent::Absent) => vec![RangeStep::RemoveFile],
+        // Nobody plans for what can't be read.
+        (_, FileContent::Unreadable(_)) => Vec::new(),
+    }
+}
+
+/// Something that is not as it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Difference {
+    /// The range.
+    Range {
+        /// Of which port space, where each has its own.
+        space: Option<(Family, Protocol)>,
+        /// What it was.
+        before: PortRange,
+        /// What it is; none when it can't be read.
+        now: Option<PortRange>,
+    },
+    /// The reserved ports.
+    Reserved {
+        /// What they were.
+        before: PortSet,
+        /// What they are.
+        now: PortSet,
+    },
+    /// The file that sets them at the start of the system.
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What it set.
+        before: Option<PortRange>,
+        /// What it sets.
+        now: Option<PortRange>,
+    },
+    /// The change that was to be undone.
+    Undone,
+}
+
+impl Difference {
+    /// That the file is not as it was.
+    pub(super) fn of_file(now: &RangeState, before: &FileContent) -> Self {
+        let range = |content: &FileContent| content.sets().map(|sets| sets.range);
+        let (path, set) =
+            now.file.as_ref().map_or_else(Default::default, |file| (file.path.clone(), range(&file.content)));
+        Self::File { path, before: range(before), now: set }
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let or = |range: &Option<PortRange>, otherwise: &str| {
+            range.map_or_else(|| otherwise.to_owned(), |range| range.to_string())
+        };
+        match self {
+            Self::Range { space, before, now } => {
+                f.write_str("the range")?;
+                if let Some((family, protocol)) = space {
+                    write!(f, " of {} {}", protocol.key(), family.key())?;
+                }
+                write!(f, " was {before} and is {} now", or(now, "not readable"))
+            }
+            Self::Reserved { before, now } => {
+                let list = |set: &PortSet| if set.is_empty() { "none".to_owned() } else { set.to_string() };
+                write!(f, "the reserved ports were {} and are {} now", list(before), list(now))
+            }
+            Self::File { path, before, now } if before == now => {
+                write!(f, "{} was changed", path.display())
+            }
+            Self::File { path, before, now } => {
+                let (before, now) = (or(before, "no range"), or(now, "none"));
+                write!(f, "{} set {before} and sets {now} now", path.display())
+            }
+            Self::Undone => f.write_str("another porttop has undone this change already"),
         }
     }
 }
@@ -104,6 +212,7 @@ impl RangeChange {
 /// The command that a person could type for a step.
 #[must_use]
 pub fn command(step: &RangeStep, file: Option<&Path>) -> String {
+    let path = || file.map_or_else(|| "the file".into(), |path| path.display().to_string());
     match step {
         RangeStep::Range(range) => {
             format!("sysctl -w net.ipv4.ip_local_port_range=\"{} {}\"", range.start(), range.end())
@@ -111,18 +220,16 @@ pub fn command(step: &RangeStep, file: Option<&Path>) -> String {
         RangeStep::Reserved(ports) => {
             format!("sysctl -w net.ipv4.ip_local_reserved_ports=\"{ports}\"")
         }
-        RangeStep::File(sets) => {
-            let path = file.map_or_else(|| "the file".into(), |path| path.display().to_string());
-            match sets {
-                Some(DynamicRange { range, reserved }) => format!(
-                    "printf '%s\\n' 'net.ipv4.ip_local_port_range = {} {}' \
-                     'net.ipv4.ip_local_reserved_ports = {reserved}' > {path}",
-                    range.start(),
-                    range.end()
-                ),
-                None => format!("rm {path}"),
-            }
-        }
+        RangeStep::WriteFile(DynamicRange { range, reserved }) => format!(
+            "printf '%s\\n' 'net.ipv4.ip_local_port_range = {} {}' \
+             'net.ipv4.ip_local_reserved_ports = {reserved}' > {}",
+            range.start(),
+            range.end(),
+            path()
+        ),
+        RangeStep::KeepFile => format!("cp -p {0} {0}.bak", path()),
+        RangeStep::RestoreFile => format!("mv {0}.bak {0}", path()),
+        RangeStep::RemoveFile => format!("rm {}", path()),
         RangeStep::Netsh { family, protocol, range, store } => format!(
             "netsh int {} set dynamicport {} start={} num={} store={}",
             family.key(),

@@ -1,25 +1,31 @@
 use std::path::PathBuf;
 
-use super::change::{RangeChange, SpaceChange, command};
-use super::journal::Noted;
+use super::change::{Difference, RangeChange, SpaceChange, command};
+use super::journal::{JournalEntry, LastChange, Origin};
+use super::undo;
 use crate::analysis::range_plan::{Lasts, Listener, Proposal, TEMPORARY};
 use crate::model::{DynamicRange, Family, Protocol, System};
-use crate::platform::control::{RangeState, RangeStep, Store};
+use crate::platform::control::{FileContent, RangeFile, RangeState, RangeStep, Store};
 use crate::remedy::plan::{Plan, Refusal};
 use crate::text::{age, safe, thousands};
+
+/// What has to be said of a change that may have been made elsewhere.
+const UNCERTAIN: &str = "nothing proves that porttop set it in this network namespace and not in one that had \
+                         the same number before";
 
 /// A range that will be set, or set back.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RangePlan {
-    /// From what to what.
-    pub change: RangeChange,
+    /// From what to what; none when it is refused, or already so.
+    pub change: Option<RangeChange>,
     /// Listeners that only a command of one's own can protect: Windows excludes no port that is in use.
     pub reserve_by_hand: Vec<String>,
     file: Option<PathBuf>,
     promises: Vec<String>,
     cautions: Vec<String>,
     refusals: Vec<Refusal>,
-    undoes: Option<Noted>,
+    undoes: Option<JournalEntry>,
+    origin: Origin,
 }
 
 impl RangePlan {
@@ -35,6 +41,9 @@ impl RangePlan {
                 Self::refused(Refusal::Nothing("this system's range can't be set from here".into()))
             }
         };
+        if plan.is_already_so() {
+            return plan;
+        }
         for (_, _, proposal) in wanted {
             plan.promises.push(sentence(proposal));
             plan.cautions.extend(proposal.cautions.iter().map(|caution| (*caution).to_owned()));
@@ -49,9 +58,7 @@ impl RangePlan {
     fn set_linux(now: &RangeState, wanted: &[(Family, Protocol, Proposal)], store: Store) -> Self {
         let Some((_, _, proposal)) = wanted.first() else { return Self::nothing() };
         let Some(before) = now.of(Family::Ipv4, Protocol::Tcp).cloned() else {
-            return Self::refused(Refusal::Nothing(
-                "the range now is not known: it could not be restored".into(),
-            ));
+            return Self::refused(unknown());
         };
         let mut after = DynamicRange { range: proposal.range, reserved: before.reserved.clone() };
         for listener in &proposal.listeners {
@@ -62,29 +69,28 @@ impl RangePlan {
             promises.push(format!("Reserved first: {}.", names(&proposal.listeners)));
         }
         let mut cautions = Vec::new();
-        let file = (store == Store::Persistent).then_some(now.file.as_ref()).flatten();
-        if let Some(file) = file {
-            promises.push(format!("{} sets it at every start of the system.", file.path.display()));
-            if matches!(file.sets, Ok(Some(_))) {
-                promises.push("The file that is there is kept with .bak at its end.".into());
+        let file = match (store, &now.file) {
+            (Store::Active, _) => None,
+            (Store::Persistent, None) => {
+                let why = "there is no file here that would set it at the next start";
+                return Self::refused(Refusal::Nothing(why.into()));
             }
-            cautions.push(
-                "at the start of the system only the first network namespace is set, no container's".into(),
-            );
-        }
-        let refusal = match file.map(|file| (&file.path, &file.sets)) {
-            None if store == Store::Persistent => {
-                Some("there is no file here that would set it at the next start".into())
+            (Store::Persistent, Some(file)) => {
+                if let Err(why) = can_be_written(file) {
+                    return Self::refused(Refusal::Nothing(why));
+                }
+                promises.push(format!("{} sets it at every start of the system.", file.path.display()));
+                if let FileContent::Foreign(_) = file.content {
+                    promises.push("The file that is there is kept with .bak at its end.".into());
+                }
+                cautions.push(
+                    "at the start of the system only the first network namespace is set, no container's"
+                        .into(),
+                );
+                Some((file.content.clone(), FileContent::Ours(after.clone())))
             }
-            Some((path, Err(why))) => {
-                Some(format!("{} can't be read, so it could not be restored: {why}", path.display()))
-            }
-            _ => None,
         };
-        let refusals = refusal.map(Refusal::Nothing).into_iter().collect();
-        let file = file.map(|file| (file.sets.clone().unwrap_or_default(), Some(after.clone())));
-        let change = RangeChange::Linux { before, after, file };
-        Self::changing(change, now, promises, cautions, refusals)
+        Self::changing(linux_change(before, after, file), now, promises, cautions)
     }
 
     fn set_windows(now: &RangeState, wanted: &[(Family, Protocol, Proposal)], store: Store) -> Self {
@@ -94,14 +100,12 @@ impl RangePlan {
         for (family, protocol, proposal) in wanted {
             let (family, protocol, after) = (*family, *protocol, proposal.range);
             match now.of(family, protocol) {
+                // What is set now may not last: that it does has to be set all the same.
+                Some(dynamic) if dynamic.range == after && store == Store::Active => {}
                 Some(dynamic) => {
                     spaces.push(SpaceChange { family, protocol, before: dynamic.range, after });
                 }
-                None => refusals.push(Refusal::Nothing(format!(
-                    "the {} range of {} now is not known: it could not be restored",
-                    protocol.key(),
-                    family.key()
-                ))),
+                None => refusals.push(unknown_of(family, protocol)),
             }
             by_hand.extend(proposal.listeners.iter().map(|listener| exclude(family, protocol, listener)));
         }
@@ -114,51 +118,73 @@ impl RangePlan {
                 "Windows excludes no port that is in use: run these while the listener is stopped".into(),
             );
         }
-        let mut plan =
-            Self::changing(RangeChange::Windows { spaces, store }, now, Vec::new(), cautions, refusals);
+        let change = (!spaces.is_empty()).then_some(RangeChange::Windows { spaces, store });
+        let mut plan = Self::changing(change, now, Vec::new(), cautions);
+        plan.refusals = refusals;
         plan.reserve_by_hand = by_hand;
         plan
     }
 
-    /// Plans to set back what this change has set.
+    /// Plans to set back what the last change has set, and nothing that somebody else has set since.
     #[must_use]
-    pub fn undo(now: &RangeState, noted: &Noted) -> Self {
-        let change = &noted.change;
-        let back = change.inverse();
-        let mut cautions = Vec::new();
-        if !change.holds(now) && !back.holds(now) {
-            cautions.push("something else has changed the range since: that is lost".into());
-        }
-        let promises = match &back {
-            RangeChange::Linux { after, .. } => vec![format!("The range is {} again.", after.range)],
-            RangeChange::Windows { spaces, .. } => spaces
-                .iter()
-                .map(|space| {
-                    let (protocol, family) = (space.protocol.key(), space.family.key());
-                    format!("The {protocol} range of {family} is {} again.", space.after)
-                })
-                .collect(),
+    pub fn undo(now: &RangeState, last: LastChange) -> Self {
+        let Some(entry) = last.entry else {
+            return Self::refused(Refusal::Nothing(match last.damaged {
+                0 => "there is nothing to undo: porttop has set no range here that is not undone".into(),
+                damaged => format!("nothing is known to undo: {}", not_understood(damaged)),
+            }));
         };
-        let mut plan = Self::changing(back, now, promises, cautions, Vec::new());
-        plan.undoes = Some(noted.clone());
+        let mut plan = match undo::plan(now, &entry.change) {
+            Ok((change, promises)) => Self::changing(change, now, promises, Vec::new()),
+            Err(refusal) => Self::refused(refusal),
+        };
+        plan.origin = entry.origin(now);
+        if last.damaged > 0 {
+            plan.cautions.push(format!("{}: a later change may be among them", not_understood(last.damaged)));
+        }
+        if plan.origin != Origin::Here {
+            plan.cautions.push(UNCERTAIN.into());
+        }
+        plan.undoes = Some(entry);
         plan
     }
 
     /// The change that it sets back, if that is what it does.
     #[must_use]
-    pub const fn undoes(&self) -> Option<&Noted> {
+    pub const fn undoes(&self) -> Option<&JournalEntry> {
         self.undoes.as_ref()
     }
 
+    /// Whether nothing has to be done for it.
+    #[must_use]
+    pub fn is_already_so(&self) -> bool {
+        self.change.is_none() && self.refusals.is_empty()
+    }
+
+    /// Why only a person who is asked may say yes to it; nothing when nobody need be asked.
+    #[must_use]
+    pub fn needs_a_person(&self) -> Option<&'static str> {
+        (self.origin != Origin::Here).then_some(UNCERTAIN)
+    }
+
+    /// The same plan, made again because of these differences; it says so.
+    #[must_use]
+    pub fn again(mut self, differences: &[Difference]) -> Self {
+        let changed: Vec<_> = differences.iter().map(ToString::to_string).collect();
+        let caution =
+            format!("somebody changed it since the last plan: {}. This plan is new", changed.join("; "));
+        self.cautions.insert(0, caution);
+        self
+    }
+
     fn changing(
-        change: RangeChange,
+        change: Option<RangeChange>,
         now: &RangeState,
         promises: Vec<String>,
         cautions: Vec<String>,
-        refusals: Vec<Refusal>,
     ) -> Self {
         let file = now.file.as_ref().map(|file| file.path.clone());
-        Self { change, reserve_by_hand: Vec::new(), file, promises, cautions, refusals, undoes: None }
+        Self { change, file, promises, cautions, ..Self::empty() }
     }
 
     fn nothing() -> Self {
@@ -166,14 +192,19 @@ impl RangePlan {
     }
 
     fn refused(refusal: Refusal) -> Self {
+        Self { refusals: vec![refusal], ..Self::empty() }
+    }
+
+    fn empty() -> Self {
         Self {
-            change: RangeChange::Windows { spaces: Vec::new(), store: Store::Active },
+            change: None,
             reserve_by_hand: Vec::new(),
             file: None,
             promises: Vec::new(),
             cautions: Vec::new(),
-            refusals: vec![refusal],
+            refusals: Vec::new(),
             undoes: None,
+            origin: Origin::Here,
         }
     }
 
@@ -181,17 +212,18 @@ impl RangePlan {
     /// once.
     #[must_use]
     pub fn single_step(&self) -> Option<RangeStep> {
-        let mut steps = self.change.steps();
+        let mut steps = self.change.as_ref()?.steps();
         if steps.len() == 1 && self.refusals.is_empty() { steps.pop() } else { None }
     }
 
     /// The commands that would bring back what was, for a person to type.
     #[must_use]
     pub fn way_back(&self) -> Vec<String> {
-        self.spell(&self.change.inverse().steps())
+        self.spell(self.change.as_ref().map(RangeChange::inverse).as_ref())
     }
 
-    fn spell(&self, steps: &[RangeStep]) -> Vec<String> {
+    fn spell(&self, change: Option<&RangeChange>) -> Vec<String> {
+        let steps = change.map(RangeChange::steps).unwrap_or_default();
         steps.iter().map(|step| command(step, self.file.as_deref())).collect()
     }
 }
@@ -202,10 +234,13 @@ impl Plan for RangePlan {
     }
 
     fn commands(&self) -> Vec<String> {
-        self.spell(&self.change.steps())
+        self.spell(self.change.as_ref())
     }
 
     fn promises(&self) -> Vec<String> {
+        if self.is_already_so() {
+            return vec!["It is already so: nothing has to be changed.".into()];
+        }
         self.promises.clone()
     }
 
@@ -215,6 +250,48 @@ impl Plan for RangePlan {
 
     fn refusals(&self) -> &[Refusal] {
         &self.refusals
+    }
+}
+
+/// The change, unless it would change nothing.
+pub(super) fn linux_change(
+    before: DynamicRange,
+    after: DynamicRange,
+    file: Option<(FileContent, FileContent)>,
+) -> Option<RangeChange> {
+    let file = file.filter(|(before, after)| before != after);
+    (before != after || file.is_some()).then_some(RangeChange::Linux { before, after, file })
+}
+
+/// Why the file can't be written without losing what is there.
+fn can_be_written(file: &RangeFile) -> Result<(), String> {
+    let path = file.path.display();
+    match (&file.content, &file.kept) {
+        (FileContent::Unreadable(why), _) => Err(format!("{path} can't be read: {}", safe(why))),
+        (FileContent::Foreign(_), FileContent::Absent) => Ok(()),
+        (FileContent::Foreign(_), _) => Err(format!(
+            "{path} is not porttop's, and could not be kept: {path}.bak is there already; move one of them away"
+        )),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn unknown() -> Refusal {
+    Refusal::Nothing("the range now is not known: it could not be restored".into())
+}
+
+pub(super) fn unknown_of(family: Family, protocol: Protocol) -> Refusal {
+    Refusal::Nothing(format!(
+        "the {} range of {} now is not known: it could not be restored",
+        protocol.key(),
+        family.key()
+    ))
+}
+
+fn not_understood(lines: usize) -> String {
+    match lines {
+        1 => "1 line of the journal is not understood".into(),
+        lines => format!("{} lines of the journal are not understood", thousands(lines as u64)),
     }
 }
 

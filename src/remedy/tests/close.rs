@@ -20,7 +20,7 @@ fn close(stand: &Stand, sockets: &[Socket]) -> CloseOutcome {
     let (_home, state) = state();
     let snapshot = on(System::Linux, sockets.to_vec());
     let plan = ClosePlan::new(scene(&snapshot), sockets.to_vec()).confirm().unwrap();
-    stand.executor(&state).close(&plan).outcome
+    stand.executor(&state).close(&plan).unwrap().outcome
 }
 
 #[rstest]
@@ -190,4 +190,18 @@ fn what_only_lacks_a_descriptor_for_a_moment_is_closed() {
     });
     let outcome = close(&stand, &sockets);
     assert_eq!(outcome, CloseOutcome { sockets: Some(vec![Closed::Gone; 2]), complaint: None });
+}
+
+#[rstest]
+#[case::of_one(ControlError::NotThisOne("no TIME_WAIT".into()), &[10001, 10002, 10003])]
+#[case::of_all(ControlError::Unsupported("no such call".into()), &[10001])]
+fn what_is_said_of_one_socket_skips_no_other(#[case] error: ControlError, #[case] asked: &[u64]) {
+    let sockets = [time_wait(10001), time_wait(10002), time_wait(10003)];
+    let stand = Stand::default();
+    stand.with(|machine| {
+        machine.sockets = sockets.to_vec();
+        machine.close_errors = vec![Some(error)];
+    });
+    close(&stand, &sockets);
+    stand.with(|machine| assert_eq!(machine.closed, asked));
 }

@@ -31,7 +31,7 @@ impl Elevation for Asked {
         assert_eq!(self.questions, 1, "asked twice");
         match self.person {
             Person::Yes => self.machine.take(step).map(drop),
-            Person::No => Err(ControlError::Unsupported("answered with no".into())),
+            Person::No => Err(ControlError::Declined("answered with no")),
             Person::YesInVain => Ok(()),
         }
     }
@@ -75,12 +75,12 @@ fn what_is_read_back_decides(#[case] person: Person, #[case] set: bool, #[case] 
     let mut executor = Executor::with(license, controls, Box::new(machine.clone()), state.clone());
     let plan = plan(&now, &[(Family::Ipv4, Protocol::Tcp)]);
     assert!(executor.offers_elevation(&plan));
-    let outcome = executor.set_range_elevated(&plan.confirm().unwrap(), &now).outcome;
+    let outcome = executor.set_range_elevated(&plan.confirm().unwrap()).unwrap().outcome;
     assert_eq!(outcome.succeeded(), set);
     assert!(outcome.sentences()[0].contains(said), "{outcome:?}");
     assert_eq!(executor.range().unwrap().spaces == now.spaces, !set);
-    assert_eq!(executor.last_change(&now).unwrap().is_some(), set);
-    let (entries, _) = audit::read(&state).unwrap();
+    assert_eq!(executor.last_change(&now).unwrap().entry.is_some(), set);
+    let entries = audit::read(&state).unwrap().0;
     let stages: Vec<_> = entries.into_iter().map(|entry| entry.stage).collect();
     assert!(
         matches!(stages.as_slice(), [Stage::Asked { .. }, Stage::Done { succeeded, .. }] if *succeeded == set),

@@ -13,7 +13,7 @@ use crate::model::{
 use crate::platform::control::{ControlError, Signal};
 use crate::remedy::audit::{self, Stage};
 use crate::remedy::kill::{Fared, KillPlan, PortsAfter, Promise};
-use crate::remedy::{Plan, Refusal, Scene};
+use crate::remedy::{NotDone, Plan, Refusal, Scene};
 
 fn shared(state: State, local: &str, holders: &[u32]) -> Socket {
     let holders = Holders::of(holders.iter().map(|pid| owner(*pid)).collect());
@@ -194,7 +194,7 @@ fn what_was_shown_is_what_is_hit_and_it_is_written_down() {
         machine.processes = snapshot.processes.keys().map(|owner| (owner.pid, owner.started)).collect();
     });
     let plan = KillPlan::new(scene(&snapshot), &[owner(4312)], Signal::Term).confirm().unwrap();
-    let done = stand.executor(&state).kill(&plan);
+    let done = stand.executor(&state).kill(&plan).unwrap();
     assert_eq!(done.gaps, []);
     assert!(done.outcome.succeeded());
     assert_eq!(done.outcome.targets, [(owner(4312), Fared::Gone)]);
@@ -203,8 +203,8 @@ fn what_was_shown_is_what_is_hit_and_it_is_written_down() {
     assert_eq!(done.outcome.ports, Some(ports));
     stand.with(|machine| assert_eq!(machine.signals, [(Pid(4312), Signal::Term)]));
 
-    let (entries, odd) = audit::read(&state).unwrap();
-    assert_eq!((entries.len(), odd), (2, None));
+    let (entries, damaged) = audit::read(&state).unwrap();
+    assert_eq!((entries.len(), damaged), (2, None));
     assert!(entries.iter().all(|entry| entry.action == "kill" && entry.id == entries[0].id));
     let Stage::Asked { commands, .. } = &entries[0].stage else { panic!("{entries:?}") };
     assert!(commands[0].contains("pid") && commands[0].contains("SIGTERM"));
@@ -219,7 +219,7 @@ fn another_process_with_the_same_number_is_not_hit() {
     stand.with(|machine| machine.processes = HashMap::from([(Pid(4312), StartTime(999_999))]));
     let snapshot = inhabited(System::Linux, busy());
     let plan = KillPlan::new(scene(&snapshot), &[owner(4312)], Signal::Kill).confirm().unwrap();
-    let outcome = stand.executor(&state).kill(&plan).outcome;
+    let outcome = stand.executor(&state).kill(&plan).unwrap().outcome;
     assert_eq!(outcome.targets, [(owner(4312), Fared::Failed(ControlError::Replaced))]);
     stand.with(|machine| {
         assert!(machine.signals.is_empty());
@@ -241,7 +241,7 @@ fn in_a_group_each_is_judged_by_itself() {
         machine.forbidden = vec![Pid(14)];
     });
     let plan = KillPlan::new(scene(&snapshot), &owners, Signal::Term).confirm().unwrap();
-    let outcome = stand.executor(&state).kill(&plan).outcome;
+    let outcome = stand.executor(&state).kill(&plan).unwrap().outcome;
     let fared: Vec<_> = outcome.targets.iter().map(|(_, fared)| fared.clone()).collect();
     assert_eq!(
         fared,
@@ -261,7 +261,7 @@ fn what_cannot_be_read_back_is_not_claimed() {
     });
     let kill = |snapshot: &Observed| {
         let plan = KillPlan::new(scene(snapshot), &[owner(4312)], Signal::Term).confirm().unwrap();
-        stand.executor(&state).kill(&plan).outcome
+        stand.executor(&state).kill(&plan).unwrap().outcome
     };
     assert_eq!(kill(&snapshot).ports, None);
     // What was not seen before is not missed after.
@@ -270,7 +270,7 @@ fn what_cannot_be_read_back_is_not_claimed() {
 }
 
 #[test]
-fn an_audit_that_cannot_be_written_is_said_and_stops_nothing() {
+fn what_cannot_be_written_down_is_not_done() {
     let home = tempfile::tempdir().unwrap();
     std::fs::write(home.path().join("file"), "").unwrap();
     let state = crate::remedy::StateDirectory::at(home.path().join("file/state"));
@@ -278,9 +278,13 @@ fn an_audit_that_cannot_be_written_is_said_and_stops_nothing() {
     stand.with(|machine| machine.processes = HashMap::from([(Pid(4312), owner(4312).started)]));
     let snapshot = inhabited(System::Linux, Vec::new());
     let plan = KillPlan::new(scene(&snapshot), &[owner(4312)], Signal::Term).confirm().unwrap();
-    let done = stand.executor(&state).kill(&plan);
-    assert!(done.outcome.succeeded());
-    assert_eq!(done.gaps.len(), 1);
+    let why = stand.executor(&state).kill(&plan).unwrap_err();
+    assert!(matches!(&why, NotDone::Unwritten { .. }), "{why}");
+    assert!(
+        why.to_string().contains("file/state") && why.to_string().contains("set PORTTOP_STATE_DIR"),
+        "{why}"
+    );
+    stand.with(|machine| assert_eq!((machine.signals.len(), machine.processes.len()), (0, 1)));
 }
 
 #[test]
@@ -295,7 +299,7 @@ fn who_only_lacks_a_descriptor_for_a_moment_is_ended_and_many_are_counted() {
         machine.out_of_descriptors = 5;
     });
     let plan = KillPlan::new(scene(&snapshot), &owners, Signal::Term).confirm().unwrap();
-    let outcome = stand.executor(&state).kill(&plan).outcome;
+    let outcome = stand.executor(&state).kill(&plan).unwrap().outcome;
     assert!(outcome.succeeded(), "{outcome:?}");
     assert_eq!(outcome.sentences()[0], "20 processes have ended.");
 }

@@ -17,8 +17,8 @@ use crate::model::{
     Socket, SpaceId, StartTime, System,
 };
 use crate::platform::control::{
-    ControlError, Controls, ProcessControl, ProcessHandle, RangeControl, RangeFile, RangeState, RangeStep,
-    Signal, SocketControl,
+    ControlError, Controls, FileContent, NamespaceIdentity, ProcessControl, ProcessHandle, RangeControl,
+    RangeFile, RangeState, RangeStep, Signal, SocketControl,
 };
 use crate::platform::{Reading, Sockets};
 
@@ -169,7 +169,19 @@ impl RangeControl for Stand {
             }
             let Some(state) = &mut machine.range else { return Ok(String::new()) };
             match step {
-                RangeStep::File(sets) => state.file.as_mut().unwrap().sets = Ok(sets.clone()),
+                RangeStep::WriteFile(sets) => {
+                    state.file.as_mut().unwrap().content = FileContent::Ours(sets.clone());
+                }
+                RangeStep::KeepFile => {
+                    let file = state.file.as_mut().unwrap();
+                    assert_eq!(file.kept, FileContent::Absent, "nothing is written over");
+                    file.kept = file.content.clone();
+                }
+                RangeStep::RestoreFile => {
+                    let file = state.file.as_mut().unwrap();
+                    file.content = std::mem::replace(&mut file.kept, FileContent::Absent);
+                }
+                RangeStep::RemoveFile => state.file.as_mut().unwrap().content = FileContent::Absent,
                 RangeStep::Range(range) => each(state, |_, dynamic| dynamic.range = *range),
                 RangeStep::Reserved(ports) => each(state, |_, dynamic| dynamic.reserved = ports.clone()),
                 RangeStep::Netsh { family, protocol, range, .. } => each(state, |id, dynamic| {
@@ -199,11 +211,16 @@ fn range_state(system: System, now: PortRange) -> RangeState {
     RangeState {
         system,
         namespace: NamespaceId::ONLY,
+        identity: linux.then(|| NamespaceIdentity { boot: "now".into(), cookie: 7 }),
         spaces: SpaceId::all_of(NamespaceId::ONLY)
             .map(|id| PortSpace { id, dynamic: Some(dynamic.clone()) })
             .into(),
         limits: if linux { RangeLimits::linux(Port(1024)) } else { RangeLimits::WINDOWS },
-        file: linux.then(|| RangeFile { path: "/etc/sysctl.d/99-zz-porttop.conf".into(), sets: Ok(None) }),
+        file: linux.then(|| RangeFile {
+            path: "/etc/sysctl.d/99-zz-porttop.conf".into(),
+            content: FileContent::Absent,
+            kept: FileContent::Absent,
+        }),
     }
 }
 

@@ -112,7 +112,7 @@ impl Fake {
         let (_home, state) = state();
         let now = self.read();
         let plan = plan(&now, &[(Family::Ipv4, Protocol::Tcp)]).confirm().unwrap();
-        self.executor(&state).set_range(&plan, &now).outcome
+        self.executor(&state).set_range(&plan).unwrap().outcome
     }
 }
 
@@ -152,14 +152,15 @@ fn in_every_language_it_is_set_and_undone(#[case] words: [&str; 4], #[case] enco
     let before = fake.read();
     assert_eq!(before.of(Family::Ipv4, Protocol::Tcp).unwrap().capacity(), 16384 - 60);
     let set = plan(&before, &[(Family::Ipv4, Protocol::Tcp)]).confirm().unwrap();
-    assert_eq!(fake.executor(&state).set_range(&set, &before).outcome, RangeOutcome::Set { complaint: None });
+    let done = fake.executor(&state).set_range(&set).unwrap();
+    assert_eq!(done.outcome, RangeOutcome::Set { complaint: None });
     assert_eq!(fake.tcp4(), range(10000, 65535));
     assert_eq!(fake.calls(), ["int ipv4 set dynamicport tcp start=10000 num=55536 store=active"]);
 
     let now = fake.read();
     let mut restarted = fake.executor(&state);
-    let noted = restarted.last_change(&now).unwrap().unwrap();
-    assert!(restarted.set_range(&RangePlan::undo(&now, &noted).confirm().unwrap(), &now).outcome.succeeded());
+    let undo = RangePlan::undo(&now, restarted.last_change(&now).unwrap());
+    assert!(restarted.set_range(&undo.confirm().unwrap()).unwrap().outcome.succeeded());
     assert_eq!(fake.read().spaces, before.spaces);
 }
 
@@ -220,7 +221,7 @@ fn the_first_of_two_is_taken_back_when_the_second_fails() {
     let (_home, state) = state();
     let now = fake.read();
     let both = plan(&now, &[(Family::Ipv4, Protocol::Tcp), (Family::Ipv6, Protocol::Tcp)]);
-    let outcome = fake.executor(&state).set_range(&both.confirm().unwrap(), &now).outcome;
+    let outcome = fake.executor(&state).set_range(&both.confirm().unwrap()).unwrap().outcome;
     restored(outcome);
     assert_eq!(fake.tcp4(), range(49152, 65535));
     assert_eq!(fake.calls().len(), 4);

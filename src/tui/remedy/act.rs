@@ -1,5 +1,4 @@
-//! What the keys do in the dialogs and in the view of the ranges, and what the answers of the desk
-//! change.
+//! What the keys do in the dialogs and in the view of the ranges.
 
 use std::sync::Arc;
 
@@ -7,21 +6,24 @@ use crossterm::event::{Event, KeyEvent};
 use tui_input::Input;
 use tui_input::backend::crossterm::EventHandler;
 
-use super::desk::{Answer, Deed, Next, Request};
-use super::question::{About, Button, Outcome, OwnForm, Question};
-use super::ranges::{choice, plan_of};
+use super::question::{About, Button, OwnForm, ProbeForm, Question, Working};
+use super::ranges::{RangeWish, choice, plan_of};
 use super::seen::MOMENT;
 use crate::analysis::{SpaceUsage, range_plan};
-use crate::model::{Owner, PortRange};
+use crate::model::{Observed, Owner, PortRange};
 use crate::platform::control::{Signal, Store};
 use crate::remedy::Plan;
-use crate::remedy::range::RangePlan;
+use crate::remedy::range::Difference;
+use crate::remedy::service::{Request, Rights};
+use crate::remedy::worker::RequestId;
 use crate::tui::action::{Command, Effect};
 use crate::tui::app::{App, Dialog};
 use crate::tui::list::List;
 use crate::tui::page::{Pane, Subject, paste};
 use crate::tui::update::{close_dialog, step};
 use crate::tui::view;
+
+pub(super) const SETTING: &str = "setting the range";
 
 /// Whether a command belongs here.
 #[must_use]
@@ -52,8 +54,32 @@ pub fn run(app: &mut App, command: Command) -> Vec<Effect> {
     asked.chain([Effect::Draw]).collect()
 }
 
-fn ask(request: Request) -> Vec<Effect> {
-    vec![Effect::Ask(Box::new(request))]
+/// The effect of a request, and its id.
+fn ask(app: &mut App, request: Request) -> (RequestId, Effect) {
+    app.request = app.request.next();
+    (app.request, Effect::Ask(app.request, Box::new(request)))
+}
+
+/// The same, with a dialog that waits for the answer.
+pub(super) fn wait(
+    app: &mut App,
+    doing: &'static str,
+    request: Request,
+    range: Option<(RangeWish, Vec<Difference>)>,
+) -> Vec<Effect> {
+    let (request, effect) = ask(app, request);
+    app.dialog = Some(Dialog::Working(Box::new(Working { doing, request, range })));
+    vec![effect]
+}
+
+/// Reads what is set at this moment, then asks whether to do what is wanted.
+pub(super) fn plan_range(app: &mut App, wish: RangeWish, differences: Vec<Difference>) -> Vec<Effect> {
+    wait(app, "reading what range is set", Request::ReadRange, Some((wish, differences)))
+}
+
+/// Reads what is set, to show it.
+pub(super) fn read_range(app: &mut App) -> Vec<Effect> {
+    vec![ask(app, Request::ReadRange).1]
 }
 
 fn on_page(app: &mut App, command: Command) -> Vec<Effect> {
@@ -61,22 +87,20 @@ fn on_page(app: &mut App, command: Command) -> Vec<Effect> {
         Command::Kill => return kill(app),
         Command::CloseSockets => close(app),
         Command::Probe => {
-            app.dialog = Some(Dialog::Probe(Box::default()));
-            return ask(Request::Probe(None));
+            let (request, effect) = ask(app, Request::Probe(None));
+            app.dialog = Some(Dialog::Probe(Box::new(ProbeForm { request, ..ProbeForm::default() })));
+            return vec![effect];
         }
         Command::Show(Pane::Ranges) => {
             show(app);
-            return ask(Request::ReadRange(Next::Show));
+            return read_range(app);
         }
         Command::NextProposal => propose(app, 1),
         Command::PreviousProposal => propose(app, -1),
         Command::OwnNumbers => own_numbers(app),
         Command::SetActive => return set(app, Store::Active),
         Command::SetPersistent => return set(app, Store::Persistent),
-        Command::Undo => {
-            app.dialog = Some(Dialog::Working("reading what range is set"));
-            return ask(Request::ReadRange(Next::Undo));
-        }
+        Command::Undo => return plan_range(app, RangeWish::Undo, Vec::new()),
         Command::CopyCommands => return copy(app),
         _ => {}
     }
@@ -87,9 +111,19 @@ fn on_page(app: &mut App, command: Command) -> Vec<Effect> {
 fn kill(app: &mut App) -> Vec<Effect> {
     let Some(picture) = app.picture().cloned() else { return Vec::new() };
     let owners = selected_owners(app);
-    let question = Question::kill(Arc::clone(&picture.snapshot), app.own_pid, owners.clone(), None);
-    app.dialog = Some(Dialog::Question(Box::new(question)));
-    ask(Request::MayEnd(owners))
+    ask_to_kill(app, Arc::clone(&picture.snapshot), owners, None)
+}
+
+fn ask_to_kill(
+    app: &mut App,
+    snapshot: Arc<Observed>,
+    owners: Vec<Owner>,
+    only: Option<Signal>,
+) -> Vec<Effect> {
+    let question = Question::kill(snapshot, app.own_pid, owners.clone(), only);
+    let (request, effect) = ask(app, Request::MayEnd(owners));
+    app.dialog = Some(Dialog::Question(Box::new(Question { request: Some(request), ..question })));
+    vec![effect]
 }
 
 fn selected_owners(app: &App) -> Vec<Owner> {
@@ -162,21 +196,21 @@ fn set(app: &mut App, store: Store) -> Vec<Effect> {
         app.ranges.told = Some("there is no proposal to set".into());
         return Vec::new();
     };
-    app.dialog = Some(Dialog::Working("reading what range is set"));
-    ask(Request::ReadRange(Next::Set(Box::new((space, proposal, store)))))
+    plan_range(app, RangeWish::Set(Box::new((space, proposal, store))), Vec::new())
 }
 
 fn copy(app: &mut App) -> Vec<Effect> {
     let Some(plan) = choice(app).and_then(|choice| plan_of(app, &choice, Store::Active)) else {
         return Vec::new();
     };
-    keep(&[plan.reserve_by_hand.clone(), plan.commands()].concat())
+    keep(app, &[plan.reserve_by_hand.clone(), plan.commands()].concat()).1
 }
 
 /// Copies commands, and keeps them in a file for terminals that can't copy.
-fn keep(commands: &[String]) -> Vec<Effect> {
+fn keep(app: &mut App, commands: &[String]) -> (RequestId, Vec<Effect>) {
     let text = commands.join("\n") + "\n";
-    vec![Effect::Copy(text.clone()), Effect::Ask(Box::new(Request::Keep(text)))]
+    let (request, effect) = ask(app, Request::KeepCommands(text.clone()));
+    (request, vec![Effect::Copy(text), effect])
 }
 
 fn in_dialog(app: &mut App, command: Command) -> Vec<Effect> {
@@ -197,7 +231,14 @@ fn in_dialog(app: &mut App, command: Command) -> Vec<Effect> {
             Command::NextButton => question.choose(1),
             Command::PreviousButton => question.choose(-1),
             Command::Open => return answer(app),
-            Command::CopyCommands => return keep(&question.commands()),
+            Command::CopyCommands => {
+                let commands = question.commands();
+                let (request, effects) = keep(app, &commands);
+                if let Some(Dialog::Question(question)) = &mut app.dialog {
+                    question.kept = Some(request);
+                }
+                return effects;
+            }
             _ => question.scroll = step(question.scroll.min(last), last, rows, command),
         },
         Some(Dialog::Outcome(outcome)) => match command {
@@ -213,8 +254,11 @@ fn in_dialog(app: &mut App, command: Command) -> Vec<Effect> {
                 if destination.is_some() && !(visible && form.seen.meant(press)) {
                     return vec![Effect::WakeIn(MOMENT)];
                 }
-                form.tries = None;
-                return ask(Request::Probe(destination));
+                let (request, effect) = ask(app, Request::Probe(destination));
+                if let Some(Dialog::Probe(form)) = &mut app.dialog {
+                    (form.tries, form.request) = (None, request);
+                }
+                return vec![effect];
             }
             _ => form.scroll = step(form.scroll.min(last), last, rows, command),
         },
@@ -232,6 +276,7 @@ fn in_dialog(app: &mut App, command: Command) -> Vec<Effect> {
 fn answer(app: &mut App) -> Vec<Effect> {
     let Some(Dialog::Question(question)) = app.dialog.take() else { return Vec::new() };
     let button = question.button();
+    let mut range = None;
     let request = match (question.about, button) {
         (About::Kill { plan, .. }, Button::Send(signal)) if plan.signal == signal => plan
             .confirm()
@@ -241,23 +286,21 @@ fn answer(app: &mut App) -> Vec<Effect> {
         | (About::Close { all: Some(plan), .. }, Button::All) => {
             plan.confirm().ok().map(|plan| (Request::Close(Box::new(plan)), "closing"))
         }
-        (About::Range { plan, now, .. }, Button::Set) => {
-            plan.confirm().ok().map(|plan| (Request::SetRange(Box::new(plan), now), "setting the range"))
+        (About::Range { plan, wish, .. }, Button::Set | Button::ThroughUac) => {
+            range = Some((wish, Vec::new()));
+            let (rights, doing) = match button {
+                Button::ThroughUac => (Rights::Asked, "waiting for the answer to the question of Windows"),
+                _ => (Rights::Own, SETTING),
+            };
+            plan.confirm().ok().map(|plan| (Request::SetRange(Box::new(plan), rights), doing))
         }
-        (About::Range { plan, now, .. }, Button::ThroughUac) => plan.confirm().ok().map(|plan| {
-            (
-                Request::SetRangeElevated(Box::new(plan), now),
-                "waiting for the answer to the question of Windows",
-            )
-        }),
         _ => None,
     };
     let Some((request, doing)) = request else {
         close_dialog(app);
         return Vec::new();
     };
-    app.dialog = Some(Dialog::Working(doing));
-    ask(request)
+    wait(app, doing, request, range)
 }
 
 /// Leaves an outcome, or asks about ending with more force.
@@ -269,10 +312,7 @@ fn after(app: &mut App) -> Vec<Effect> {
     }
     let Some(latest) = app.latest.clone() else { return Vec::new() };
     let owners = outcome.report.again;
-    let question =
-        Question::kill(Arc::clone(&latest.snapshot), app.own_pid, owners.clone(), Some(Signal::Kill));
-    app.dialog = Some(Dialog::Question(Box::new(question)));
-    ask(Request::MayEnd(owners))
+    ask_to_kill(app, Arc::clone(&latest.snapshot), owners, Some(Signal::Kill))
 }
 
 fn take_numbers(app: &mut App) {
@@ -343,81 +383,4 @@ pub fn seen(app: &mut App) -> Vec<Effect> {
         return Vec::new();
     }
     if seen.shown(now) { vec![Effect::WakeIn(MOMENT)] } else { Vec::new() }
-}
-
-/// Takes in what the desk answered.
-pub fn answered(app: &mut App, answer: Answer) -> Vec<Effect> {
-    match answer {
-        Answer::MayEnd(forbidden) => {
-            if let Some(Dialog::Question(question)) = &mut app.dialog {
-                question.forbid(&forbidden);
-            }
-        }
-        Answer::Done(report) => {
-            let reread = report.deed == Deed::Range;
-            let free = matches!(app.dialog, Some(Dialog::Working(_)) | None);
-            let outcome = Outcome::new(report);
-            if free {
-                app.dialog = Some(Dialog::Outcome(Box::new(outcome)));
-            } else {
-                app.outcomes.push(outcome);
-            }
-            if reread {
-                return [ask(Request::ReadRange(Next::Show)), vec![Effect::Draw]].concat();
-            }
-        }
-        Answer::Range { now, noted, uac, next } => {
-            app.ranges.noted = noted.clone().ok().flatten();
-            app.ranges.state = Some(now.clone());
-            if matches!(app.dialog, Some(Dialog::Working(_))) && next != Next::Show {
-                ask_about_range(app, now, noted, uac, next);
-            }
-        }
-        Answer::Probed(tries) => {
-            if let Some(Dialog::Probe(form)) = &mut app.dialog {
-                form.tries = Some(tries);
-            }
-        }
-        Answer::Kept(kept) => {
-            let told = Some(match kept {
-                Ok(path) => format!("copied; also in {}", path.display()),
-                Err(why) => format!("copied; not kept in a file: {why}"),
-            });
-            match &mut app.dialog {
-                Some(Dialog::Question(question)) => question.told = told,
-                _ => app.ranges.told = told,
-            }
-        }
-    }
-    vec![Effect::Draw]
-}
-
-fn ask_about_range(
-    app: &mut App,
-    now: Result<crate::platform::control::RangeState, String>,
-    noted: Result<Option<crate::remedy::range::Noted>, String>,
-    uac: bool,
-    next: Next,
-) {
-    let elevated = app.picture().is_some_and(|picture| picture.snapshot.host.elevated);
-    let question = now.and_then(|now| {
-        let plan = match next {
-            Next::Set(wanted) => {
-                let (space, proposal, store) = *wanted;
-                RangePlan::set(&now, &[(space.family, space.protocol, proposal)], store)
-            }
-            Next::Undo | Next::Show => {
-                let noted = noted?.ok_or("there is nothing to undo: porttop has set no range here")?;
-                RangePlan::undo(&now, &noted)
-            }
-        };
-        Ok(Question::range(plan, now, elevated, uac))
-    });
-    match question {
-        Ok(question) => app.dialog = Some(Dialog::Question(Box::new(question))),
-        Err(why) => {
-            close_dialog(app);
-            app.ranges.told = Some(why);
-        }
-    }
 }

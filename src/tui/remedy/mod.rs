@@ -1,17 +1,19 @@
 //! From suspect to fix, on the screen: the state of the dialogs and of the view of the ranges, what the
-//! keys do there, and the desk at which it is done.
+//! keys do there.
 //!
-//! [`desk`] is the only one that does anything, on threads of its own; everything else is state. What a
-//! plan promises and refuses is decided in [`crate::remedy`], never here.
+//! All of it is state: what is asked for goes to a [`crate::remedy::worker`], and what a plan promises and
+//! refuses is decided in [`crate::remedy`], never here.
 
 mod act;
-pub mod desk;
+mod answers;
 mod question;
 mod ranges;
+mod report;
 mod seen;
 
-pub use act::{answered, concerns, pasted, run, seen, typed};
-pub use desk::{Answer, Deed, Desk, Next, Report, Request};
-pub use question::{About, Button, Outcome, OwnForm, ProbeForm, Question};
-pub use ranges::{Choice, Ranges, choice, plan_of};
+pub use act::{concerns, pasted, run, seen, typed};
+pub use answers::answered;
+pub use question::{About, Button, Outcome, OwnForm, ProbeForm, Question, Working};
+pub use ranges::{Choice, RangeWish, Ranges, choice, plan_of};
+pub use report::{Report, ReportKind};
 pub use seen::{MOMENT, Seen};

@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use tui_input::Input;
 
-use super::desk::Report;
+use super::ranges::RangeWish;
+use super::report::Report;
 use super::seen::Seen;
 use crate::analysis::Filter;
 use crate::model::{Observed, Owner, Pid, Socket, System};
-use crate::platform::control::{ControlError, RangeState, Signal};
+use crate::platform::control::{ControlError, Signal};
 use crate::remedy::close::ClosePlan;
 use crate::remedy::kill::KillPlan;
-use crate::remedy::range::RangePlan;
+use crate::remedy::range::{Difference, RangePlan};
+use crate::remedy::worker::RequestId;
 use crate::remedy::{Plan, Refusal, Scene};
 
 /// What one can answer.
@@ -80,8 +82,8 @@ pub enum About {
     Range {
         /// The plan.
         plan: Box<RangePlan>,
-        /// What is set now.
-        now: Box<RangeState>,
+        /// What it is the plan for.
+        wish: RangeWish,
         /// Whether porttop runs with the rights that it may need.
         elevated: bool,
     },
@@ -104,9 +106,27 @@ pub struct Question {
     pub told: Option<String>,
     /// Since when it is on the screen.
     pub seen: Seen,
+    /// The request for what may not be ended.
+    pub request: Option<RequestId>,
+    /// The request that keeps its commands.
+    pub kept: Option<RequestId>,
 }
 
 impl Question {
+    fn new(about: About, buttons: Vec<Button>, system: System) -> Self {
+        Self {
+            about,
+            buttons,
+            chosen: 0,
+            scroll: 0,
+            system,
+            told: None,
+            seen: Seen::default(),
+            request: None,
+            kept: None,
+        }
+    }
+
     /// Whether to end these processes.
     #[must_use]
     pub fn kill(snapshot: Arc<Observed>, own_pid: Pid, owners: Vec<Owner>, only: Option<Signal>) -> Self {
@@ -122,7 +142,7 @@ impl Question {
         let sends = signals.into_iter().map(Button::Send);
         let buttons = answers(plan.refusals(), sends);
         let about = About::Kill { owners, snapshot, own_pid, plan: Box::new(plan) };
-        Self { about, buttons, chosen: 0, scroll: 0, system, told: None, seen: Seen::default() }
+        Self::new(about, buttons, system)
     }
 
     /// Whether to close this socket, or all of `all`: none where the person has not said which these are.
@@ -150,25 +170,17 @@ impl Question {
             buttons.extend(all.as_ref().filter(|all| all.refusals().is_empty()).map(|_| Button::All));
         }
         let system = snapshot.host.system;
-        Self {
-            about: About::Close { one, all },
-            buttons,
-            chosen: 0,
-            scroll: 0,
-            system,
-            told: None,
-            seen: Seen::default(),
-        }
+        Self::new(About::Close { one, all }, buttons, system)
     }
 
     /// Whether to set this range; `uac` is whether the right can be asked for.
     #[must_use]
-    pub fn range(plan: RangePlan, now: RangeState, elevated: bool, uac: bool) -> Self {
+    pub fn range(plan: RangePlan, wish: RangeWish, system: System, elevated: bool, uac: bool) -> Self {
         let through_uac = (uac && plan.single_step().is_some()).then_some(Button::ThroughUac);
         let set = [Button::Set].into_iter().chain(through_uac);
-        let (buttons, system) = (answers(plan.refusals(), set), now.system);
-        let about = About::Range { plan: Box::new(plan), now: Box::new(now), elevated };
-        Self { about, buttons, chosen: 0, scroll: 0, system, told: None, seen: Seen::default() }
+        let buttons = answers(plan.refusals(), set);
+        let about = About::Range { plan: Box::new(plan), wish, elevated };
+        Self::new(about, buttons, system)
     }
 
     /// The button that is chosen.
@@ -275,6 +287,17 @@ impl Outcome {
     }
 }
 
+/// Something that is being done.
+#[derive(Clone, Debug)]
+pub struct Working {
+    /// What, in words.
+    pub doing: &'static str,
+    /// The request whose answer ends it.
+    pub request: RequestId,
+    /// The range that it is about, and what had changed since it was planned before.
+    pub range: Option<(RangeWish, Vec<Difference>)>,
+}
+
 /// Whether a port can be had: a destination that may be typed, and what was found.
 #[derive(Clone, Debug, Default)]
 pub struct ProbeForm {
@@ -282,6 +305,8 @@ pub struct ProbeForm {
     pub input: Input,
     /// What was tried and what it gave; none while it is being tried.
     pub tries: Option<Vec<String>>,
+    /// The request that tries it.
+    pub request: RequestId,
     /// How far it is scrolled, in lines.
     pub scroll: usize,
     /// Since when it is on the screen.

@@ -1,18 +1,22 @@
 //! The view of the dynamic ranges: which port space and which proposal is looked at.
 
+use crate::analysis::SpaceUsage;
 use crate::analysis::range_plan::{self, Proposal, RangeFacts};
 use crate::model::{PortRange, SpaceId};
 use crate::platform::control::{RangeState, Store};
-use crate::remedy::range::{Noted, RangePlan};
+use crate::remedy::range::RangePlan;
+use crate::remedy::service::RangeReading;
+use crate::remedy::worker::RequestId;
+use crate::remedy::{NotDone, Plan};
 use crate::tui::app::App;
 
 /// What it remembers.
 #[derive(Clone, Debug, Default)]
 pub struct Ranges {
-    /// What is set and what can be, as read last; or why that is not known.
-    pub state: Option<Result<RangeState, String>>,
-    /// The last change that can be undone.
-    pub noted: Option<Noted>,
+    /// What is set, what can be and what can be undone, as read last; or why that is not known.
+    pub reading: Option<Result<RangeReading, NotDone>>,
+    /// The request that read it.
+    pub read: RequestId,
     /// Which of the four port spaces.
     pub space: usize,
     /// Which proposal; the one to take first when none is.
@@ -21,6 +25,23 @@ pub struct Ranges {
     pub own: Option<(u32, u32)>,
     /// What was done last, in words.
     pub told: Option<String>,
+}
+
+impl Ranges {
+    /// What is set, as far as it is known.
+    #[must_use]
+    pub fn now(&self) -> Option<&RangeState> {
+        Some(&self.reading.as_ref()?.as_ref().ok()?.now)
+    }
+}
+
+/// What is wanted of a range, whatever is set when it is planned.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RangeWish {
+    /// That this is set.
+    Set(Box<(SpaceId, Proposal, Store)>),
+    /// That the last change is undone.
+    Undo,
 }
 
 /// The proposals for a port space, and the one that is chosen.
@@ -49,8 +70,7 @@ impl Choice {
 pub fn choice(app: &App) -> Option<Choice> {
     let picture = app.picture()?;
     let usage = picture.spaces.get(app.ranges.space)?;
-    let state = app.ranges.state.as_ref()?.as_ref().ok()?;
-    let facts = RangeFacts::gather(&picture.snapshot, usage.id, state.limits, usage.peak, usage.per_second)?;
+    let facts = facts(app, usage, app.ranges.now()?)?;
     let mut proposals = range_plan::proposals(&facts);
     if let Some(own) = app.ranges.own.and_then(|(start, count)| range_plan::own(&facts, start, count).ok()) {
         proposals.retain(|proposal| proposal.range != own.range);
@@ -61,10 +81,41 @@ pub fn choice(app: &App) -> Option<Choice> {
     Some(Choice { space: usage.id, facts, proposals, place })
 }
 
+/// What is known of a port space.
+fn facts(app: &App, usage: &SpaceUsage, read: &RangeState) -> Option<RangeFacts> {
+    let snapshot = &app.picture()?.snapshot;
+    RangeFacts::gather(snapshot, usage.id, read.limits, usage.peak, usage.per_second)
+}
+
+/// The plan that does what is wanted, from what was read; or why there is none.
+pub(super) fn plan_for(app: &App, wish: &RangeWish, read: &RangeReading) -> Result<RangePlan, String> {
+    let now = &read.now;
+    match wish {
+        RangeWish::Undo => {
+            let plan = RangePlan::undo(now, read.last.clone().map_err(|gap| NotDone::from(gap).to_string())?);
+            match plan.refusals().first() {
+                Some(refusal) if plan.undoes().is_none() => Err(refusal.to_string()),
+                _ => Ok(plan),
+            }
+        }
+        RangeWish::Set(wanted) => {
+            let (space, proposal, store) = &**wanted;
+            let picture = app.picture();
+            let usage = picture.and_then(|seen| seen.spaces.iter().find(|usage| usage.id == *space));
+            let facts = usage.and_then(|usage| facts(app, usage, now));
+            let set = now.of(space.family, space.protocol).cloned();
+            let (facts, set) = facts.zip(set).ok_or("the range of this port space is not known")?;
+            // What is planned is weighed against what it will be compared with.
+            let facts = RangeFacts { now: set, ..facts };
+            let proposal = range_plan::weigh(&facts, proposal.candidate, proposal.range);
+            Ok(RangePlan::set(now, &[(space.family, space.protocol, proposal)], *store))
+        }
+    }
+}
+
 /// The plan that sets the chosen proposal.
 #[must_use]
 pub fn plan_of(app: &App, choice: &Choice, store: Store) -> Option<RangePlan> {
-    let state = app.ranges.state.as_ref()?.as_ref().ok()?;
     let SpaceId { family, protocol, .. } = choice.space;
-    Some(RangePlan::set(state, &[(family, protocol, choice.proposal()?.clone())], store))
+    Some(RangePlan::set(app.ranges.now()?, &[(family, protocol, choice.proposal()?.clone())], store))
 }

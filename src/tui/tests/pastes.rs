@@ -7,23 +7,29 @@ use crossterm::event::{KeyCode, KeyEvent};
 use insta::assert_snapshot;
 use rstest::rstest;
 
-use super::remedies::{fake, requests};
+use super::remedies::{arrives, asked, fake, requests};
 use super::support::{Shown, blank, look, machine, press, screen, see, text_of};
+use crate::remedy::service::Request;
+use crate::remedy::worker::RequestId;
 use crate::tui::Options;
 use crate::tui::action::{Action, Effect, Press};
 use crate::tui::app::{App, Dialog};
-use crate::tui::remedy::{MOMENT, Request};
+use crate::tui::remedy::MOMENT;
 use crate::tui::update::update;
 
 /// Answers what is asked, and says what would have changed something.
 fn answered(app: &mut App, effects: Vec<Effect>) -> Vec<Request> {
+    answered_all(app, asked(effects))
+}
+
+fn answered_all(app: &mut App, requests: Vec<(RequestId, Request)>) -> Vec<Request> {
     let mut changes = Vec::new();
-    for request in requests(effects) {
-        let more = update(app, Action::Answer(Box::new(fake(&request))));
-        changes.extend(answered(app, more));
+    for (id, request) in requests {
+        let more = arrives(app, id, fake(&request));
+        changes.extend(answered_all(app, more));
         if !matches!(
             request,
-            Request::MayEnd(_) | Request::ReadRange(_) | Request::Probe(None) | Request::Keep(_)
+            Request::MayEnd(_) | Request::ReadRange | Request::Probe(None) | Request::KeepCommands(_)
         ) {
             changes.push(request);
         }

@@ -12,65 +12,95 @@ use crate::model::{
     Family, NamespaceId, Owner, Port, PortRange, Protocol, RangeLimits, Snapshot, State, System,
 };
 use crate::platform::control::{ControlError, RangeState, Signal, Store};
-use crate::remedy::Plan;
-use crate::remedy::range::{Noted, RangeChange, SpaceChange};
+use crate::remedy::close::{CloseOutcome, Closed};
+use crate::remedy::kill::{Fared, KillOutcome, Promise};
+use crate::remedy::probe::{Attempt, Probed, Try};
+use crate::remedy::range::{Difference, JournalEntry, LastChange, RangeChange, RangeOutcome, SpaceChange};
+use crate::remedy::service::{RangeReading, Request, Response, Rights};
+use crate::remedy::worker::{Answer, RequestId};
+use crate::remedy::{Done, NotDone, Plan};
 use crate::tui::Options;
 use crate::tui::action::{Action, Command, Effect};
 use crate::tui::app::{App, Dialog};
 use crate::tui::keymap::Context;
-use crate::tui::remedy::{Answer, Deed, Next, Report, Request};
 use crate::tui::update::update;
 
-/// What was asked of the desk.
-pub fn requests(effects: Vec<Effect>) -> Vec<Request> {
-    let request = |effect| if let Effect::Ask(request) = effect { Some(*request) } else { None };
+/// What was asked for.
+pub fn asked(effects: Vec<Effect>) -> Vec<(RequestId, Request)> {
+    let request = |effect| if let Effect::Ask(id, request) = effect { Some((id, *request)) } else { None };
     effects.into_iter().filter_map(request).collect()
 }
 
-pub fn ranges() -> RangeState {
-    RangeState {
-        system: System::Windows,
-        namespace: NamespaceId::ONLY,
-        spaces: machine(8).spaces,
-        limits: RangeLimits::WINDOWS,
-        file: None,
+pub fn requests(effects: Vec<Effect>) -> Vec<Request> {
+    asked(effects).into_iter().map(|(_, request)| request).collect()
+}
+
+/// Lets an answer arrive.
+pub fn arrives(app: &mut App, id: RequestId, response: Response) -> Vec<(RequestId, Request)> {
+    asked(update(app, Action::Answer(Box::new(Answer { id, response }))))
+}
+
+pub fn ranges() -> RangeReading {
+    RangeReading {
+        now: RangeState {
+            system: System::Windows,
+            namespace: NamespaceId::ONLY,
+            identity: None,
+            spaces: machine(8).spaces,
+            limits: RangeLimits::WINDOWS,
+            file: None,
+        },
+        last: Ok(LastChange::default()),
+        elevation: false,
     }
 }
 
-/// What a desk that changes nothing answers.
-pub fn fake(request: &Request) -> Answer {
-    let done = |deed, again| {
-        let lines = vec!["It was done.".to_owned()];
-        Answer::Done(Report { deed, succeeded: true, lines, again })
+fn done<T>(outcome: T) -> Done<T> {
+    Done { outcome, gaps: Vec::new() }
+}
+
+fn probed() -> Probed {
+    let had = |family, protocol, port| Try {
+        attempt: Attempt::Bind(family, protocol),
+        result: Ok(([0, 0, 0, 0], port).into()),
     };
-    match request {
-        Request::MayEnd(_) => Answer::MayEnd(HashMap::new()),
+    let tries = vec![had(Family::Ipv4, Protocol::Tcp, 50000), had(Family::Ipv6, Protocol::Udp, 50001)];
+    Probed { tries, unresolved: None }
+}
+
+/// What is answered where nothing is changed.
+pub fn fake(request: &Request) -> Response {
+    match request.clone() {
+        Request::MayEnd(_) => Response::MayEnd(Ok(HashMap::new())),
         Request::Kill(plan) => {
-            let targets = plan.plan().targets.iter().map(|target| target.owner);
-            done(Deed::Kill, if plan.plan().signal == Signal::Kill { Vec::new() } else { targets.collect() })
+            let plan = plan.into_plan();
+            let fared = if plan.signal == Signal::Kill { Fared::Gone } else { Fared::StillThere };
+            let targets = plan.targets.iter().map(|target| (target.owner, fared.clone())).collect();
+            let outcome = KillOutcome { targets, ports: None, promise: Promise::default() };
+            Response::Killed(Box::new(plan), Ok((done(outcome), probed())))
         }
-        Request::Close(_) => done(Deed::Close, Vec::new()),
-        Request::SetRange(..) | Request::SetRangeElevated(..) => done(Deed::Range, Vec::new()),
-        Request::ReadRange(next) => {
-            Answer::Range { now: Ok(ranges()), noted: Ok(None), uac: false, next: next.clone() }
+        Request::Close(plan) => {
+            let sockets = Some(vec![Closed::Gone; plan.plan().sockets.len()]);
+            Response::Closed(Ok(done(CloseOutcome { sockets, complaint: None })))
         }
-        Request::Probe(_) => {
-            Answer::Probed(vec!["TCP IPv4  ok, port 50000".into(), "UDP IPv6  ok, port 50001".into()])
+        Request::SetRange(plan, _) => {
+            let set = Ok(done(RangeOutcome::Set { complaint: None }));
+            Response::RangeSet(Box::new(plan.into_plan()), set)
         }
-        Request::Keep(_) => Answer::Kept(Ok("range-commands.txt".into())),
+        Request::ReadRange => Response::Range(Ok(ranges())),
+        Request::Probe(_) => Response::Probed(Ok(probed())),
+        Request::KeepCommands(_) => Response::Kept(Ok("range-commands.txt".into())),
     }
 }
 
-/// Presses keys, and lets the desk answer.
+/// Presses keys, and lets everything be answered.
 fn play(app: &mut App, keys: &str) -> Vec<Request> {
-    let asked = requests(press(app, keys));
-    let mut all = asked.clone();
-    for request in asked {
-        let more = update(app, Action::Answer(Box::new(fake(&request))));
-        for request in requests(more) {
-            update(app, Action::Answer(Box::new(fake(&request))));
-            all.push(request);
-        }
+    let mut open = asked(press(app, keys));
+    let mut all = Vec::new();
+    while !open.is_empty() {
+        let (id, request) = open.remove(0);
+        open.extend(arrives(app, id, fake(&request)));
+        all.push(request);
     }
     look(app);
     all
@@ -140,16 +170,15 @@ fn no_is_the_default(#[case] answer: &str, #[values("x", "c", "a", "p")] questio
 fn through_uac_is_the_last_answer_and_only_where_it_is_offered() {
     let mut app = screen(80, 24);
     play(&mut app, "r");
-    for request in requests(press(&mut app, "a")) {
-        let Request::ReadRange(next) = request else { panic!("{request:?}") };
-        let answer = Answer::Range { now: Ok(ranges()), noted: Ok(None), uac: true, next };
-        update(&mut app, Action::Answer(Box::new(answer)));
+    for (id, request) in asked(press(&mut app, "a")) {
+        assert_eq!(request, Request::ReadRange);
+        arrives(&mut app, id, Response::Range(Ok(RangeReading { elevation: true, ..ranges() })));
     }
     look(&mut app);
     assert_snapshot!("range-through-uac-80x24", text_of(&app));
     press(&mut app, "<right><right>");
     let asked = requests(press(&mut app, "<enter>"));
-    assert!(matches!(asked.as_slice(), [Request::SetRangeElevated(..)]), "{asked:?}");
+    assert!(matches!(asked.as_slice(), [Request::SetRange(_, Rights::Asked)]), "{asked:?}");
     assert!(matches!(app.dialog, Some(Dialog::Working(_))));
 }
 
@@ -179,10 +208,10 @@ fn a_group_is_killed_as_it_is_listed() {
 #[test]
 fn what_may_not_be_ended_is_said_and_can_only_be_closed() {
     let mut app = screen(80, 24);
-    press(&mut app, "x");
+    let sent = asked(press(&mut app, "x"));
     let why =
         ControlError::MissingRight { right: "SeDebugPrivilege", remedy: "run porttop as administrator" };
-    update(&mut app, Action::Answer(Box::new(Answer::MayEnd(HashMap::from([(ORDERS, why)])))));
+    arrives(&mut app, sent[0].0, Response::MayEnd(Ok(HashMap::from([(ORDERS, why)]))));
     let shown = text_of(&app);
     assert!(shown.contains("Refused:") && shown.contains("SeDebugPrivilege"), "{shown}");
     assert!(shown.contains("[ Close ]") && !shown.contains("Terminate"), "{shown}");
@@ -209,13 +238,12 @@ fn who_is_still_there_can_be_ended_with_more_force_and_is_asked_about_again() {
 #[test]
 fn what_comes_of_it_waits_for_an_open_dialog() {
     let mut app = screen(80, 24);
-    press(&mut app, "x<right><enter><esc>?");
-    let report =
-        Report { deed: Deed::Kill, succeeded: true, lines: vec!["It ended.".into()], again: Vec::new() };
-    update(&mut app, Action::Answer(Box::new(Answer::Done(report))));
-    assert!(!text_of(&app).contains("It ended."));
+    let sent = asked(press(&mut app, "x<right><enter><esc>?"));
+    let (id, request) = sent.last().unwrap();
+    arrives(&mut app, *id, fake(request));
+    assert!(!text_of(&app).contains("still there"));
     press(&mut app, "<esc>");
-    assert!(text_of(&app).contains("It ended."), "{}", text_of(&app));
+    assert!(text_of(&app).contains("still there"), "{}", text_of(&app));
 }
 
 #[test]
@@ -225,9 +253,7 @@ fn the_chosen_proposal_is_set_for_the_chosen_space() {
     play(&mut app, "<down><enter>");
     play(&mut app, "p");
     let asked = play(&mut app, "<right><enter>");
-    let [Request::SetRange(plan, _), Request::ReadRange(Next::Show)] = &asked[..] else {
-        panic!("{asked:?}")
-    };
+    let [Request::SetRange(plan, _), Request::ReadRange] = &asked[..] else { panic!("{asked:?}") };
     let commands = plan.plan().commands();
     assert!(commands[0].starts_with("netsh int ipv6 set dynamicport tcp"), "{commands:?}");
     assert!(commands[0].ends_with(Store::Persistent.key()), "{commands:?}");
@@ -243,12 +269,9 @@ fn own_numbers_are_checked() {
     play(&mut app, &format!("<tab>{clear}20000<enter>"));
     let shown = text_of(&app);
     assert!(shown.contains("own numbers") && shown.contains("20000–20999"), "{shown}");
-    let wanted = |request: &Request| match request {
-        Request::ReadRange(Next::Set(wanted)) => Some((wanted.0.family, wanted.0.protocol, wanted.2)),
-        _ => None,
-    };
-    let asked = play(&mut app, "a");
-    assert_eq!(asked.iter().find_map(wanted), Some((Family::Ipv4, Protocol::Tcp, Store::Active)));
+    play(&mut app, "a");
+    let shown = text_of(&app);
+    assert!(shown.contains("ipv4 set dynamicport tcp start=20000 num=1000 store=active"), "{shown}");
 }
 
 #[test]
@@ -344,41 +367,158 @@ fn the_commands_of_a_question_can_be_copied() {
     play(&mut app, "r");
     play(&mut app, "p");
     let effects = press(&mut app, "y");
-    let [Effect::Copy(copied), Effect::Ask(kept), Effect::Draw] = &effects[..] else { panic!("{effects:?}") };
+    let [Effect::Copy(copied), Effect::Ask(id, kept), Effect::Draw] = &effects[..] else {
+        panic!("{effects:?}")
+    };
     assert!(
         copied.starts_with("netsh int ipv4 set dynamicport") && copied.contains("persistent"),
         "{copied}"
     );
-    assert_eq!(**kept, Request::Keep(copied.clone()));
-    update(&mut app, Action::Answer(Box::new(fake(kept))));
+    assert_eq!(**kept, Request::KeepCommands(copied.clone()));
+    arrives(&mut app, *id, fake(kept));
     assert!(text_of(&app).contains("copied; also in range-commands.txt"), "{}", text_of(&app));
     assert!(matches!(app.dialog, Some(Dialog::Question(_))));
 }
 
-#[test]
-fn what_can_be_undone_is_said() {
-    let mut app = screen(80, 24);
-    play(&mut app, "r");
-    let now = ranges();
+/// The range of TCP over IPv4 as it is, and that porttop has set it.
+fn changed() -> RangeReading {
+    let reading = ranges();
     let change = RangeChange::Windows {
         spaces: vec![SpaceChange {
             family: Family::Ipv4,
             protocol: Protocol::Tcp,
             before: PortRange::new(Port(1025), Port(5000)).unwrap(),
-            after: now.of(Family::Ipv4, Protocol::Tcp).unwrap().range,
+            after: reading.now.of(Family::Ipv4, Protocol::Tcp).unwrap().range,
         }],
         store: Store::Active,
     };
-    let noted = Noted { time: app.now.wall, namespace: now.namespace, change };
-    let read =
-        |next| Answer::Range { now: Ok(now.clone()), noted: Ok(Some(noted.clone())), uac: false, next };
-    update(&mut app, Action::Answer(Box::new(read(Next::Show))));
+    let entry = JournalEntry::new(&reading.now, change);
+    RangeReading { last: Ok(LastChange { entry: Some(entry), damaged: 0 }), ..reading }
+}
+
+#[test]
+fn what_can_be_undone_is_said() {
+    let mut app = screen(80, 24);
+    let read = |app: &mut App, keys: &str| {
+        let id = asked(press(app, keys))[0].0;
+        arrives(app, id, Response::Range(Ok(changed())));
+    };
+    read(&mut app, "r");
     assert!(text_of(&app).contains("u sets it back"), "{}", text_of(&app));
-    press(&mut app, "u");
-    update(&mut app, Action::Answer(Box::new(read(Next::Undo))));
+    read(&mut app, "u");
     let asked = requests(press(&mut app, "<right><enter>"));
-    let [Request::SetRange(plan, _)] = &asked[..] else { panic!("{asked:?}") };
-    assert_eq!(plan.plan().undoes(), Some(&noted));
+    let [Request::SetRange(plan, Rights::Own)] = &asked[..] else { panic!("{asked:?}") };
+    assert!(plan.plan().undoes().is_some());
+}
+
+#[test]
+fn what_somebody_changed_meanwhile_is_said_and_asked_about_anew() {
+    let mut app = screen(80, 24);
+    play(&mut app, "r");
+    play(&mut app, "a");
+    let (id, request) = asked(press(&mut app, "<right><enter>")).remove(0);
+    let Request::SetRange(plan, _) = request else { panic!("{request:?}") };
+    let range = |start, end| PortRange::new(Port(start), Port(end)).unwrap();
+    let difference = Difference::Range {
+        space: Some((Family::Ipv4, Protocol::Tcp)),
+        before: range(49152, 65535),
+        now: Some(range(30000, 40000)),
+    };
+    let refused = Err(NotDone::ChangedSince(vec![difference]));
+    let again = arrives(&mut app, id, Response::RangeSet(Box::new(plan.into_plan()), refused));
+    let [(id, Request::ReadRange)] = again[..] else { panic!("{again:?}") };
+    let mut reading = ranges();
+    reading.now.spaces[0].dynamic.as_mut().unwrap().range = range(30000, 40000);
+    assert_eq!(arrives(&mut app, id, Response::Range(Ok(reading))), []);
+    let shown = text_of(&app);
+    assert!(shown.contains("Set the range?") && shown.contains("[ No ]"), "{shown}");
+    assert!(shown.contains("somebody changed it since") && shown.contains("30000–40000 now"), "{shown}");
+}
+
+#[test]
+fn what_is_already_so_is_not_asked_about() {
+    let mut app = screen(80, 24);
+    play(&mut app, "r");
+    let (id, _) = asked(press(&mut app, "u")).remove(0);
+    let mut reading = changed();
+    reading.now.spaces[0].dynamic.as_mut().unwrap().range = PortRange::new(Port(1025), Port(5000)).unwrap();
+    let asked = arrives(&mut app, id, Response::Range(Ok(reading)));
+    let [(id, Request::SetRange(plan, _))] = &asked[..] else { panic!("{asked:?}") };
+    assert_eq!(plan.plan().commands(), [""; 0]);
+    let already = Ok(done(RangeOutcome::AlreadySo));
+    arrives(&mut app, *id, Response::RangeSet(Box::new(plan.plan().clone()), already));
+    assert!(text_of(&app).contains("It is already so: nothing was changed."), "{}", text_of(&app));
+}
+
+/// The range was asked for, that was left, and something else was asked for before the answer came.
+#[test]
+fn an_answer_nobody_waits_for_takes_no_other_dialogs_place() {
+    let mut app = screen(80, 24);
+    play(&mut app, "r");
+    let (left, _) = asked(press(&mut app, "u<esc>")).remove(0);
+    let (waited, _) = asked(press(&mut app, "a")).remove(0);
+    arrives(&mut app, left, Response::Range(Ok(changed())));
+    assert!(text_of(&app).contains("reading what range is set"), "{}", text_of(&app));
+    arrives(&mut app, waited, Response::Range(Ok(ranges())));
+    assert!(text_of(&app).contains("Set the range?"), "{}", text_of(&app));
+
+    // Nor does the outcome of what was left.
+    let (set, request) = asked(press(&mut app, "<right><enter><esc>")).remove(0);
+    let (waited, _) = asked(press(&mut app, "u")).remove(0);
+    arrives(&mut app, set, fake(&request));
+    assert!(text_of(&app).contains("reading what range is set"), "{}", text_of(&app));
+    arrives(&mut app, waited, Response::Range(Ok(changed())));
+    assert!(text_of(&app).contains("Set the range back?"), "{}", text_of(&app));
+    press(&mut app, "<esc>");
+    assert!(text_of(&app).contains("It is set: read back and compared."), "{}", text_of(&app));
+}
+
+#[test]
+fn an_older_reading_does_not_replace_a_newer_one() {
+    let mut app = screen(80, 24);
+    let (older, _) = asked(press(&mut app, "r")).remove(0);
+    let (newer, _) = asked(press(&mut app, "1r")).remove(0);
+    arrives(&mut app, newer, Response::Range(Ok(changed())));
+    arrives(&mut app, older, Response::Range(Ok(ranges())));
+    assert!(text_of(&app).contains("u sets it back"), "{}", text_of(&app));
+}
+
+#[test]
+fn the_answer_about_one_process_is_not_taken_for_another() {
+    let mut app = screen(80, 24);
+    let (left, _) = asked(press(&mut app, "x<esc>")).remove(0);
+    press(&mut app, "<down>x");
+    let why =
+        ControlError::MissingRight { right: "SeDebugPrivilege", remedy: "run porttop as administrator" };
+    arrives(&mut app, left, Response::MayEnd(Ok(HashMap::from([(ORDERS, why.clone()), (NGINX, why)]))));
+    assert!(!text_of(&app).contains("Refused"), "{}", text_of(&app));
+
+    // That its commands were copied in the meantime changes nothing.
+    press(&mut app, "<esc>");
+    let sent = asked(press(&mut app, "xy"));
+    let owners = HashMap::from([(ORDERS, ControlError::Gone), (NGINX, ControlError::Gone)]);
+    arrives(&mut app, sent[0].0, Response::MayEnd(Ok(owners)));
+    assert!(text_of(&app).contains("Refused"), "{}", text_of(&app));
+
+    press(&mut app, "<esc>");
+    let (left, _) = asked(press(&mut app, "o<esc>")).remove(0);
+    press(&mut app, "o");
+    arrives(&mut app, left, Response::Probed(Ok(probed())));
+    assert!(text_of(&app).contains("trying …"), "{}", text_of(&app));
+}
+
+#[test]
+fn what_could_not_be_opened_is_said_and_can_be_asked_for_again() {
+    let mut app = screen(80, 24);
+    play(&mut app, "x");
+    let (id, request) = asked(press(&mut app, "<right><enter>")).remove(0);
+    let full = NotDone::Unread("/proc: Too many open files (os error 24)".into());
+    arrives(&mut app, id, request.not_done(full));
+    let shown = text_of(&app);
+    assert!(shown.contains("Nothing was changed") && shown.contains("Too many open files"), "{shown}");
+    press(&mut app, "<enter>");
+    play(&mut app, "x");
+    assert_eq!(killed(&play(&mut app, "<right><enter>")), [(vec![ORDERS], Signal::StopService)]);
 }
 
 #[test]

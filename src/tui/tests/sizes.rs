@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use proptest::prelude::*;
 
-use super::remedies::{fake, requests};
+use super::remedies::{arrives, asked, fake};
 use super::support::{ORDERS, blank, cells, cells_on, handles, look, machine, snapshot, text_of};
 use crate::model::{Gap, Missing, Progress, Reason, Snapshot};
 use crate::platform::Reading;
@@ -109,7 +109,7 @@ proptest! {
         )
     ) {
         let mut app = blank(first.0, first.1, &Options::default());
-        let mut asked = Vec::new();
+        let mut open = Vec::new();
         for step in steps {
             look(&mut app);
             let action = match step {
@@ -117,11 +117,11 @@ proptest! {
                 Step::Act(action) => action,
                 Step::See(snapshot) => Action::Latest(app.latest(*snapshot)),
             };
-            asked.extend(requests(update(&mut app, action)));
-            // The desk takes its time: it answers when the next but one thing has happened.
-            if asked.len() > 1 || app.size.0.is_multiple_of(2) {
-                for request in std::mem::take(&mut asked) {
-                    asked.extend(requests(update(&mut app, Action::Answer(Box::new(fake(&request))))));
+            open.extend(asked(update(&mut app, action)));
+            // Answers take their time: they come when the next but one thing has happened.
+            if open.len() > 1 || app.size.0.is_multiple_of(2) {
+                for (id, request) in std::mem::take(&mut open) {
+                    open.extend(arrives(&mut app, id, fake(&request)));
                 }
             }
             cells(&app);

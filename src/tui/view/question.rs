@@ -15,7 +15,7 @@ use crate::remedy::Plan;
 use crate::remedy::close::ClosePlan;
 use crate::text::{age, safe, thousands};
 use crate::tui::app::{App, Dialog};
-use crate::tui::remedy::{About, Button, Deed, OwnForm, ProbeForm, Question};
+use crate::tui::remedy::{About, Button, OwnForm, ProbeForm, Question, ReportKind};
 use crate::tui::theme::{KEY, NOTICE, SELECTED, STRONG, WEAK};
 use crate::tui::widget::paint::{put, put_line, put_right, row};
 
@@ -188,19 +188,20 @@ fn sheet(app: &App, layout: &Layout, dialog: &Dialog) -> Option<Sheet> {
                 scroll: question.scroll,
             }
         }
-        Dialog::Working(what) => {
-            text.add(&format!("{what} …"), Style::new());
+        Dialog::Working(working) => {
+            text.add(&format!("{} …", working.doing), Style::new());
             Sheet::of(" working ", text, 0)
         }
         Dialog::Outcome(outcome) => {
             text.add_all(&outcome.report.lines, Style::new());
-            let title = match (outcome.report.deed, outcome.report.succeeded) {
-                (Deed::Kill, true) => " ended ",
-                (Deed::Kill, false) => " not all have ended ",
-                (Deed::Close, true) => " closed ",
-                (Deed::Close, false) => " not all are closed ",
-                (Deed::Range, true) => " the range is set ",
-                (Deed::Range, false) => " the range is not set ",
+            let title = match (outcome.report.kind, outcome.report.succeeded) {
+                (ReportKind::Kill, true) => " ended ",
+                (ReportKind::Kill, false) => " not all have ended ",
+                (ReportKind::Close, true) => " closed ",
+                (ReportKind::Close, false) => " not all are closed ",
+                (ReportKind::Range, true) => " the range is set ",
+                (ReportKind::Range, false) => " the range is not set ",
+                (ReportKind::NotDone, _) => " nothing was changed ",
             };
             let system = app.picture().map_or(System::Other, |picture| picture.snapshot.host.system);
             let buttons = titles(&outcome.buttons, system);

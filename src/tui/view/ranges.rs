@@ -43,7 +43,7 @@ pub fn draw(app: &App, layout: &Layout, frame: &mut Buffer) {
     if let Some(undo) = undo(app).filter(|_| app.acts) {
         lines.text(&undo, Style::new(), frame);
     }
-    match (&choice, &app.ranges.state) {
+    match (&choice, &app.ranges.reading) {
         (Some(choice), _) => proposal(app, choice, &mut lines, frame),
         (None, None) => lines.text("reading what range is set …", NOTICE, frame),
         (None, Some(Err(why))) => lines.text(&format!("what can be set is not known: {why}"), NOTICE, frame),
@@ -53,11 +53,14 @@ pub fn draw(app: &App, layout: &Layout, frame: &mut Buffer) {
 
 /// What the last change was, if it can be undone.
 fn undo(app: &App) -> Option<String> {
-    let now = app.ranges.state.as_ref()?.as_ref().ok()?;
-    let noted = app.ranges.noted.as_ref()?;
-    let when = noted.time.to_zoned(app.zone.clone()).strftime("%Y-%m-%d %H:%M").to_string();
-    let back = RangePlan::undo(now, noted).promises().join(" ");
-    Some(format!("porttop set it at {when}; u sets it back: {back}"))
+    let last = app.ranges.reading.as_ref()?.as_ref().ok()?.last.as_ref().ok()?;
+    let made = last.entry.as_ref()?.time;
+    let when = made.to_zoned(app.zone.clone()).strftime("%Y-%m-%d %H:%M").to_string();
+    let plan = RangePlan::undo(app.ranges.now()?, last.clone());
+    Some(match plan.refusals().first() {
+        Some(refusal) => format!("porttop set a range at {when}, and undo is refused: {refusal}"),
+        None => format!("porttop set it at {when}; u sets it back: {}", plan.promises().join(" ")),
+    })
 }
 
 /// Lines from top to bottom as long as there is room.

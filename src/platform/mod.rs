@@ -29,6 +29,7 @@ mod unsupported;
 mod windows;
 #[cfg(any(windows, test))]
 mod windows_format;
+pub mod zone;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -21,6 +21,7 @@ mod portable;
 #[cfg(any(windows, test))]
 mod service_stop;
 pub mod signals;
+pub mod terminal;
 #[cfg(any(windows, test))]
 mod tool;
 #[cfg(not(any(target_os = "linux", windows)))]

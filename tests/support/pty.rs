@@ -29,8 +29,8 @@ const BETWEEN_KEYS: Duration = Duration::from_millis(60);
 /// Columns and rows of a terminal.
 pub type Size = (u16, u16);
 
-/// How often whoever reads the terminal looks whether to go on.
-const GLANCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+/// How often it is looked for what nobody tells.
+const GLANCE: Duration = Duration::from_millis(20);
 
 /// A program that has the terminal as its controlling one, as a shell on it would.
 const IN_CONTROL: [&str; 2] = ["setsid", "--ctty"];
@@ -279,7 +279,7 @@ impl Terminal {
             assert!(Instant::now() < deadline, "the program never waits to write");
             // Draws all of it.
             self.write("\x0c");
-            poll(&mut [], Some(&GLANCE)).unwrap();
+            thread::sleep(GLANCE);
         }
     }
 
@@ -376,14 +376,15 @@ impl Shared {
     /// Reads what the program writes, until there is nobody who could write.
     fn read(&self, output: OwnedFd) {
         let mut buffer = vec![0; 65536];
+        let glance = Timespec::try_from(GLANCE).unwrap();
         loop {
             let reader = self.lock().reader;
             self.update(|state| state.obeyed = state.reader == reader);
             let mut output = [PollFd::new(&output, PollFlags::IN)];
             match reader {
                 Reader::HangsUp => break,
-                Reader::Waits => _ = poll(&mut [], Some(&GLANCE)),
-                Reader::Reads => _ = poll(&mut output, Some(&GLANCE)),
+                Reader::Waits => _ = poll(&mut [], Some(&glance)),
+                Reader::Reads => _ = poll(&mut output, Some(&glance)),
             }
             if reader != Reader::Reads || output[0].revents().is_empty() {
                 continue;
@@ -417,7 +418,8 @@ impl Shared {
                 drop(state);
                 panic!("waited {PATIENCE:?} for {what}:\n{screen}");
             }
-            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            let glance = self.changed.wait_timeout(state, left.min(GLANCE));
+            state = glance.unwrap_or_else(PoisonError::into_inner).0;
         }
         state
     }

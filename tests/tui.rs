@@ -234,7 +234,7 @@ fn a_signal_gives_the_terminal_back() {
 fn a_wrong_option_is_said_before_the_screen_opens() {
     let mut terminal = Terminal::start(CLASSIC, &["--group-by", "colour"]);
     let exit = terminal.wait_exit();
-    assert_eq!(exit.assert_restored().status.exit_code(), 2);
+    assert_eq!(exit.assert_restored().status.code(), Some(2));
     assert!(exit.screen.contains("colour"), "\n{}", exit.screen);
 }
 

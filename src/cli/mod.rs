@@ -30,8 +30,9 @@ use config::Config;
 pub use usage::UsageError;
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done, 1 something failed while running, 2 the command line or the configuration can't be \
-understood or there is no terminal.";
+Exit codes: 0 done, also when the terminal is closed or SIGINT, SIGTERM or SIGHUP ends the screen, 1 \
+something failed while running, 2 the command line or the configuration can't be understood or there is \
+no terminal.";
 
 /// Shows who holds this machine's TCP and UDP ports.
 ///

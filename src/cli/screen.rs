@@ -10,6 +10,7 @@ use super::{UsageError, interval};
 use crate::analysis::{GroupBy, ProcessColumn, Sort, Thresholds};
 use crate::model::Backend;
 use crate::monitor::Interval;
+use crate::platform::console;
 use crate::source::Live;
 use crate::tui;
 
@@ -38,10 +39,10 @@ pub(super) struct Args {
     /// Do not trace who closes connections and who is given no port
     #[arg(long)]
     no_trace: bool,
-    /// Draw with ASCII characters only
+    /// Draw with ASCII characters only, as by itself where the locale is not UTF-8 or TERM is dumb
     #[arg(long)]
     ascii: bool,
-    /// Draw without colours, as `NO_COLOR` does
+    /// Draw without colours, as with `NO_COLOR`, TERM=dumb or LANG=C
     #[arg(long)]
     no_color: bool,
 }
@@ -57,8 +58,10 @@ pub(super) fn run(args: Args, read_only: bool, thresholds: Thresholds) -> Result
         sort: args.sort,
         filter: args.filter.text,
         trace: !args.no_trace,
-        ascii: args.ascii,
-        color: !args.no_color && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        ascii: args.ascii || !console::shows_unicode(),
+        color: !args.no_color
+            && console::shows_colors()
+            && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
         read_only,
         thresholds,
     };

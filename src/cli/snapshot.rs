@@ -12,6 +12,7 @@ use super::{interval, output};
 use crate::analysis::{GroupBy, Thresholds};
 use crate::export::{Excerpt, Order, csv, json, table};
 use crate::model::Backend;
+use crate::platform::console;
 
 /// Looks once and prints, without a screen.
 #[derive(Debug, clap::Args)]
@@ -71,6 +72,5 @@ pub(super) fn run(args: &Args, thresholds: Thresholds) -> Result<()> {
 
 /// The columns of the terminal that is printed to, if it is one.
 fn terminal_width() -> Option<usize> {
-    let (columns, _) = stdout().is_terminal().then(|| crossterm::terminal::size().ok())??;
-    Some(columns.into())
+    stdout().is_terminal().then(|| console::size().0.into())
 }

@@ -21,6 +21,7 @@ mod portable;
 #[cfg(any(windows, test))]
 mod service_stop;
 pub mod signals;
+pub mod terminal;
 #[cfg(any(windows, test))]
 mod tool;
 #[cfg(not(any(target_os = "linux", windows)))]
@@ -29,6 +30,7 @@ mod unsupported;
 mod windows;
 #[cfg(any(windows, test))]
 mod windows_format;
+pub mod zone;
 
 use std::collections::HashMap;
 use std::sync::Arc;

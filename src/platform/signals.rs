@@ -1,69 +1,101 @@
-//! The system's wish that the program ends.
+//! What the system tells the program by signals, or by what stands for them.
 
-/// Returns once the system asks the program to end: SIGINT, SIGTERM or SIGHUP on Unix; ctrl-c,
-/// ctrl-break, a closed console, logoff or shutdown on Windows. What can't be watched is not waited for.
-pub async fn terminated() {
-    #[cfg(target_os = "linux")]
-    linux().await;
-    #[cfg(all(unix, not(target_os = "linux")))]
-    unix().await;
-    #[cfg(windows)]
-    windows().await;
-    #[cfg(not(any(unix, windows)))]
-    std::future::pending().await
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+
+/// What the system tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// End: SIGINT, SIGTERM or SIGHUP on Unix; ctrl-c, ctrl-break, a closed console, logoff or shutdown
+    /// on Windows.
+    End,
+    /// Stop until the shell wants to go on.
+    Stop,
+    /// It goes on after a stop.
+    Continued,
+    /// The terminal has another size.
+    Resized,
+}
+
+/// Whether a signal has arrived.
+type Arrived = Box<dyn FnMut(&mut Context<'_>) -> Poll<Option<()>>>;
+
+/// What is listened to. A signal that can't be is not waited for.
+pub struct Signals(Vec<(Notice, Arrived)>);
+
+impl Signals {
+    /// Listens from now on; to be called where tokio runs, which does it on most systems.
+    #[must_use]
+    pub fn listen() -> Self {
+        Self(listened())
+    }
+
+    /// The next notice.
+    pub async fn next(&mut self) -> Notice {
+        poll_fn(|context| {
+            let mut notices = self.0.iter_mut();
+            let arrived = notices
+                .find_map(|(notice, arrived)| (arrived(context) == Poll::Ready(Some(()))).then_some(*notice));
+            arrived.map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
+    }
 }
 
 #[cfg(target_os = "linux")]
-async fn linux() {
-    let Ok(mut all) = super::linux::listen::listen(&[libc::SIGINT, libc::SIGTERM, libc::SIGHUP]) else {
-        return std::future::pending().await;
-    };
-    std::future::poll_fn(|context| {
-        if all.iter_mut().any(|one| one.poll_recv(context).is_ready()) {
-            std::task::Poll::Ready(())
-        } else {
-            std::task::Poll::Pending
-        }
-    })
-    .await;
+fn listened() -> Vec<(Notice, Arrived)> {
+    use super::linux::{listen::listen, signals::is_ignored};
+
+    let mut kinds = vec![
+        (Notice::End, libc::SIGINT),
+        (Notice::End, libc::SIGTERM),
+        (Notice::End, libc::SIGHUP),
+        (Notice::Resized, libc::SIGWINCH),
+    ];
+    // Where it is ignored, no shell waits for us to stop.
+    if !is_ignored(libc::SIGTSTP) {
+        kinds.extend([(Notice::Stop, libc::SIGTSTP), (Notice::Continued, libc::SIGCONT)]);
+    }
+    let (notices, numbers): (Vec<_>, Vec<_>) = kinds.into_iter().unzip();
+    let listeners = listen(&numbers).unwrap_or_default();
+    let arrived = listeners
+        .into_iter()
+        .map(|mut listener| -> Arrived { Box::new(move |context| listener.poll_recv(context)) });
+    notices.into_iter().zip(arrived).collect()
 }
 
 #[cfg(all(unix, not(target_os = "linux")))]
-async fn unix() {
+fn listened() -> Vec<(Notice, Arrived)> {
     use tokio::signal::unix::{SignalKind, signal};
 
-    async fn arrives(kind: SignalKind) {
-        match signal(kind) {
-            Ok(mut signal) => drop(signal.recv().await),
-            Err(_) => std::future::pending().await,
-        }
-    }
-    tokio::select! {
-        () = arrives(SignalKind::interrupt()) => {}
-        () = arrives(SignalKind::terminate()) => {}
-        () = arrives(SignalKind::hangup()) => {}
-    }
+    let kinds = [
+        (Notice::End, SignalKind::interrupt()),
+        (Notice::End, SignalKind::terminate()),
+        (Notice::End, SignalKind::hangup()),
+        (Notice::Resized, SignalKind::window_change()),
+    ];
+    let listen = |(notice, kind)| {
+        let mut signal = signal(kind).ok()?;
+        let arrived: Arrived = Box::new(move |context| signal.poll_recv(context));
+        Some((notice, arrived))
+    };
+    kinds.into_iter().filter_map(listen).collect()
 }
 
 #[cfg(windows)]
-async fn windows() {
+fn listened() -> Vec<(Notice, Arrived)> {
     use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_logoff, ctrl_shutdown};
 
-    macro_rules! arrives {
-        ($listen:ident) => {
-            async {
-                match $listen() {
-                    Ok(mut signal) => drop(signal.recv().await),
-                    Err(_) => std::future::pending().await,
-                }
-            }
+    macro_rules! listen {
+        ($($to:ident),*) => {
+            [$($to().ok().map(|mut signal| -> Arrived { Box::new(move |context| signal.poll_recv(context)) })),*]
         };
     }
-    tokio::select! {
-        () = arrives!(ctrl_c) => {}
-        () = arrives!(ctrl_break) => {}
-        () = arrives!(ctrl_close) => {}
-        () = arrives!(ctrl_logoff) => {}
-        () = arrives!(ctrl_shutdown) => {}
-    }
+    let ends = listen![ctrl_c, ctrl_break, ctrl_close, ctrl_logoff, ctrl_shutdown];
+    ends.into_iter().flatten().map(|arrived| (Notice::End, arrived)).collect()
+}
+
+#[cfg(not(any(unix, windows)))]
+fn listened() -> Vec<(Notice, Arrived)> {
+    Vec::new()
 }

@@ -33,6 +33,8 @@ pub enum Action {
     Answer(Box<Answer>),
     /// The screen shows what it was asked to, at this time of the clock of [`Press`].
     Drawn(Duration),
+    /// The shell has the terminal: nothing is seen any more.
+    Hidden,
     /// The time of [`Effect::WakeIn`] has gone by; it is this late.
     Woken(Duration),
 }
@@ -43,7 +45,7 @@ pub struct Press {
     /// When, on a clock that never goes back.
     pub at: Duration,
     /// Whether it came in one go with the key before it: pasted text does, in a terminal that does not
-    /// tell it from keys.
+    /// tell it from keys. Or nobody reads what is drawn.
     pub together: bool,
 }
 
@@ -52,6 +54,7 @@ pub struct Press {
 #[allow(missing_docs, reason = "each is documented by the help text of its key")]
 pub enum Command {
     Quit,
+    Stop,
     Redraw,
     Help,
     Gaps,
@@ -131,6 +134,8 @@ pub enum Effect {
     Ask(RequestId, Box<Request>),
     /// Put this text into the clipboard of the terminal.
     Copy(String),
+    /// Leave the terminal to the shell, until that wants to go on.
+    Stop,
     /// Leave.
     Quit,
 }

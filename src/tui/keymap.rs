@@ -146,7 +146,7 @@ impl Context {
             Self::Probe => &[DESTINATION, SCROLLED, STOP_TYPING],
             Self::OwnRange => &[NUMBERS, STOP_TYPING],
         };
-        parts.iter().flat_map(|part| part.iter())
+        parts.iter().flat_map(|part| part.iter()).chain(STOP)
     }
 
     /// What a key does there.
@@ -446,6 +446,9 @@ const TYPING: &[Binding] = &[
     Binding::new(&[Key::control('c'), Key::plain(KeyCode::F(10))], Command::Quit, "quit").hint("quit"),
 ];
 
+const STOP: &[Binding] =
+    &[Binding::new(&[Key::control('z')], Command::Stop, "to the shell; fg comes back (not on Windows)")];
+
 const CHOOSE: &[Binding] = &[
     Binding::new(&[ENTER], Command::Open, "sort by it; again turns the order round").hint("sort"),
     Binding::new(&[Key::char('i')], Command::Reverse, "turn the order round").hint("reverse"),
@@ -474,9 +477,10 @@ mod tests {
 
     #[test]
     fn one_can_leave_from_anywhere() {
-        let ctrl_c = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
+        let control = |key| KeyEvent::new(KeyCode::Char(key), KeyModifiers::CONTROL);
         for context in Context::ALL {
-            assert_eq!(context.command(ctrl_c), Some(Command::Quit), "{context:?}");
+            assert_eq!(context.command(control('c')), Some(Command::Quit), "{context:?}");
+            assert_eq!(context.command(control('z')), Some(Command::Stop), "{context:?}");
             let esc = context.command(KeyCode::Esc.into());
             assert!(matches!(esc, Some(Command::Back | Command::DropFilter)), "{context:?}");
         }

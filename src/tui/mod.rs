@@ -9,6 +9,7 @@ pub mod app;
 mod burst;
 mod follow;
 pub mod handles;
+mod input;
 pub mod keymap;
 mod list;
 pub mod page;
@@ -22,14 +23,14 @@ pub mod update;
 mod view;
 mod widget;
 mod worker;
+mod writer;
 
 use std::io;
 use std::time::Duration;
 
-pub use terminal::restore;
-
 use crate::analysis::{FilterError, GroupBy, ProcessColumn, Sort, Thresholds};
 use crate::monitor::Interval;
+pub use crate::platform::terminal::give_back as restore;
 use crate::source::Source;
 
 /// How the screen starts.
@@ -84,6 +85,9 @@ pub enum TuiError {
     /// The thread that looks is gone.
     #[error("reading the machine has ended unexpectedly")]
     NoMorePictures,
+    /// A thread has failed, and with it the terminal was given back.
+    #[error("a part of porttop has failed")]
+    Failed,
     /// The terminal is gone, or the system gave no thread.
     #[error("the screen ended: {0}")]
     Io(#[from] io::Error),

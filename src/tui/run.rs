@@ -1,10 +1,9 @@
 //! The event loop: terminal, pictures, signals and a slow clock in; effects out.
 
+use std::ops::ControlFlow;
 use std::time::{self, Duration};
 
-use crossterm::event::{Event, EventStream, KeyEventKind};
-use futures_util::StreamExt;
-use jiff::tz::TimeZone;
+use crossterm::event::{Event, KeyEventKind};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
@@ -14,10 +13,11 @@ use super::burst::Burst;
 use super::terminal::Screen;
 use super::update::update;
 use super::worker::HandleWorker;
-use super::{Options, TuiError, view};
+use super::{Options, TuiError, input, view};
 use crate::model::{Gap, Missing, Owner, Reason};
 use crate::monitor::{Latest, Monitor, Watching};
-use crate::platform::{clock, signals};
+use crate::platform::signals::{Notice, Signals};
+use crate::platform::{clock, console, terminal, zone};
 use crate::remedy::License;
 use crate::remedy::service::Service;
 use crate::remedy::worker::{Answer, Worker};
@@ -32,13 +32,14 @@ pub(super) fn run(mut source: Box<dyn Source>, options: &Options) -> Result<(), 
     let origin = source.origin();
     let read_only = options.read_only || !origin.live;
     let options = &Options { read_only, ..options.clone() };
-    let mut app = App::new(options, TimeZone::system(), clock::moment(started))?;
+    let mut app = App::new(options, zone::local(), clock::moment(started))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut screen = Screen::enter().map_err(TuiError::NoTerminal)?;
+    terminal::claim().map_err(TuiError::NoTerminal)?;
     runtime.block_on(async {
-        if let Ok(size) = crossterm::terminal::size() {
-            app.size = size;
-        }
+        let signals = Signals::listen();
+        let mut screen = Screen::enter().map_err(TuiError::NoTerminal)?;
+        app.size = console::size();
+        screen.clear(app.size)?;
         screen.draw(|frame| view::draw(&app, frame))?;
         let (listed_sender, listed) = mpsc::unbounded_channel();
         let start = |lists| HandleWorker::start(lists, move |action| listed_sender.send(action).is_ok());
@@ -63,7 +64,11 @@ pub(super) fn run(mut source: Box<dyn Source>, options: &Options) -> Result<(), 
             burst,
             wake: None,
         };
-        state.run(pictures, listed, answers).await
+        match state.run(signals, pictures, listed, answers).await {
+            // A terminal that is gone ends the screen as its user would.
+            Err(TuiError::Io(error)) if terminal::is_lost(&error) => Ok(()),
+            ended => ended,
+        }
     })
 }
 
@@ -84,26 +89,25 @@ struct Loop {
 }
 
 /// Whether to go on.
-type Next = std::ops::ControlFlow<()>;
+type Next = ControlFlow<()>;
 
 impl Loop {
     async fn run(
         mut self,
+        mut signals: Signals,
         mut pictures: watch::Receiver<Option<Latest>>,
         mut listed: mpsc::UnboundedReceiver<Action>,
         mut answers: mpsc::UnboundedReceiver<Answer>,
     ) -> Result<(), TuiError> {
-        let mut events = EventStream::new();
+        let mut events = input::start()?;
         let mut clock = interval(Duration::from_secs(1));
         clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let terminated = signals::terminated();
-        tokio::pin!(terminated);
         loop {
             // In order of haste: what is queued is taken in before the next frame is drawn.
             let next = tokio::select! {
                 biased;
-                () = &mut terminated => Next::Break(()),
-                event = events.next() => match event {
+                notice = signals.next() => self.notice(notice)?,
+                event = events.recv() => match event {
                     Some(event) => self.event(&event?)?,
                     None => Next::Break(()),
                 },
@@ -120,30 +124,89 @@ impl Loop {
                     }
                     self.apply(Action::Answer(Box::new(answer)))?
                 }
-                _ = clock.tick() => self.apply(Action::Clock(clock::moment(self.started)))?,
+                _ = clock.tick() => self.tick()?,
                 () = sleep_until(self.wake.unwrap_or(self.frame_due)), if self.wake.is_some() => {
                     self.wake = None;
                     self.apply(Action::Woken(self.burst.clock()))?
                 }
-                () = sleep_until(self.frame_due), if self.changed => self.draw()?,
+                written = self.screen.written() => {
+                    written?;
+                    self.shown()?
+                }
+                () = sleep_until(self.frame_due), if self.changed && self.screen.is_ready() => self.draw()?,
             };
+            if self.has_failed() {
+                return Err(TuiError::Failed);
+            }
             if next.is_break() {
                 return Ok(());
             }
         }
     }
 
+    fn notice(&mut self, notice: Notice) -> Result<Next, TuiError> {
+        match notice {
+            Notice::End => Ok(Next::Break(())),
+            Notice::Stop => self.stop(false),
+            // Nobody asks before SIGSTOP: the shell may have changed anything meanwhile.
+            Notice::Continued => self.come_back(),
+            Notice::Resized => self.resize(),
+        }
+    }
+
+    fn tick(&mut self) -> Result<Next, TuiError> {
+        if self.screen.is_away() && terminal::is_ours() {
+            return self.come_back();
+        }
+        self.apply(Action::Clock(clock::moment(self.started)))
+    }
+
+    /// Whether a thread has panicked: then the terminal was given back.
+    fn has_failed(&self) -> bool {
+        !self.screen.is_away() && !terminal::is_taken()
+    }
+
+    /// Leaves the terminal to the shell until that wants porttop to go on.
+    fn stop(&mut self, whole_job: bool) -> Result<Next, TuiError> {
+        _ = self.go_away()?;
+        terminal::stop(whole_job);
+        self.come_back()
+    }
+
+    fn go_away(&mut self) -> Result<Next, TuiError> {
+        self.screen.go_away();
+        self.apply(Action::Hidden)
+    }
+
+    /// Takes the terminal again, unless the shell goes on in the foreground.
+    fn come_back(&mut self) -> Result<Next, TuiError> {
+        if !terminal::is_ours() {
+            return self.go_away();
+        }
+        self.screen.come_back()?;
+        self.resize()
+    }
+
+    fn resize(&mut self) -> Result<Next, TuiError> {
+        let (columns, rows) = console::size();
+        self.screen.clear((columns, rows))?;
+        self.apply(Action::Resize(columns, rows))
+    }
+
     fn event(&mut self, event: &Event) -> Result<Next, TuiError> {
         match event {
             // Windows reports releases too.
             Event::Key(key) if key.kind == KeyEventKind::Press => {
-                let next = self.apply(Action::Key(*key, self.burst.arrived()));
+                let mut press = self.burst.arrived();
+                // Nobody answers what they can't see.
+                press.together |= self.screen.is_stuck();
+                let next = self.apply(Action::Key(*key, press));
                 self.burst.done();
                 next
             }
             Event::Paste(text) => self.apply(Action::Paste(text.clone())),
             Event::Mouse(mouse) => self.apply(Action::Mouse(*mouse)),
-            Event::Resize(columns, rows) => self.apply(Action::Resize(*columns, *rows)),
+            Event::Resize(..) => self.resize(),
             _ => Ok(Next::Continue(())),
         }
     }
@@ -154,14 +217,18 @@ impl Loop {
                 Effect::Draw => self.changed = true,
                 Effect::WakeIn(time) => self.wake = Some(Instant::now() + time),
                 Effect::Redraw => {
-                    self.screen.clear()?;
+                    self.screen.clear(self.app.size)?;
                     self.changed = true;
                 }
                 Effect::Every(interval) => self.watching.every(interval),
                 Effect::Group(by) => self.watching.group(by),
                 Effect::ListHandles(owner) => self.list_handles(owner),
                 Effect::Ask(id, request) => self.remedies.ask(id, *request),
-                Effect::Copy(text) => self.screen.copy(&text),
+                Effect::Copy(text) => {
+                    self.screen.copy(text);
+                    self.changed = true;
+                }
+                Effect::Stop => return self.stop(true),
                 Effect::Quit => return Ok(Next::Break(())),
             }
         }
@@ -180,6 +247,15 @@ impl Loop {
     fn draw(&mut self) -> Result<Next, TuiError> {
         self.screen.draw(|frame| view::draw(&self.app, frame))?;
         (self.changed, self.frame_due) = (false, Instant::now() + FRAME);
+        // Old consoles are drawn on at once.
+        if self.screen.is_ready() { self.shown() } else { Ok(Next::Continue(())) }
+    }
+
+    /// The last frame is on the screen, unless the shell has it. What has changed meanwhile is not.
+    fn shown(&mut self) -> Result<Next, TuiError> {
+        if self.changed || self.screen.is_away() {
+            return Ok(Next::Continue(()));
+        }
         self.apply(Action::Drawn(self.burst.clock()))
     }
 }

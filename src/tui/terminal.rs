@@ -1,8 +1,9 @@
-//! The terminal: taken over when the screen starts, given back whatever happens.
+//! The screen as the terminal shows it: taken over when it starts, given back whatever happens.
 
-use std::io::{self, BufWriter, IsTerminal, Stdout, Write, stdout};
-use std::mem::ManuallyDrop;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::cell::RefCell;
+use std::io::{self, IsTerminal, Write, stdin, stdout};
+use std::mem::{ManuallyDrop, take};
+use std::rc::Rc;
 
 use crossterm::clipboard::CopyToClipboard;
 use crossterm::event::{
@@ -10,25 +11,27 @@ use crossterm::event::{
 };
 use crossterm::terminal::{
     BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
-    disable_raw_mode, enable_raw_mode,
 };
-use crossterm::{cursor, execute, queue};
+use crossterm::{QueueableCommand as _, cursor};
 use ratatui::layout::Rect;
-use ratatui::{Frame, Terminal};
+use ratatui::{Frame, Terminal, TerminalOptions, Viewport};
 use ratatui_crossterm::CrosstermBackend;
 
+use super::writer::Writer;
 use crate::platform::console::{marks_paste, speaks_vt};
-
-/// A frame goes to the terminal in one piece up to this many bytes.
-const BUFFER_BYTES: usize = 64 * 1024;
-
-static TAKEN: AtomicBool = AtomicBool::new(false);
+use crate::platform::terminal;
 
 /// The terminal, taken over; dropping it gives it back.
 pub struct Screen {
     /// Never dropped: ratatui would say on standard error that a terminal which hung up can't show its
     /// cursor, and panic because nobody is there to read it.
-    terminal: ManuallyDrop<Terminal<CrosstermBackend<BufWriter<Stdout>>>>,
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<Sheet>>>,
+    sheet: Sheet,
+    writer: Writer,
+    /// Goes out with the next frame.
+    clipboard: Option<String>,
+    /// Whether the shell has the terminal, until it wants us to go on.
+    away: bool,
 }
 
 impl Screen {
@@ -37,22 +40,56 @@ impl Screen {
     /// # Errors
     /// When there is no terminal, or it refuses raw mode or the alternate screen.
     pub fn enter() -> io::Result<Self> {
-        if !stdout().is_terminal() || !io::stdin().is_terminal() {
+        if !stdout().is_terminal() || !stdin().is_terminal() {
             return Err(io::Error::new(io::ErrorKind::NotConnected, "not a terminal"));
         }
-        enable_raw_mode()?;
-        TAKEN.store(true, Ordering::SeqCst);
-        let entered = || -> io::Result<Self> {
-            execute!(stdout(), EnterAlternateScreen)?;
-            execute!(stdout(), EnableMouseCapture).ok();
-            if marks_paste() {
-                execute!(stdout(), EnableBracketedPaste).ok();
-            }
-            let writer = BufWriter::with_capacity(BUFFER_BYTES, stdout());
-            let terminal = Terminal::new(CrosstermBackend::new(writer))?;
-            Ok(Self { terminal: ManuallyDrop::new(terminal) })
-        };
-        entered().inspect_err(|_| restore())
+        let sheet = Sheet::default();
+        let viewport = Viewport::Fixed(Rect::default());
+        let terminal =
+            Terminal::with_options(CrosstermBackend::new(sheet.clone()), TerminalOptions { viewport })?;
+        let terminal = ManuallyDrop::new(terminal);
+        let mut screen = Self { terminal, sheet, writer: Writer::start()?, clipboard: None, away: true };
+        screen.come_back()?;
+        Ok(screen)
+    }
+
+    /// Takes the terminal again, or once more where others may have changed it.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub fn come_back(&mut self) -> io::Result<()> {
+        terminal::take(leave)?;
+        self.away = false;
+        enter(&mut self.sheet)
+    }
+
+    /// Leaves the terminal to the shell.
+    pub fn go_away(&mut self) {
+        terminal::give_back();
+        self.away = true;
+    }
+
+    /// Whether the shell has the terminal.
+    pub const fn is_away(&self) -> bool {
+        self.away
+    }
+
+    /// Whether a frame can be drawn: the terminal is ours and has the one before.
+    pub const fn is_ready(&self) -> bool {
+        !self.away && self.writer.is_idle()
+    }
+
+    /// Whether nobody reads the last frame.
+    pub fn is_stuck(&self) -> bool {
+        self.writer.is_stuck()
+    }
+
+    /// Waits until the last frame is written.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub async fn written(&mut self) -> io::Result<()> {
+        self.writer.written().await
     }
 
     /// Draws a frame, as one synchronized update where escape sequences are understood: elsewhere
@@ -61,56 +98,82 @@ impl Screen {
     /// # Errors
     /// When the terminal is gone.
     pub fn draw(&mut self, render: impl FnOnce(&mut Frame)) -> io::Result<()> {
+        if let Some(text) = self.clipboard.take() {
+            self.sheet.queue(CopyToClipboard::to_clipboard_from(text)).ok();
+        }
         if speaks_vt() {
-            queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
+            self.sheet.queue(BeginSynchronizedUpdate)?;
         }
         self.terminal.draw(render)?;
         if speaks_vt() {
-            queue!(self.terminal.backend_mut(), EndSynchronizedUpdate)?;
+            self.sheet.queue(EndSynchronizedUpdate)?;
         }
-        Write::flush(self.terminal.backend_mut())
+        self.writer.hand_over(self.sheet.take());
+        Ok(())
     }
 
-    /// Puts a text into the clipboard, where the terminal allows that; none says whether it did, and old
-    /// Windows consoles can't.
-    pub fn copy(&mut self, text: &str) {
-        execute!(self.terminal.backend_mut(), CopyToClipboard::to_clipboard_from(text)).ok();
+    /// Puts a text into the clipboard with the next frame, where the terminal allows that; none says
+    /// whether it did, and old Windows consoles can't.
+    pub fn copy(&mut self, text: String) {
+        self.clipboard = Some(text);
     }
 
-    /// Forgets what the terminal shows, so that the next frame is drawn whole.
+    /// Forgets what the terminal shows: the next frame is drawn whole, in this size.
     ///
     /// # Errors
     /// When the terminal is gone.
-    pub fn clear(&mut self) -> io::Result<()> {
+    pub fn clear(&mut self, (columns, rows): (u16, u16)) -> io::Result<()> {
         // Unlike `Terminal::clear`, this does not ask where the cursor is: not every terminal answers.
-        let size = self.terminal.size()?;
-        self.terminal.resize(Rect::new(0, 0, size.width, size.height))
+        self.terminal.resize(Rect::new(0, 0, columns, rows))
     }
 }
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        restore();
+        terminal::give_back();
     }
 }
 
-/// Gives the terminal back as it was. It may be called at any time and any number of times; what fails
-/// is skipped, because there is nobody left to tell.
-pub fn restore() {
-    if !TAKEN.swap(false, Ordering::SeqCst) {
-        return;
+fn enter(out: &mut dyn Write) -> io::Result<()> {
+    out.queue(EnterAlternateScreen)?;
+    out.queue(EnableMouseCapture).ok();
+    if marks_paste() {
+        out.queue(EnableBracketedPaste).ok();
     }
-    let mut out = stdout();
+    Ok(())
+}
+
+fn leave(out: &mut dyn Write) -> io::Result<()> {
     if speaks_vt() {
-        execute!(out, EndSynchronizedUpdate).ok();
+        out.queue(EndSynchronizedUpdate).ok();
     }
     if marks_paste() {
-        execute!(out, DisableBracketedPaste).ok();
+        out.queue(DisableBracketedPaste).ok();
     }
-    execute!(out, DisableMouseCapture).ok();
-    execute!(out, LeaveAlternateScreen).ok();
-    execute!(out, cursor::Show).ok();
-    disable_raw_mode().ok();
+    out.queue(DisableMouseCapture).ok();
+    out.queue(LeaveAlternateScreen).ok();
+    out.queue(cursor::Show).map(|_| ())
+}
+
+/// What a frame is written on before it goes out.
+#[derive(Clone, Default)]
+struct Sheet(Rc<RefCell<Vec<u8>>>);
+
+impl Sheet {
+    fn take(&self) -> Vec<u8> {
+        take(&mut self.0.borrow_mut())
+    }
+}
+
+impl Write for Sheet {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().write(bytes)
+    }
+
+    /// Consoles that understand no escape sequences are called between one text and the next.
+    fn flush(&mut self) -> io::Result<()> {
+        if speaks_vt() { Ok(()) } else { terminal::write(&self.take()) }
+    }
 }
 
 #[cfg(test)]

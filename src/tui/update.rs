@@ -50,8 +50,9 @@ pub fn update(app: &mut App, action: Action) -> Vec<Effect> {
         Action::Answer(answer) => remedy::answered(app, *answer),
         Action::Drawn(now) => {
             app.clock = app.clock.max(now);
-            remedy::seen(app)
+            remedy::seen(app, true)
         }
+        Action::Hidden => remedy::seen(app, false),
         Action::Woken(now) => {
             app.clock = app.clock.max(now);
             vec![Effect::Draw]
@@ -98,6 +99,7 @@ fn paste(app: &mut App, text: &str) -> Vec<Effect> {
 fn run(app: &mut App, command: Command) -> Vec<Effect> {
     match command {
         Command::Quit => return vec![Effect::Quit],
+        Command::Stop => return vec![Effect::Stop],
         Command::Redraw => return vec![Effect::Redraw],
         Command::Slower | Command::Faster => {
             (app.interval, app.pace) = (app.next_interval(command == Command::Slower), Pace::AsAsked);

@@ -1,1 +1,282 @@
 //! Terminals that are lost, blocked, stopped, of no size or without colours.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::Command;
+
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::process::{Resource, Rlimit, Signal, prlimit, test_kill_process};
+
+use crate::support::pty::{Exit, Size, Terminal};
+use crate::support::{porttop_path, skip};
+
+const CLASSIC: Size = (80, 24);
+
+fn porttop() -> String {
+    porttop_path().to_str().unwrap().to_owned()
+}
+
+/// Once its table is there and complete.
+fn started(terminal: Terminal) -> Terminal {
+    terminal.wait_until("the table", |screen| screen.contains("PORTS▼") && screen.contains(" live "));
+    terminal
+}
+
+fn start(arguments: &[&str]) -> Terminal {
+    started(Terminal::start(CLASSIC, arguments))
+}
+
+/// porttop where something is done before by a shell.
+fn after(script: &str) -> Terminal {
+    let script = format!("{script}; exec \"$0\"");
+    started(Terminal::of(CLASSIC, &["sh", "-c", &script, &porttop()], &[]))
+}
+
+/// With these variables.
+fn with(environment: &[(&str, &str)]) -> Terminal {
+    started(Terminal::of(CLASSIC, &[&porttop()], environment))
+}
+
+/// Ends with `q`.
+fn quit(mut terminal: Terminal) -> Exit {
+    terminal.press("q");
+    let exit = terminal.wait_exit();
+    assert!(exit.assert_restored().status.success(), "{exit:?}");
+    exit
+}
+
+/// Opens the help and closes it: porttop shows what it is asked for.
+fn look_into_help(terminal: &mut Terminal) {
+    terminal.press("?");
+    terminal.wait_for("─ help ─");
+    terminal.press("?");
+    terminal.wait_for_no("─ help ─");
+}
+
+/// The states in which nothing is drawn by itself, and what tells that it is there.
+const STATES: [(&str, &str); 5] =
+    [("", "PORTS▼"), (" ", "paused"), ("?", "─ help ─"), ("/x", "x"), ("x", "Kill?")];
+
+/// Hangs up in each state.
+fn lose(start: impl Fn() -> Terminal) {
+    for (keys, shown) in STATES {
+        let mut terminal = start();
+        terminal.write(keys);
+        terminal.wait_for(shown);
+        terminal.hang_up();
+        let exit = terminal.wait_exit();
+        assert_eq!(exit.status.code(), Some(0), "with {keys:?}: {:?}", exit.status);
+    }
+}
+
+#[test]
+fn the_end_of_the_input_ends_it_in_any_state() {
+    lose(|| after("trap '' HUP"));
+}
+
+#[test]
+fn a_terminal_that_sends_no_signal_ends_it_too() {
+    lose(|| started(Terminal::out_of_control(CLASSIC, &[&porttop()])));
+}
+
+#[test]
+fn signals_and_keys_end_it_while_nobody_reads() {
+    for end in [Some(Signal::TERM), Some(Signal::INT), Some(Signal::HUP), Some(Signal::QUIT), None] {
+        let mut terminal = after("ulimit -c 0");
+        terminal.block();
+        match end {
+            Some(signal) => terminal.signal(signal),
+            None => terminal.press("q"),
+        }
+        terminal.wait_end();
+        terminal.read_on();
+        let exit = terminal.wait_exit();
+        let by = end.filter(|signal| *signal == Signal::QUIT).map(Signal::as_raw);
+        assert_eq!(exit.assert_restored().status.signal(), by, "{end:?}");
+    }
+}
+
+#[test]
+fn a_terminal_that_is_read_again_shows_what_is_now() {
+    let mut terminal = start(&[]);
+    terminal.block();
+    terminal.press("?");
+    terminal.read_on();
+    terminal.wait_for("─ help ─");
+    terminal.press("?");
+    terminal.wait_for_no("─ help ─");
+    quit(terminal);
+}
+
+/// A shell with jobs, and porttop in it.
+fn job() -> Terminal {
+    let shell = ["bash", "--norc", "--noprofile", "--noediting", "-i"];
+    let mut shell = Terminal::of(CLASSIC, &shell, &[("PS1", "shell> ")]);
+    shell.wait_for("shell>");
+    shell.write(&format!("{}\n", porttop()));
+    started(shell)
+}
+
+#[test]
+fn ctrl_z_and_signals_stop_it_and_fg_goes_on() {
+    for stop in [None, Some(Signal::TSTP)] {
+        let mut terminal = job();
+        for (key, shown) in [("", "PORTS▼"), ("?", "─ help ─")] {
+            terminal.write(key);
+            terminal.wait_for(shown);
+            match stop {
+                None => terminal.press("Ctrl-Z"),
+                Some(signal) => terminal.signal_job(signal),
+            }
+            terminal.wait_restored();
+            terminal.wait_for("Stopped");
+            terminal.write("fg\n");
+            terminal.wait_until("porttop", |screen| screen.contains(shown) && !screen.contains("shell>"));
+            assert!(terminal.is_raw());
+        }
+        terminal.press("?");
+        look_into_help(&mut terminal);
+        terminal.press("q");
+        terminal.wait_restored();
+        terminal.write("exit\n");
+        terminal.wait_exit().assert_restored();
+    }
+}
+
+#[test]
+fn after_a_stop_that_nobody_announces_all_is_drawn_again() {
+    let mut terminal = job();
+    terminal.signal_job(Signal::STOP);
+    terminal.wait_for("Stopped");
+    terminal.write("fg\n");
+    terminal.wait_until("porttop alone", |screen| {
+        screen.contains("PORTS▼") && !screen.contains("shell>") && !screen.contains("Stopped")
+    });
+    look_into_help(&mut terminal);
+    terminal.press("q");
+    terminal.wait_restored();
+}
+
+#[test]
+fn a_stopped_job_can_be_ended_or_run_in_the_background() {
+    let mut terminal = job();
+    let porttop = terminal.foreground();
+    terminal.press("Ctrl-Z");
+    terminal.wait_for("Stopped");
+    terminal.write("bg\n");
+    terminal.write("echo $((6 * 7))\n");
+    terminal.wait_for("42");
+    terminal.wait_restored();
+    terminal.write("fg\n");
+    terminal.wait_until("porttop", |screen| screen.contains("PORTS▼") && !screen.contains("shell>"));
+    terminal.press("Ctrl-Z");
+    terminal.wait_for("shell> fg");
+    terminal.write("kill %1\n");
+    terminal.wait_until("its end", |_| test_kill_process(porttop).is_err());
+    terminal.wait_restored();
+}
+
+#[test]
+fn ctrl_z_stops_nobody_whom_no_shell_could_wake() {
+    let mut terminal = start(&[]);
+    terminal.press("Ctrl-Z");
+    look_into_help(&mut terminal);
+    assert!(terminal.is_raw());
+    quit(terminal);
+}
+
+#[test]
+fn deadly_signals_give_the_terminal_back() {
+    let signals = [
+        Signal::QUIT,
+        Signal::ABORT,
+        Signal::SEGV,
+        Signal::BUS,
+        Signal::ILL,
+        Signal::FPE,
+        Signal::TRAP,
+        Signal::SYS,
+        Signal::USR1,
+        Signal::ALARM,
+        Signal::XCPU,
+    ];
+    for signal in signals {
+        let mut terminal = after("ulimit -c 0");
+        terminal.signal(signal);
+        let exit = terminal.wait_exit();
+        assert_eq!(exit.assert_restored().status.signal(), Some(signal.as_raw()));
+    }
+}
+
+#[test]
+fn a_failed_allocation_gives_the_terminal_back() {
+    let mut terminal = after("ulimit -c 0");
+    let least = Rlimit { current: Some(1), maximum: Some(1) };
+    prlimit(Some(terminal.pid()), Resource::As, least).unwrap();
+    // Cells for so many places are more than what is at hand.
+    terminal.resize((2000, 1000));
+    let exit = terminal.wait_exit();
+    assert_eq!(exit.assert_restored().status.signal(), Some(Signal::ABORT.as_raw()));
+}
+
+#[test]
+fn a_terminal_of_no_size_is_taken_for_80_by_24() {
+    for size in [(0, 0), (80, 0), (0, 24)] {
+        let terminal = started(Terminal::start(size, &[]));
+        let screen = terminal.wait_for(" quit");
+        assert!(screen.rows[23].contains(" quit"), "\n{screen}");
+        quit(terminal);
+    }
+    let mut terminal = started(Terminal::start((100, 30), &[]));
+    terminal.resize((0, 0));
+    terminal.wait_until("80×24", |screen| screen.rows.get(23).is_some_and(|row| row.contains(" quit")));
+    quit(terminal);
+}
+
+#[test]
+fn a_time_zone_that_never_ends_does_not_hold_it_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let pipe = directory.path().join("pipe");
+    mknodat(CWD, &pipe, FileType::Fifo, Mode::RWXU, 0).unwrap();
+    for zone in [":/dev/zero", "/dev/zero", pipe.to_str().unwrap()] {
+        quit(with(&[("TZ", zone)]));
+    }
+}
+
+#[test]
+fn plain_locales_and_dumb_terminals_get_ascii_without_colours() {
+    for environment in [("LANG", "C"), ("LC_ALL", "POSIX"), ("TERM", "dumb")] {
+        let terminal = Terminal::of(CLASSIC, &[&porttop()], &[environment]);
+        let screen = terminal.wait_for("PORTSv");
+        assert!(screen.rows.iter().all(|row| row.is_ascii()), "\n{screen}");
+        assert!(!screen.has_colours, "\n{screen}");
+        quit(terminal);
+    }
+}
+
+/// Runs a program for which `epoll_wait` fails, which makes tokio panic: seccomp(2), a filter of one table.
+const WITHOUT_EPOLL: &str = "
+import ctypes, os, platform, struct, sys
+LOAD_NUMBER, EQUAL, RETURN, ALLOW, EBADF = 0x20, 0x15, 0x06, 0x7fff0000, 0x50000 | 9
+calls = {'x86_64': [232, 281, 441], 'aarch64': [22, 441]}[platform.machine()]
+checks = [(EQUAL, len(calls) - place, 0, call) for place, call in enumerate(calls)]
+table = [(LOAD_NUMBER, 0, 0, 0), *checks, (RETURN, 0, 0, ALLOW), (RETURN, 0, 0, EBADF)]
+table = ctypes.create_string_buffer(b''.join(struct.pack('HBBI', *line) for line in table))
+program = struct.pack('HP', len(checks) + 3, ctypes.addressof(table))
+prctl = ctypes.CDLL(None, use_errno=True).prctl
+NO_NEW_PRIVILEGES, SECCOMP, FILTER = 38, 22, 2
+assert prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0) == 0 and prctl(SECCOMP, FILTER, program) == 0, ctypes.get_errno()
+os.execv(sys.argv[1], sys.argv[1:])
+";
+
+#[test]
+fn a_panic_gives_the_terminal_back_before_it_is_told() {
+    let python = Command::new("python3").arg("--version").output();
+    if !python.is_ok_and(|output| output.status.success()) {
+        return skip("no panic can be caused: there is no python3 here");
+    }
+    let mut terminal = Terminal::of(CLASSIC, &["python3", "-c", WITHOUT_EPOLL, &porttop()], &[]);
+    let exit = terminal.wait_exit();
+    assert_eq!(exit.assert_restored().status.code(), Some(101), "\n{}", exit.screen);
+    assert!(exit.screen.contains("when polling the I/O driver"), "\n{}", exit.screen);
+    assert!(terminal.bytes().windows(8).any(|bytes| bytes == b"\x1b[?1049l"), "there was a screen");
+}

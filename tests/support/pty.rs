@@ -1,17 +1,21 @@
 //! The real porttop in a real terminal: its keys are pressed, its screen is read.
 
-use std::env;
 use std::ffi::OsString;
 use std::fmt;
-use std::io::{Read, Write};
+use std::fs::{self, DirEntry, File};
 use std::num::NonZeroU16;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::process::{Command, ExitStatus};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use portable_pty::{CommandBuilder, ExitStatus, MasterPty, PtySize, SlavePty, native_pty_system};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{OFlags, fcntl_setfl};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcgetattr, tcgetpgrp, tcsetwinsize};
 
 use super::lab::Lab;
 use super::porttop_path;
@@ -25,12 +29,18 @@ const BETWEEN_KEYS: Duration = Duration::from_millis(60);
 /// Columns and rows of a terminal.
 pub type Size = (u16, u16);
 
+/// How often it is looked for what nobody tells.
+const GLANCE: Duration = Duration::from_millis(20);
+
+/// A program that has the terminal as its controlling one, as a shell on it would.
+const IN_CONTROL: [&str; 2] = ["setsid", "--ctty"];
+
 /// A terminal with a program in it. It answers none of the program's questions, as a slow link may not.
 pub struct Terminal {
     shared: Arc<Shared>,
-    master: Box<dyn MasterPty + Send>,
-    slave: Option<Box<dyn SlavePty + Send>>,
-    keyboard: Box<dyn Write + Send>,
+    /// None once it has hung up.
+    master: Option<OwnedFd>,
+    slave: Option<OwnedFd>,
     pid: Pid,
     modes_at_start: String,
 }
@@ -49,7 +59,19 @@ struct State {
     /// How much of the bytes the emulator has.
     shown: usize,
     exit: Option<ExitStatus>,
+    reader: Reader,
+    /// Whether the reader does what it is told to.
+    obeyed: bool,
     closed: bool,
+}
+
+/// What whoever reads the terminal does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Reader {
+    #[default]
+    Reads,
+    Waits,
+    HangsUp,
 }
 
 impl State {
@@ -64,6 +86,19 @@ impl State {
         let text = String::from_utf8_lossy(&new[..whole]).replace('\u{fffd}', "?");
         self.emulator.process(text.as_bytes());
         self.shown += whole;
+    }
+
+    /// What a program has done to the terminal.
+    fn left_behind(&self, raw: bool) -> Vec<&'static str> {
+        let screen = self.emulator.screen();
+        let traces = [
+            (raw, "raw mode"),
+            (screen.alternate_screen(), "the alternate screen"),
+            (screen.hide_cursor(), "a hidden cursor"),
+            (screen.mouse_protocol_mode() != vt100::MouseProtocolMode::None, "a captured mouse"),
+            (screen.bracketed_paste(), "bracketed paste"),
+        ];
+        traces.iter().filter(|(left, _)| *left).map(|(_, trace)| *trace).collect()
     }
 }
 
@@ -87,49 +122,52 @@ impl Terminal {
         argv.push(porttop_path().into());
         argv.extend(arguments.iter().map(Into::into));
         let state = state.map(|state| ("PORTTOP_STATE_DIR", state.to_str().unwrap()));
-        Self::with(size, argv, state.as_slice())
+        Self::with(size, &IN_CONTROL, argv, state.as_slice())
     }
 
     /// Any program, with some variables of its environment.
     pub fn of(size: Size, argv: &[&str], environment: &[(&str, &str)]) -> Self {
-        Self::with(size, argv.iter().map(Into::into).collect(), environment)
+        Self::with(size, &IN_CONTROL, argv.iter().map(Into::into).collect(), environment)
     }
 
-    fn with(size: Size, argv: Vec<OsString>, environment: &[(&str, &str)]) -> Self {
-        let mut command = CommandBuilder::from_argv(argv);
-        command.cwd(env::current_dir().unwrap());
-        command.env("TERM", "xterm-256color");
-        command.env("LANG", "C.UTF-8");
-        command.env("RUST_BACKTRACE", "0");
-        command.env_remove("NO_COLOR");
-        for (name, value) in environment {
-            command.env(name, value);
-        }
+    /// The same in a session to which the terminal means nothing, as `su -c` makes one.
+    pub fn out_of_control(size: Size, argv: &[&str]) -> Self {
+        Self::with(size, &IN_CONTROL[..1], argv.iter().map(Into::into).collect(), &[])
+    }
 
-        let pair = native_pty_system().openpty(pty_size(size)).unwrap();
-        let modes_at_start = modes(&*pair.master);
-        let mut child = pair.slave.spawn_command(command).unwrap();
-        let pid = Pid::from_raw(child.process_id().unwrap().cast_signed()).unwrap();
+    fn with(size: Size, session: &[&str], argv: Vec<OsString>, environment: &[(&str, &str)]) -> Self {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        tcsetwinsize(&master, winsize(size)).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+        let slave = || File::options().read(true).write(true).open(&name).unwrap();
+        let kept = slave();
+        let modes_at_start = modes(&kept);
+
+        let mut command = Command::new(session[0]);
+        command.args(&session[1..]).args(argv);
+        command.stdin(slave()).stdout(slave()).stderr(slave());
+        for name in ["NO_COLOR", "LC_ALL", "LC_CTYPE"] {
+            command.env_remove(name);
+        }
+        command.envs([("TERM", "xterm-256color"), ("LANG", "C.UTF-8"), ("RUST_BACKTRACE", "0")]);
+        command.envs(environment.iter().copied());
+        let mut child = command.spawn().unwrap();
+        let pid = Pid::from_child(&child);
+        // It keeps the ends of the program's descriptors.
+        drop(command);
+
         let shared = Arc::new(Shared::default());
         shared.lock().emulator = emulator(size);
-
-        let mut output = pair.master.try_clone_reader().unwrap();
-        let reader = Arc::clone(&shared);
-        thread::spawn(move || {
-            let mut buffer = vec![0; 65536];
-            while let Ok(length @ 1..) = output.read(&mut buffer) {
-                reader.update(|state| state.read(&buffer[..length]));
-            }
-            reader.update(|state| state.closed = true);
-        });
+        let (reader, output) = (Arc::clone(&shared), master.try_clone().unwrap());
+        thread::spawn(move || reader.read(output));
         let waiter = Arc::clone(&shared);
         thread::spawn(move || {
             let exit = child.wait().unwrap();
             waiter.update(|state| state.exit = Some(exit));
         });
-
-        let keyboard = pair.master.take_writer().unwrap();
-        Self { shared, master: pair.master, slave: Some(pair.slave), keyboard, pid, modes_at_start }
+        Self { shared, master: Some(master), slave: Some(kept.into()), pid, modes_at_start }
     }
 
     /// Presses one key: a character, or one of the names below.
@@ -145,10 +183,11 @@ impl Terminal {
             "PageUp" => b"\x1b[5~",
             "PageDown" => b"\x1b[6~",
             "Ctrl-C" => b"\x03",
+            "Ctrl-Z" => b"\x1a",
             key if key.chars().count() == 1 => key.as_bytes(),
             key => panic!("no such key: {key}"),
         };
-        self.keyboard.write_all(bytes).unwrap();
+        self.type_in(bytes);
     }
 
     /// Presses a key that answers a dialog, as a person does: once it can be answered, and not in one go
@@ -161,7 +200,17 @@ impl Terminal {
 
     /// Types a text.
     pub fn write(&mut self, text: &str) {
-        self.keyboard.write_all(text.as_bytes()).unwrap();
+        self.type_in(text.as_bytes());
+    }
+
+    fn type_in(&self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            bytes = &bytes[rustix::io::write(self.master(), bytes).unwrap()..];
+        }
+    }
+
+    fn master(&self) -> &OwnedFd {
+        self.master.as_ref().expect("it has hung up")
     }
 
     /// Clicks with the left button on the first place where this text is.
@@ -179,7 +228,12 @@ impl Terminal {
             let (columns, rows) = nonzero(size);
             state.emulator.set_size(rows, columns);
         });
-        self.master.resize(pty_size(size)).unwrap();
+        tcsetwinsize(self.master(), winsize(size)).unwrap();
+    }
+
+    /// The program.
+    pub const fn pid(&self) -> Pid {
+        self.pid
     }
 
     /// Sends the program a signal.
@@ -187,9 +241,58 @@ impl Terminal {
         kill_process(self.pid, signal).unwrap();
     }
 
-    /// Its process.
-    pub fn pid(&self) -> Pid {
-        self.pid
+    /// Sends it to whatever job is in the foreground of the terminal.
+    pub fn signal_job(&self, signal: Signal) {
+        kill_process_group(self.foreground(), signal).unwrap();
+    }
+
+    /// The group of processes in the foreground of the terminal.
+    pub fn foreground(&self) -> Pid {
+        tcgetpgrp(self.master()).unwrap()
+    }
+
+    /// Reads no more, until [`Terminal::read_on`].
+    pub fn hold(&self) {
+        self.tell(Reader::Waits);
+    }
+
+    /// Reads again what the program writes.
+    pub fn read_on(&self) {
+        self.tell(Reader::Reads);
+    }
+
+    /// Reads no more and fills the terminal until it takes nothing; returns when the program waits for
+    /// that to change. What it is filled with is not seen.
+    pub fn block(&mut self) {
+        self.hold();
+        let slave = self.slave.as_ref().unwrap();
+        fcntl_setfl(slave, OFlags::NONBLOCK).unwrap();
+        while poll(&mut [PollFd::new(slave, PollFlags::OUT)], Some(&Timespec::default())).unwrap() > 0 {
+            rustix::io::write(slave, &[0; 4096]).ok();
+        }
+        let threads = format!("/proc/{}/task", self.pid.as_raw_nonzero());
+        let waits_to_write = |thread: DirEntry| {
+            fs::read_to_string(thread.path().join("wchan")).is_ok_and(|place| place.contains("wait_woken"))
+        };
+        let deadline = Instant::now() + PATIENCE;
+        while !fs::read_dir(&threads).unwrap().flatten().any(waits_to_write) {
+            assert!(Instant::now() < deadline, "the program never waits to write");
+            // Draws all of it.
+            self.write("\x0c");
+            thread::sleep(GLANCE);
+        }
+    }
+
+    /// Closes the terminal at the end where the person sits.
+    pub fn hang_up(&mut self) {
+        self.tell(Reader::HangsUp);
+        drop(self.shared.wait("the reader to hang up", |state| state.closed));
+        self.master = None;
+    }
+
+    fn tell(&self, reader: Reader) {
+        self.shared.update(|state| (state.reader, state.obeyed) = (reader, false));
+        drop(self.shared.wait("the reader to obey", |state| state.obeyed));
     }
 
     /// What is on the screen now.
@@ -234,27 +337,30 @@ impl Terminal {
         assert!(self.shared.lock().exit.is_none(), "the program ended:\n{}", self.screen());
     }
 
+    /// Waits for the end of the program alone.
+    pub fn wait_end(&self) {
+        drop(self.shared.wait("the end of the program", |state| state.exit.is_some()));
+    }
+
     /// Waits for the end of the program and for everything it has written.
     pub fn wait_exit(&mut self) -> Exit {
-        let status = self.shared.wait("the end of the program", |state| state.exit.is_some()).exit.clone();
-        let raw = self.is_raw();
+        let status = self.shared.wait("the end of the program", |state| state.exit.is_some()).exit;
+        let raw = self.master.is_some() && self.is_raw();
         drop(self.slave.take());
         let state = self.shared.wait("the end of the output", |state| state.closed);
-        let screen = state.emulator.screen();
-        let traces = [
-            (raw, "raw mode"),
-            (screen.alternate_screen(), "the alternate screen"),
-            (screen.hide_cursor(), "a hidden cursor"),
-            (screen.mouse_protocol_mode() != vt100::MouseProtocolMode::None, "a captured mouse"),
-            (screen.bracketed_paste(), "bracketed paste"),
-        ];
-        let left_behind = traces.iter().filter(|(left, _)| *left).map(|(_, trace)| *trace).collect();
+        let left_behind = state.left_behind(raw);
         Exit { status: status.unwrap(), screen: Screen::of(&state), left_behind }
+    }
+
+    /// Waits until the terminal is as it was before, while the program lives on.
+    pub fn wait_restored(&self) -> Screen {
+        let restored = |state: &State| state.left_behind(self.is_raw()).is_empty();
+        Screen::of(&self.shared.wait("the terminal as it was", restored))
     }
 
     /// Whether the program has put the terminal in raw mode.
     pub fn is_raw(&self) -> bool {
-        modes(&*self.master) != self.modes_at_start
+        modes(self.master()) != self.modes_at_start
     }
 }
 
@@ -267,6 +373,31 @@ impl Drop for Terminal {
 }
 
 impl Shared {
+    /// Reads what the program writes, until there is nobody who could write.
+    fn read(&self, output: OwnedFd) {
+        let mut buffer = vec![0; 65536];
+        let glance = Timespec::try_from(GLANCE).unwrap();
+        loop {
+            let reader = self.lock().reader;
+            self.update(|state| state.obeyed = state.reader == reader);
+            let mut output = [PollFd::new(&output, PollFlags::IN)];
+            match reader {
+                Reader::HangsUp => break,
+                Reader::Waits => _ = poll(&mut [], Some(&glance)),
+                Reader::Reads => _ = poll(&mut output, Some(&glance)),
+            }
+            if reader != Reader::Reads || output[0].revents().is_empty() {
+                continue;
+            }
+            match rustix::io::read(&output[0], &mut buffer) {
+                Ok(length @ 1..) => self.update(|state| state.read(&buffer[..length])),
+                _ => break,
+            }
+        }
+        drop(output);
+        self.update(|state| (state.closed, state.obeyed) = (true, true));
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // A test that fails while it looks must not hide its own message.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -287,7 +418,8 @@ impl Shared {
                 drop(state);
                 panic!("waited {PATIENCE:?} for {what}:\n{screen}");
             }
-            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            let glance = self.changed.wait_timeout(state, left.min(GLANCE));
+            state = glance.unwrap_or_else(PoisonError::into_inner).0;
         }
         state
     }
@@ -385,8 +517,8 @@ fn words(row: &[char]) -> Vec<(usize, String)> {
     words
 }
 
-fn modes(terminal: &dyn MasterPty) -> String {
-    format!("{:?}", terminal.get_termios())
+fn modes(terminal: &impl AsFd) -> String {
+    format!("{:?}", tcgetattr(terminal).unwrap())
 }
 
 fn emulator(size: Size) -> vt100::Parser {
@@ -394,10 +526,12 @@ fn emulator(size: Size) -> vt100::Parser {
     vt100::Parser::new(rows, columns, 0)
 }
 
+/// What is shown of a terminal that doesn't say its size: what everyone assumes.
 fn nonzero((columns, rows): Size) -> (NonZeroU16, NonZeroU16) {
+    let (columns, rows) = if columns == 0 || rows == 0 { (80, 24) } else { (columns, rows) };
     (NonZeroU16::new(columns).unwrap(), NonZeroU16::new(rows).unwrap())
 }
 
-fn pty_size((columns, rows): Size) -> PtySize {
-    PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 }
+fn winsize((columns, rows): Size) -> Winsize {
+    Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }
 }

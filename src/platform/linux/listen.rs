@@ -1,16 +1,15 @@
 //! Signals without a descriptor: a handler notes them and a thread passes them on. tokio's own way takes six
 //! descriptors, half of what porttop gets by with.
-#![allow(unsafe_code, reason = "there is no safe way to say what a signal does")]
 
 use std::io;
-use std::mem::MaybeUninit;
-use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
 use libc::c_int;
 use rustix::thread::futex;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+use super::signals;
 
 /// The signals that have arrived and are not passed on yet, a bit for each number.
 static ARRIVED: AtomicU32 = AtomicU32::new(0);
@@ -19,12 +18,12 @@ static ARRIVED: AtomicU32 = AtomicU32::new(0);
 ///
 /// # Errors
 /// When the system gives no thread.
-pub(in crate::platform) fn listen(signals: &[c_int]) -> io::Result<Vec<Receiver<()>>> {
-    let (senders, receivers): (Vec<_>, Vec<_>) = signals.iter().map(|_| channel(1)).unzip();
-    let listeners: Vec<_> = signals.iter().copied().zip(senders).collect();
+pub(in crate::platform) fn listen(numbers: &[c_int]) -> io::Result<Vec<Receiver<()>>> {
+    let (senders, receivers): (Vec<_>, Vec<_>) = numbers.iter().map(|_| channel(1)).unzip();
+    let listeners: Vec<_> = numbers.iter().copied().zip(senders).collect();
     thread::Builder::new().name("signals".into()).spawn(move || pass_on(&listeners))?;
-    for signal in signals {
-        note(*signal);
+    for signal in numbers {
+        signals::note(*signal, arrived);
     }
     Ok(receivers)
 }
@@ -42,20 +41,6 @@ fn pass_on(listeners: &[(c_int, Sender<()>)]) {
                 let _ = listener.try_send(());
             }
         }
-    }
-}
-
-/// Has a signal noted when it arrives.
-fn note(signal: c_int) {
-    let handler: extern "C" fn(c_int) = arrived;
-    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: zeroes are an action without flags or a mask, which is completed before it is used; the handler does
-    // only what a handler may: an atomic change and a system call that leaves errno as it is.
-    unsafe {
-        (*action.as_mut_ptr()).sa_sigaction = handler as usize;
-        (*action.as_mut_ptr()).sa_flags = libc::SA_RESTART;
-        libc::sigemptyset(&raw mut (*action.as_mut_ptr()).sa_mask);
-        libc::sigaction(signal, action.as_ptr(), ptr::null_mut());
     }
 }
 

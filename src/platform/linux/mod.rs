@@ -21,10 +21,12 @@ mod processes;
 mod procfs;
 mod ranges;
 mod read;
+pub(super) mod signals;
 mod sock_diag;
 mod sockets;
 mod stat;
 mod sysctl;
+pub(super) mod terminal;
 mod trace;
 mod users;
 

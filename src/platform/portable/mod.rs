@@ -12,6 +12,8 @@ mod processes;
 mod ranges;
 #[cfg(any(target_os = "linux", target_os = "macos", windows))]
 mod sockets;
+#[cfg(not(target_os = "linux"))]
+pub(super) mod terminal;
 #[cfg(any(test, not(any(target_os = "linux", target_os = "macos", windows))))]
 mod unlisted;
 

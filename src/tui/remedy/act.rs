@@ -370,9 +370,9 @@ fn field(app: &mut App) -> Option<&mut Input> {
     }
 }
 
-/// A dialog that can be answered is on the screen now, if there is one.
-pub fn seen(app: &mut App) -> Vec<Effect> {
-    let (now, visible) = (app.clock, app.layout().is_some());
+/// A dialog that can be answered is on the screen now, if there is one and anything is.
+pub fn seen(app: &mut App, anything: bool) -> Vec<Effect> {
+    let (now, visible) = (app.clock, anything && app.layout().is_some());
     let seen = match &mut app.dialog {
         Some(Dialog::Question(question)) => &mut question.seen,
         Some(Dialog::Probe(form)) => &mut form.seen,

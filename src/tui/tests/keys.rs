@@ -24,6 +24,8 @@ use crate::tui::view::help;
 #[case::quit_while_typing("/q<ctrl-c>", vec![Effect::Draw, Effect::Draw, Effect::Quit])]
 #[case::slower("+", vec![Effect::Every(Duration::from_secs(2)), Effect::Draw])]
 #[case::faster("-", vec![Effect::Every(Duration::from_millis(500)), Effect::Draw])]
+#[case::stop("<ctrl-z>", vec![Effect::Stop])]
+#[case::stop_while_typing("/x<ctrl-z>", vec![Effect::Draw, Effect::Draw, Effect::Stop])]
 #[case::anew("<ctrl-l>", vec![Effect::Redraw])]
 #[case::unknown("Z", vec![])]
 fn keys_ask_for(#[case] keys: &str, #[case] effects: Vec<Effect>) {

@@ -111,9 +111,11 @@ impl Crowd {
     fn socket(&self, place: u32) -> Socket {
         let generation = (self.looks + place) / 20;
         let number = place.wrapping_mul(2_654_435_761).wrapping_add(generation);
-        let local = SocketAddr::from(([10, 0, (place >> 16) as u8, 5], 1024 + (place % 64_000) as u16));
-        let remote = SocketAddr::from(([10, 9, (number >> 8) as u8 & 15, number as u8 & 63], 443));
-        let state = if place % 3 == 0 { State::TimeWait } else { State::Established };
+        let ([_, block, ..], [.., high, low]) = (place.to_be_bytes(), number.to_be_bytes());
+        let port = u16::try_from(1024 + place % 64_000).unwrap();
+        let local = SocketAddr::from(([10, 0, block, 5], port));
+        let remote = SocketAddr::from(([10, 9, high & 15, low & 63], 443));
+        let state = if place.is_multiple_of(3) { State::TimeWait } else { State::Established };
         let mut socket = Socket::new(NamespaceId(4_026_531_840), Protocol::Tcp, state, local);
         socket.remote = Some(remote);
         socket.cookie = Some(u64::from(number));

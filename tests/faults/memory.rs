@@ -1,1 +1,194 @@
-//! What grows, and what a slow look or a blocked terminal must not lose.
+//! What porttop remembers of machines that give it much to remember.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::process::Command;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use porttop::analysis::{GroupBy, Thresholds};
+use porttop::model::{
+    Backend, DynamicRange, Host, Limits, Moment, NamespaceId, Owner, Pid, Port, PortFailure, PortOperation,
+    PortRange, PortSet, PortSpace, Process, Progress, Protocol, Snapshot, Socket, SpaceId, StartTime, State,
+    System, Trace, TracedConnection, Tuple,
+};
+use porttop::monitor::Monitor;
+use porttop::source::{Origin, Source};
+
+/// A machine as it could be at its worst, look by look.
+#[derive(Clone, Copy, Debug)]
+enum Worst {
+    /// Processes come and go all the time; each leaves a TIME_WAIT that a trace has seen, and was refused a
+    /// port.
+    ShortLived,
+    /// Very many processes do nothing, and are looked at ten times a second.
+    Idle,
+}
+
+/// How many processes are born between two looks.
+const BORN: u32 = 20;
+
+impl Worst {
+    const ALL: [Self; 2] = [Self::ShortLived, Self::Idle];
+
+    /// How many looks it takes until everything that is remembered for a while has been there, and how many
+    /// more are watched.
+    fn looks(self) -> (u32, u32) {
+        match self {
+            Self::ShortLived => (80, 160),
+            Self::Idle => (100, 200),
+        }
+    }
+
+    fn snapshot(self, look: u32) -> Snapshot {
+        match self {
+            Self::ShortLived => {
+                let born = |look: u32| (0..BORN).map(move |nth| look * BORN + nth);
+                let waiting = (look.saturating_sub(59)..=look).flat_map(born);
+                let sockets = waiting.map(|pid| {
+                    let left = Duration::from_secs(u64::from(60 - (look - pid / BORN)));
+                    let mut socket =
+                        Socket::new(NamespaceId::ONLY, Protocol::Tcp, State::TimeWait, local(pid));
+                    (socket.remote, socket.expires) = (Some(remote()), Some(left));
+                    socket
+                });
+                let closes = born(look).map(|pid| TracedConnection {
+                    namespace: None,
+                    tuple: Tuple { protocol: Protocol::Tcp, local: local(pid), remote: remote() },
+                    owner: owner(pid),
+                    name: "short-lived".into(),
+                    at: Duration::from_secs(look.into()),
+                    closed: true,
+                });
+                let failures = born(look).map(|pid| PortFailure {
+                    namespace: None,
+                    owner: owner(pid),
+                    name: "short-lived".into(),
+                    operation: PortOperation::Connect,
+                    protocol: None,
+                    error: 99,
+                });
+                let trace =
+                    Trace { connections: closes.collect(), failures: failures.collect(), ..Trace::default() };
+                let processes = born(look).map(process).collect();
+                snapshot(Duration::from_secs(look.into()), sockets.collect(), processes, Some(trace))
+            }
+            Self::Idle => {
+                static PROCESSES: LazyLock<HashMap<Owner, Arc<Process>>> =
+                    LazyLock::new(|| (1..=2000).map(process).collect());
+                let processes = PROCESSES.clone();
+                snapshot(Duration::from_millis(100) * look, Vec::new(), processes, None)
+            }
+        }
+    }
+}
+
+fn owner(pid: u32) -> Owner {
+    Owner { pid: Pid(pid), started: StartTime(pid.into()) }
+}
+
+fn process(pid: u32) -> (Owner, Arc<Process>) {
+    let process = Process {
+        owner: owner(pid),
+        name: "short-lived".into(),
+        path: Some("/usr/bin/short-lived".to_owned()),
+        command_line: Some(format!("short-lived --number {pid}")),
+        user: Some("svc".into()),
+        started: None,
+        parent: None,
+        handles: Some(4),
+        service: None,
+        windows: None,
+    };
+    (owner(pid), Arc::new(process))
+}
+
+fn local(pid: u32) -> SocketAddr {
+    let port = 10_000 + pid % 20_000;
+    SocketAddr::from(([10, 0, 0, 1], u16::try_from(port).unwrap()))
+}
+
+fn remote() -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, 2], 443))
+}
+
+fn host() -> Arc<Host> {
+    Arc::new(Host { name: "worst".into(), system: System::Linux, os: "Linux".into(), elevated: true })
+}
+
+fn snapshot(
+    elapsed: Duration,
+    sockets: Vec<Socket>,
+    processes: HashMap<Owner, Arc<Process>>,
+    trace: Option<Trace>,
+) -> Snapshot {
+    let range = PortRange::new(Port(10_000), Port(60_000)).unwrap();
+    let dynamic = Some(DynamicRange { range, reserved: PortSet::new() });
+    Snapshot {
+        taken: Moment { wall: jiff::Timestamp::UNIX_EPOCH + elapsed, elapsed },
+        host: host(),
+        backend: Backend::Native,
+        namespace: NamespaceId::ONLY,
+        progress: Progress::Complete,
+        sockets,
+        processes,
+        spaces: SpaceId::all_of(NamespaceId::ONLY)
+            .map(|id| PortSpace { id, dynamic: dynamic.clone() })
+            .to_vec(),
+        limits: Limits::default(),
+        trace,
+        events: Vec::new(),
+        gaps: Vec::new(),
+    }
+}
+
+struct Machine {
+    worst: Worst,
+    looks: u32,
+}
+
+impl Source for Machine {
+    fn origin(&self) -> Origin {
+        Origin { host: host(), namespace: NamespaceId::ONLY, live: false }
+    }
+
+    fn look(&mut self, _: &mut dyn FnMut(&Snapshot)) -> Option<Snapshot> {
+        self.looks += 1;
+        Some(self.worst.snapshot(self.looks - 1))
+    }
+}
+
+/// What a process has in memory, in bytes.
+fn resident(status: &str) -> u64 {
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+}
+
+#[test]
+fn memory_stays_bounded_whatever_the_machine_does() {
+    let inside = "memory::inside_memory_stays_bounded";
+    let own = std::env::current_exe().unwrap();
+    let output = Command::new(own).args([inside, "--exact", "--ignored", "--nocapture"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+}
+
+#[test]
+#[ignore = "started by the test above, in a process of its own"]
+fn inside_memory_stays_bounded() {
+    for worst in Worst::ALL {
+        let machine = Machine { worst, looks: 0 };
+        let mut monitor = Monitor::new(Box::new(machine), Thresholds::default(), GroupBy::Process);
+        let (before, watched) = worst.looks();
+        let mut look = |times: u32| {
+            let last = (0..times).map(|_| monitor.look().unwrap()).last().unwrap();
+            let history = last.history().bytes();
+            assert!(history <= porttop::history::MOST_BYTES, "{worst:?}: {history} bytes are counted");
+            resident(&std::fs::read_to_string("/proc/self/status").unwrap())
+        };
+        let (first, last) = (look(before), look(watched));
+        let grown = last.saturating_sub(first) >> 20;
+        println!("{worst:?}: {} MB, then {grown} MB more", first >> 20);
+        assert!(grown < 16, "{worst:?}: {grown} MB more after {watched} looks more");
+    }
+}

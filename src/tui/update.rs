@@ -40,6 +40,7 @@ pub fn update(app: &mut App, action: Action) -> Vec<Effect> {
         Action::Mouse(event) => mouse(app, event),
         Action::Resize(columns, rows) => {
             app.size = (columns, rows);
+            remedy::unseen(app);
             vec![Effect::Draw]
         }
         Action::Clock(now) => {

@@ -40,6 +40,7 @@ pub fn update(app: &mut App, action: Action) -> Vec<Effect> {
         Action::Mouse(event) => mouse(app, event),
         Action::Resize(columns, rows) => {
             app.size = (columns, rows);
+            remedy::unseen(app);
             vec![Effect::Draw]
         }
         Action::Clock(now) => {
@@ -50,9 +51,12 @@ pub fn update(app: &mut App, action: Action) -> Vec<Effect> {
         Action::Answer(answer) => remedy::answered(app, *answer),
         Action::Drawn(now) => {
             app.clock = app.clock.max(now);
-            remedy::seen(app, true)
+            remedy::seen(app)
         }
-        Action::Hidden => remedy::seen(app, false),
+        Action::Hidden => {
+            remedy::unseen(app);
+            Vec::new()
+        }
         Action::Woken(now) => {
             app.clock = app.clock.max(now);
             vec![Effect::Draw]

@@ -8,7 +8,7 @@ use tui_input::backend::crossterm::EventHandler;
 
 use super::question::{About, Button, OwnForm, ProbeForm, Question, Working};
 use super::ranges::{RangeWish, choice, plan_of};
-use super::seen::MOMENT;
+use super::seen::{MOMENT, Seen};
 use crate::analysis::{SpaceUsage, range_plan};
 use crate::model::{Observed, Owner, PortRange};
 use crate::platform::control::{Signal, Store};
@@ -370,17 +370,24 @@ fn field(app: &mut App) -> Option<&mut Input> {
     }
 }
 
-/// A dialog that can be answered is on the screen now, if there is one and anything is.
-pub fn seen(app: &mut App, anything: bool) -> Vec<Effect> {
-    let (now, visible) = (app.clock, anything && app.layout().is_some());
-    let seen = match &mut app.dialog {
-        Some(Dialog::Question(question)) => &mut question.seen,
-        Some(Dialog::Probe(form)) => &mut form.seen,
-        _ => return Vec::new(),
-    };
-    if !visible {
+/// A dialog that can be answered is on the screen now, if there is one.
+pub fn seen(app: &mut App) -> Vec<Effect> {
+    let (now, visible) = (app.clock, app.layout().is_some());
+    let first = visible && answerable(app).is_some_and(|seen| seen.shown(now));
+    if first { vec![Effect::WakeIn(MOMENT)] } else { Vec::new() }
+}
+
+/// What was on the screen may not be there any more.
+pub fn unseen(app: &mut App) {
+    if let Some(seen) = answerable(app) {
         seen.hidden();
-        return Vec::new();
     }
-    if seen.shown(now) { vec![Effect::WakeIn(MOMENT)] } else { Vec::new() }
+}
+
+fn answerable(app: &mut App) -> Option<&mut Seen> {
+    match &mut app.dialog {
+        Some(Dialog::Question(question)) => Some(&mut question.seen),
+        Some(Dialog::Probe(form)) => Some(&mut form.seen),
+        _ => None,
+    }
 }

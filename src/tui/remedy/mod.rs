@@ -11,7 +11,7 @@ mod ranges;
 mod report;
 mod seen;
 
-pub use act::{concerns, pasted, run, seen, typed};
+pub use act::{concerns, pasted, run, seen, typed, unseen};
 pub use answers::answered;
 pub use question::{About, Button, Outcome, OwnForm, ProbeForm, Question, Working};
 pub use ranges::{Choice, RangeWish, Ranges, choice, plan_of};

@@ -101,13 +101,18 @@ fn keys_of_a_person_do() {
 #[test]
 fn a_question_that_was_not_drawn_yet_is_not_answered() {
     let mut app = open("");
-    let mut key = |code: KeyCode| {
+    let key = |app: &mut App, code: KeyCode| {
         let at = app.clock + Duration::from_mins(1);
-        requests(update(&mut app, Action::Key(code.into(), Press { at, together: false })))
+        requests(update(app, Action::Key(code.into(), Press { at, together: false })))
     };
-    key(KeyCode::Char('x'));
-    assert_eq!([key(KeyCode::Tab), key(KeyCode::Enter)], [[], []]);
+    key(&mut app, KeyCode::Char('x'));
+    assert_eq!([key(&mut app, KeyCode::Tab), key(&mut app, KeyCode::Enter)], [[], []]);
     assert!(matches!(app.dialog, Some(Dialog::Question(_))));
+    // After a stop everything is drawn anew, and keys may have been typed ahead.
+    let now = app.clock;
+    update(&mut app, Action::Drawn(now));
+    update(&mut app, Action::Resize(80, 24));
+    assert_eq!([key(&mut app, KeyCode::Tab), key(&mut app, KeyCode::Enter)], [[], []]);
     update(&mut app, Action::Resize(10, 3));
     for _ in 0..3 {
         assert_eq!(one(&mut app, KeyCode::Tab, MOMENT, false), [], "where it has no room it is not drawn");

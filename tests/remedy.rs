@@ -24,7 +24,7 @@ use porttop::model::{Family, Observed, Owner, Pid, Port, Protocol, Socket, State
 use porttop::platform::Platform;
 use porttop::platform::control::{self, ControlError, Controls, Identified, RangeState, Signal, Store};
 use porttop::remedy::close::{ClosePlan, Closed};
-use porttop::remedy::kill::{Fared, KillPlan};
+use porttop::remedy::kill::{KillPlan, TargetOutcome};
 use porttop::remedy::range::{RangeOutcome, RangePlan};
 use porttop::remedy::{Executor, License, Plan, Scene, StateDirectory, audit, probe};
 use porttop::source::Live;
@@ -204,10 +204,10 @@ fn inside_who_ignores_the_signal_is_still_there() {
         let plan = KillPlan::new(desk.scene(&snapshot), &[owner], signal);
         desk.executor().kill(&plan.confirm().unwrap()).unwrap().outcome.targets
     };
-    assert_eq!(kill(Signal::Term), [(owner, Fared::StillThere)]);
-    assert_eq!(kill(Signal::Kill), [(owner, Fared::Gone)]);
+    assert_eq!(kill(Signal::Term), [(owner, TargetOutcome::StillThere)]);
+    assert_eq!(kill(Signal::Kill), [(owner, TargetOutcome::Gone)]);
     stubborn.wait().unwrap();
-    assert_eq!(kill(Signal::Kill), [(owner, Fared::Failed(ControlError::Gone))]);
+    assert_eq!(kill(Signal::Kill), [(owner, TargetOutcome::Failed(ControlError::Gone))]);
 }
 
 #[test]
@@ -241,7 +241,7 @@ fn inside_a_number_that_is_used_again_is_not_hit() {
         next.wait().unwrap();
     };
     let outcome = desk.executor().kill(&plan).unwrap().outcome;
-    assert_eq!(outcome.targets, [(owner, Fared::Failed(ControlError::Replaced))]);
+    assert_eq!(outcome.targets, [(owner, TargetOutcome::Failed(ControlError::Replaced))]);
     assert!(second.try_wait().unwrap().is_none(), "the innocent one was killed");
     second.kill().unwrap();
     second.wait().unwrap();

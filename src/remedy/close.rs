@@ -89,7 +89,7 @@ impl ClosePlan {
             system,
             gaps: scene.gaps(),
         };
-        plan.cautions = plan.think(scene);
+        plan.cautions = plan.cautions_in(scene);
         plan
     }
 
@@ -121,7 +121,7 @@ impl ClosePlan {
         lines
     }
 
-    fn think(&self, scene: Scene<'_>) -> Vec<String> {
+    fn cautions_in(&self, scene: Scene<'_>) -> Vec<String> {
         let mut cautions = Vec::new();
         let ancestors = scene.ancestors();
         let holders = || self.sockets.iter().flat_map(|socket| socket.holders.all());

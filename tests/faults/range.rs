@@ -144,13 +144,13 @@ fn the_screen_asks_anew_when_another_administrator_was_there_first() {
     terminal.press("a");
     terminal.wait_for("Set the range?");
     setup.another_sets(30000, 30999);
-    terminal.press("Tab");
+    terminal.answer("Tab");
     terminal.wait_for("[ Set it ]");
-    terminal.press("Enter");
+    terminal.answer("Enter");
     let screen = terminal.wait_for("30000–30999 now");
     assert!(screen.contains("Set the range?") && screen.contains("[ No ]"), "{screen}");
     assert_eq!(setup.range(), "30000 30999");
-    terminal.press("Enter");
+    terminal.answer("Enter");
     terminal.wait_for_no("Set the range?");
 
     // What porttop has set and another has changed since is not set back either.
@@ -394,13 +394,13 @@ fn what_could_not_be_opened_once_can_be_done_the_next_time() {
         terminal.press("g");
         terminal.press("x");
         terminal.wait_for(&title);
-        terminal.press("Tab");
+        terminal.answer("Tab");
         terminal.wait_for("[ TERM ]");
     };
     ask(&mut terminal);
     let limit = getrlimit(Resource::Nofile);
     prlimit(Some(terminal.pid()), Resource::Nofile, Rlimit { current: Some(3), ..limit }).unwrap();
-    terminal.press("Enter");
+    terminal.answer("Enter");
     let screen = terminal.wait_for("Nothing was changed: ");
     assert!(screen.contains("Too many open files"), "{screen}");
 
@@ -409,6 +409,6 @@ fn what_could_not_be_opened_once_can_be_done_the_next_time() {
     terminal.wait_for_no("Nothing was changed: ");
     terminal.wait_until("the leaker first", listed);
     ask(&mut terminal);
-    terminal.press("Enter");
+    terminal.answer("Enter");
     terminal.wait_for(&format!("{leaker} has ended."));
 }

@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use outcome::{Fared, KillOutcome, PortsAfter};
+pub use outcome::{KillOutcome, PortsAfter, TargetOutcome};
 pub use promise::Promise;
 use promise::{PortKey, SocketKey, foresee};
 
@@ -89,7 +89,7 @@ impl KillPlan {
             gaps: scene.gaps(),
             ports,
         };
-        plan.cautions = plan.think(scene);
+        plan.cautions = plan.cautions_in(scene);
         plan
     }
 
@@ -99,7 +99,7 @@ impl KillPlan {
         self.targets.iter().map(|target| target.owner.pid).collect()
     }
 
-    fn think(&self, scene: Scene<'_>) -> Vec<String> {
+    fn cautions_in(&self, scene: Scene<'_>) -> Vec<String> {
         let mut cautions = Vec::new();
         let ancestors = scene.ancestors();
         for target in &self.targets {

@@ -17,7 +17,7 @@ const NAMED: usize = 8;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KillOutcome {
     /// What became of each process.
-    pub targets: Vec<(Owner, Fared)>,
+    pub targets: Vec<(Owner, TargetOutcome)>,
     /// What became of the ports; none when the sockets could not be read again.
     pub ports: Option<PortsAfter>,
     /// What was promised.
@@ -26,7 +26,7 @@ pub struct KillOutcome {
 
 /// What became of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fared {
+pub enum TargetOutcome {
     /// It has ended.
     Gone,
     /// It has not ended in time.
@@ -52,23 +52,23 @@ impl KillOutcome {
     /// Whether every process has ended.
     #[must_use]
     pub fn succeeded(&self) -> bool {
-        self.targets.iter().all(|(_, fared)| *fared == Fared::Gone)
+        self.targets.iter().all(|(_, became)| *became == TargetOutcome::Gone)
     }
 
     /// What came of it, in sentences with the numbers.
     #[must_use]
     pub fn sentences(&self) -> Vec<String> {
-        let gone = self.targets.iter().filter(|(_, fared)| *fared == Fared::Gone).count();
+        let gone = self.targets.iter().filter(|(_, became)| *became == TargetOutcome::Gone).count();
         let mut lines: Vec<_> = (gone > NAMED)
             .then(|| format!("{} processes have ended.", thousands(gone as u64)))
             .into_iter()
             .collect();
-        lines.extend(self.targets.iter().filter_map(|(owner, fared)| match fared {
-            Fared::Gone => (gone <= NAMED).then(|| format!("{} has ended.", owner.pid)),
-            Fared::StillThere => {
+        lines.extend(self.targets.iter().filter_map(|(owner, became)| match became {
+            TargetOutcome::Gone => (gone <= NAMED).then(|| format!("{} has ended.", owner.pid)),
+            TargetOutcome::StillThere => {
                 Some(format!("{} is still there after {} s.", owner.pid, PATIENCE.as_secs()))
             }
-            Fared::Failed(error) => Some(format!("{}: {error}.", owner.pid)),
+            TargetOutcome::Failed(error) => Some(format!("{}: {error}.", owner.pid)),
         }));
         lines.push(match self.ports {
             None => "The sockets could not be read again: what was released is not known.".into(),
@@ -89,7 +89,7 @@ impl KillOutcome {
 
 impl KillPlan {
     /// Sends the signal to each process that is still the one that was shown, and waits for their end.
-    pub(in crate::remedy) fn apply(&self, control: &mut dyn ProcessControl) -> Vec<(Owner, Fared)> {
+    pub(in crate::remedy) fn apply(&self, control: &mut dyn ProcessControl) -> Vec<(Owner, TargetOutcome)> {
         let deadline = Instant::now() + PATIENCE;
         let mut tell = |owner| {
             with_a_descriptor(deadline, || {
@@ -104,12 +104,12 @@ impl KillPlan {
         let watch = |process: &Identified| with_a_descriptor(deadline, || process.ended_within(left()));
         told.into_iter()
             .map(|(owner, told)| {
-                let fared = match told.and_then(|process| watch(&process)) {
-                    Ok(true) => Fared::Gone,
-                    Ok(false) => Fared::StillThere,
-                    Err(error) => Fared::Failed(error),
+                let became = match told.and_then(|process| watch(&process)) {
+                    Ok(true) => TargetOutcome::Gone,
+                    Ok(false) => TargetOutcome::StillThere,
+                    Err(error) => TargetOutcome::Failed(error),
                 };
-                (owner, fared)
+                (owner, became)
             })
             .collect()
     }

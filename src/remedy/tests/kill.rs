@@ -12,7 +12,7 @@ use crate::model::{
 };
 use crate::platform::control::{ControlError, Signal};
 use crate::remedy::audit::{self, Stage};
-use crate::remedy::kill::{Fared, KillPlan, PortsAfter, Promise};
+use crate::remedy::kill::{KillPlan, PortsAfter, Promise, TargetOutcome};
 use crate::remedy::{NotDone, Plan, Refusal, Scene};
 
 fn shared(state: State, local: &str, holders: &[u32]) -> Socket {
@@ -197,7 +197,7 @@ fn what_was_shown_is_what_is_hit_and_it_is_written_down() {
     let done = stand.executor(&state).kill(&plan).unwrap();
     assert_eq!(done.gaps, []);
     assert!(done.outcome.succeeded());
-    assert_eq!(done.outcome.targets, [(owner(4312), Fared::Gone)]);
+    assert_eq!(done.outcome.targets, [(owner(4312), TargetOutcome::Gone)]);
     // The machine takes away all of its sockets but the TIME_WAIT that nobody owns.
     let ports = PortsAfter { released: 7, closing: 1, longest: Some(Duration::from_secs(12)), held: 2 };
     assert_eq!(done.outcome.ports, Some(ports));
@@ -220,7 +220,7 @@ fn another_process_with_the_same_number_is_not_hit() {
     let snapshot = inhabited(System::Linux, busy());
     let plan = KillPlan::new(scene(&snapshot), &[owner(4312)], Signal::Kill).confirm().unwrap();
     let outcome = stand.executor(&state).kill(&plan).unwrap().outcome;
-    assert_eq!(outcome.targets, [(owner(4312), Fared::Failed(ControlError::Replaced))]);
+    assert_eq!(outcome.targets, [(owner(4312), TargetOutcome::Failed(ControlError::Replaced))]);
     stand.with(|machine| {
         assert!(machine.signals.is_empty());
         assert_eq!(machine.processes.len(), 1);
@@ -242,10 +242,15 @@ fn in_a_group_each_is_judged_by_itself() {
     });
     let plan = KillPlan::new(scene(&snapshot), &owners, Signal::Term).confirm().unwrap();
     let outcome = stand.executor(&state).kill(&plan).unwrap().outcome;
-    let fared: Vec<_> = outcome.targets.iter().map(|(_, fared)| fared.clone()).collect();
+    let became: Vec<_> = outcome.targets.iter().map(|(_, became)| became.clone()).collect();
     assert_eq!(
-        fared,
-        [Fared::Gone, Fared::Failed(ControlError::Gone), Fared::StillThere, Fared::Failed(no_right())]
+        became,
+        [
+            TargetOutcome::Gone,
+            TargetOutcome::Failed(ControlError::Gone),
+            TargetOutcome::StillThere,
+            TargetOutcome::Failed(no_right())
+        ]
     );
     assert!(!outcome.succeeded());
     assert!(outcome.sentences().iter().any(|line| line.contains("still there after 5 s")));

@@ -4,7 +4,7 @@ use crate::export::{action, probe, range};
 use crate::model::Owner;
 use crate::platform::control::Signal;
 use crate::remedy::close::CloseOutcome;
-use crate::remedy::kill::{Fared, KillOutcome, KillPlan};
+use crate::remedy::kill::{KillOutcome, KillPlan, TargetOutcome};
 use crate::remedy::probe::Probed;
 use crate::remedy::range::RangePlan;
 use crate::remedy::{Done, NotDone};
@@ -46,7 +46,8 @@ impl Report {
         };
         let mut again = Vec::new();
         if plan.signal != Signal::Kill {
-            let there = done.outcome.targets.iter().filter(|(_, fared)| *fared == Fared::StillThere);
+            let there =
+                done.outcome.targets.iter().filter(|(_, became)| *became == TargetOutcome::StillThere);
             again.extend(there.map(|(owner, _)| *owner));
         }
         let mut lines = done.outcome.sentences();

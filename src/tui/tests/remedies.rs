@@ -13,7 +13,7 @@ use crate::model::{
 };
 use crate::platform::control::{ControlError, RangeState, Signal, Store};
 use crate::remedy::close::{CloseOutcome, Closed};
-use crate::remedy::kill::{Fared, KillOutcome, Promise};
+use crate::remedy::kill::{KillOutcome, Promise, TargetOutcome};
 use crate::remedy::probe::{Attempt, Probed, Try};
 use crate::remedy::range::{Difference, JournalEntry, LastChange, RangeChange, RangeOutcome, SpaceChange};
 use crate::remedy::service::{RangeReading, Request, Response, Rights};
@@ -74,8 +74,9 @@ pub fn fake(request: &Request) -> Response {
         Request::MayEnd(_) => Response::MayEnd(Ok(HashMap::new())),
         Request::Kill(plan) => {
             let plan = plan.into_plan();
-            let fared = if plan.signal == Signal::Kill { Fared::Gone } else { Fared::StillThere };
-            let targets = plan.targets.iter().map(|target| (target.owner, fared.clone())).collect();
+            let became =
+                if plan.signal == Signal::Kill { TargetOutcome::Gone } else { TargetOutcome::StillThere };
+            let targets = plan.targets.iter().map(|target| (target.owner, became.clone())).collect();
             let outcome = KillOutcome { targets, ports: None, promise: Promise::default() };
             Response::Killed(Box::new(plan), Ok((done(outcome), probed())))
         }

@@ -304,7 +304,7 @@ fn without_a_trace_what_a_sample_saw_is_observed() {
 }
 
 #[test]
-fn every_refused_port_is_counted_and_the_verdict_names_who_is_refused() {
+fn every_refused_port_is_counted_and_the_verdict_names_the_holder_before_who_is_refused() {
     if !can_trace() {
         return;
     }
@@ -316,7 +316,7 @@ fn every_refused_port_is_counted_and_the_verdict_names_who_is_refused() {
     let arguments = ["check", "--format", "json", "--for", "5s"];
     let watched = witness::<_, serde_json::Value>(Way::Traced, &arguments, stage, |lab, watch| {
         lab.start("holder", Role::Client { to: vec![local(80)], count: 20, fate: Fate::Kept });
-        lab.start("leaker", Role::Bound { at: LOCALHOST, count: 70 });
+        let leaker = lab.start("leaker", Role::Bound { at: LOCALHOST, count: 70 }).pid();
         watch(lab);
         let pace = |count| Pace { per_second: 500, count };
         // Ten ports are left, and the first takes them.
@@ -324,18 +324,18 @@ fn every_refused_port_is_counted_and_the_verdict_names_who_is_refused() {
         let binding = ("binding", binding, lab.finish("binding").refused);
         let starved = lab.start("starved", Role::Churn { to: local(80), pace: pace(333), keeps: 0 });
         let starved = ("starved", starved, lab.finish("starved").refused);
-        [starved, binding]
+        (leaker, [starved, binding])
     });
     let Some(Witnessed { done, report, code }) = watched else { return };
-    let [(_, starved, connects), (_, binding, binds)] = &done;
+    let (leaker, [(_, starved, connects), (_, binding, binds)]) = &done;
     assert_eq!((*connects, *binds), (333, 117));
     let sentence = report["sentence"].as_str().unwrap();
-    assert!(sentence.starts_with("ports run out now: "), "{sentence}");
-    assert!(sentence.contains(&format!(", starved ({}) ", starved.pid())), "{sentence}");
-    assert!(sentence.contains("100 % used"), "{sentence}");
+    let holder = format!("ports run out now: leaker ({leaker}) holds 70 of 100 in TCP IPv4, all BOUND; ");
+    assert!(sentence.starts_with(&holder), "{sentence}");
+    assert!(sentence.contains(&format!(" failures/s: starved ({}) ", starved.pid())), "{sentence}");
     assert_eq!((code, &report["status"]), (Some(2), &"critical".into()));
     let refused = &report["findings"][0];
-    assert_eq!((&refused["id"], &refused["pid"]), (&"ports_refused".into(), &starved.pid().into()));
+    assert_eq!((&refused["id"], &refused["pid"]), (&"ports_refused".into(), &(*leaker).into()));
     let evidence: Vec<_> =
         refused["evidence"].as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect();
     let says = |start: String, end: &str| {

@@ -27,7 +27,7 @@ fn the_exit_code_follows_the_thresholds() {
     let (line, code) = check(&lab, &[]);
     assert!(line.starts_with("PORTTOP WARNING - TCP IPv4 85 % used, 850 of 1,000"), "{line}");
     assert!(
-        line.contains(&format!("({pid}) holds 850, 850 BOUND | 'tcp_ipv4'=850;800;950;0;1000")),
+        line.contains(&format!("({pid}) holds 850, all BOUND | 'tcp_ipv4'=850;800;950;0;1000")),
         "{line}"
     );
     assert_eq!(code, Some(1));

@@ -97,6 +97,7 @@ impl Crowd {
                 handles: Some(100),
                 service: None,
                 windows: None,
+                namespace: None,
             };
             (owner, Arc::new(process))
         };

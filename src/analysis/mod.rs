@@ -3,6 +3,7 @@
 //! Pure: the same snapshots in, the same picture out. No I/O, no clock; time is what the snapshots
 //! say it is. Nothing here knows how it will be shown.
 
+mod ahead;
 pub mod column;
 mod connection;
 mod events;
@@ -41,6 +42,7 @@ pub use verdict::Verdict;
 
 use crate::history::History;
 use crate::model::{Limits, Observed, Progress, Snapshot, System};
+use ahead::Ahead;
 use events::EventLog;
 use failures::FailureWindow;
 use grouping::{Groupings, add_failures, add_trends, members};
@@ -107,9 +109,10 @@ impl Analysis {
         let failures = self.failures.summary();
         add_failures(&mut processes.rows, &place_of, failures.as_ref());
         add_trends(&mut processes.rows, &place_of, &self.history);
-        usage::add_past(&mut spaces, &self.history);
         let time_wait = certain_time_wait(observed.host.system, &observed.limits)
             .or_else(|| self.ledger.measured_time_wait());
+        let ahead = Ahead::new(&self.history, &observed, time_wait);
+        usage::add_past(&mut spaces, &self.history, &ahead);
         let events = self.events.entries();
         let facts = findings::Facts {
             snapshot: &observed,
@@ -121,7 +124,7 @@ impl Analysis {
             history: &self.history,
             failures: failures.as_ref(),
             events,
-            time_wait,
+            ahead: &ahead,
             thresholds: &self.thresholds,
         };
         let findings = findings::find(&facts);

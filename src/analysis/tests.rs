@@ -178,7 +178,7 @@ fn the_verdict_names_the_space_the_numbers_and_the_holder() {
     assert_eq!(verdict.severity, Severity::Critical);
     assert_eq!(
         verdict.sentence,
-        "TCP IPv4 95 % used, 950 of 1,000: orders\u{fffd}[31m (4312) holds 950, 950 ESTABLISHED"
+        "TCP IPv4 95 % used, 950 of 1,000: orders\u{fffd}[31m (4312) holds 950, all ESTABLISHED"
     );
 }
 

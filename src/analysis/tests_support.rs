@@ -76,6 +76,7 @@ pub fn owner(pid: u32) -> Owner {
 pub fn process(owner: Owner, name: &str, user: &str) -> (Owner, Arc<Process>) {
     let process = Process {
         windows: None,
+        namespace: None,
         owner,
         name: name.into(),
         path: None,

@@ -10,8 +10,8 @@ use super::rates::Fresh;
 use super::rows::{Destinations, Rows};
 use super::usage::SpaceUsage;
 use super::{Destination, Row};
-use crate::history::{Counters, Flow, Owners, Sample, Tick};
-use crate::model::{Observed, Owner};
+use crate::history::{Counters, Fill, Flow, Owners, Sample, Tick};
+use crate::model::{Observed, Owner, SpaceId, State};
 
 /// One look, grouped.
 pub(super) struct Look<'a> {
@@ -83,11 +83,19 @@ impl Look<'_> {
                 destination.new_per_second = Some(f64::from(flow.born) / seconds);
             }
         }
+        tick.fills = self.spaces.iter().filter_map(|space| self.fill(space, &flows)).collect();
         let owners = self.processes.rows.iter().map(|row| row.owners.first().copied());
         let rowless = rowless.into_iter().map(|(owner, sample)| (Some(owner), sample));
         tick.owners = Owners::of(owners.zip(samples).chain(rowless).collect());
         tick.set_destinations(self.led.destinations.iter().map(Destination::id).zip(flows).collect());
         tick
+    }
+
+    /// What fills a port space whose range is known.
+    fn fill(&self, space: &SpaceUsage, flows: &[Flow]) -> Option<(SpaceId, Fill)> {
+        let toward = self.led.destinations.iter().zip(flows);
+        let waits = toward.filter(|(one, _)| one.space() == space.id).map(|(_, flow)| flow.waits).sum();
+        Some((space.id, Fill { held: space.held?, waits }))
     }
 }
 
@@ -96,5 +104,8 @@ fn sample(row: &Row) -> Sample {
 }
 
 fn flow(destination: &Destination) -> Flow {
-    Flow { ports: destination.counts.ports, ..Flow::default() }
+    let (ports, waiting) = (destination.counts.ports, destination.counts.of(State::TimeWait));
+    // No two connections toward a destination share a port.
+    let held = ports.zip(waiting).map(|(ports, waiting)| ports.saturating_sub(waiting));
+    Flow { ports, held, ..Flow::default() }
 }

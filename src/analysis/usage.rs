@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::forecast::{Forecast, HORIZON, forecast};
+use super::Forecast;
+use super::ahead::Ahead;
 use crate::history::{History, Tick};
-use crate::model::{Counts, Observed, PortSet, SpaceId};
+use crate::model::{Counts, Observed, PortSet, SpaceId, State};
 
 /// How long back the rate of a gauge looks.
 const RATE_WINDOW: Duration = Duration::from_secs(10);
@@ -22,6 +23,8 @@ pub struct SpaceUsage {
     /// Distinct local ports inside the dynamic range that its sockets hold, in any state; none when not all
     /// of them were read.
     pub in_use: Option<u32>,
+    /// Of these, the ports that something else than a TIME_WAIT holds.
+    pub held: Option<u32>,
     /// Its sockets by state, inside the range and outside; `seen_ports` is the least that is in use.
     pub counts: Counts,
     /// The most ports that were in use at once, as far back as is remembered.
@@ -66,7 +69,7 @@ impl SpaceUsage {
 
 /// Counts the port spaces of a snapshot.
 pub(super) fn count(snapshot: &Observed) -> Vec<SpaceUsage> {
-    let mut usages: Vec<(SpaceUsage, PortSet)> = snapshot
+    let mut usages: Vec<(SpaceUsage, PortSet, PortSet)> = snapshot
         .spaces
         .iter()
         .map(|space| {
@@ -74,36 +77,41 @@ pub(super) fn count(snapshot: &Observed) -> Vec<SpaceUsage> {
                 id: space.id,
                 capacity: space.dynamic.as_ref().map(crate::model::DynamicRange::capacity),
                 in_use: None,
+                held: None,
                 counts: Counts::without(snapshot.unread_in(space.id)),
                 peak: None,
                 trend: Vec::new(),
                 per_second: None,
                 forecast: Forecast::NotEnoughData,
             };
-            (usage, PortSet::new())
+            (usage, PortSet::new(), PortSet::new())
         })
         .collect();
     for socket in &snapshot.sockets {
         let space = socket.space();
-        if let Some((usage, ports)) = usages.iter_mut().find(|(usage, _)| usage.id == space) {
+        if let Some((usage, ports, held)) = usages.iter_mut().find(|(usage, ..)| usage.id == space) {
             usage.counts.add(socket.state);
             ports.insert(socket.local_port());
+            if socket.state != State::TimeWait {
+                held.insert(socket.local_port());
+            }
         }
     }
-    for ((usage, ports), space) in usages.iter_mut().zip(&snapshot.spaces) {
+    for ((usage, ports, held), space) in usages.iter_mut().zip(&snapshot.spaces) {
         let Some(dynamic) = &space.dynamic else { continue };
         usage.counts.seen_ports = ports.count_in(dynamic.range);
         if !usage.counts.is_whole() {
             continue;
         }
         usage.in_use = Some(usage.counts.seen_ports);
+        usage.held = Some(held.count_in(dynamic.range));
         usage.counts.ports = usage.in_use;
     }
-    usages.into_iter().map(|(usage, _)| usage).collect()
+    usages.into_iter().map(|(usage, ..)| usage).collect()
 }
 
 /// Adds what the history says of each, of which this snapshot may be the last.
-pub(super) fn add_past(spaces: &mut [SpaceUsage], history: &History) {
+pub(super) fn add_past(spaces: &mut [SpaceUsage], history: &History, ahead: &Ahead) {
     for usage in spaces {
         usage.peak = history.ticks().filter_map(|tick| level(tick, usage.id)).max().max(usage.in_use);
         usage.trend = trend(history, usage.id);
@@ -112,12 +120,12 @@ pub(super) fn add_past(spaces: &mut [SpaceUsage], history: &History) {
         }
         usage.per_second = per_second(history, usage.id);
         if let Some(capacity) = usage.capacity {
-            usage.forecast = forecast(&history.series(HORIZON, |tick| level(tick, usage.id)), capacity);
+            usage.forecast = ahead.of_space(usage.id, capacity);
         }
     }
 }
 
-fn level(tick: &Tick, id: SpaceId) -> Option<u32> {
+pub(super) fn level(tick: &Tick, id: SpaceId) -> Option<u32> {
     tick.in_use.iter().find(|(space, _)| *space == id).map(|(_, in_use)| *in_use)
 }
 

@@ -34,9 +34,12 @@ pub(super) struct Config {
 struct Limits {
     warn: Option<f64>,
     critical: Option<f64>,
+    warn_full_in: Option<u64>,
+    critical_full_in: Option<u64>,
     churn: Option<f64>,
     excluded: Option<f64>,
     bound: Option<u32>,
+    many_bound: Option<u32>,
     close_wait: Option<u32>,
     many_close_waits: Option<u32>,
     many_time_waits: Option<u32>,
@@ -88,9 +91,12 @@ impl Config {
         Thresholds {
             warn: share(given.warn, usual.warn),
             critical: share(given.critical, usual.critical),
+            warn_full_in: span(given.warn_full_in, usual.warn_full_in),
+            critical_full_in: span(given.critical_full_in, usual.critical_full_in),
             churn: share(given.churn, usual.churn),
             excluded: share(given.excluded, usual.excluded),
             bound: given.bound.unwrap_or(usual.bound),
+            many_bound: given.many_bound.unwrap_or(usual.many_bound),
             close_wait: given.close_wait.unwrap_or(usual.close_wait),
             many_close_waits: given.many_close_waits.unwrap_or(usual.many_close_waits),
             many_time_waits: given.many_time_waits.unwrap_or(usual.many_time_waits),
@@ -123,12 +129,16 @@ impl Limits {
 /// # Errors
 /// What is wrong with it.
 pub(super) fn in_order(thresholds: &Thresholds) -> Result<(), String> {
-    let Thresholds { warn, critical, .. } = *thresholds;
-    if warn <= critical {
-        return Ok(());
+    let Thresholds { warn, critical, warn_full_in, critical_full_in, .. } = *thresholds;
+    if warn > critical {
+        let percent = |share: f64| (share * 1000.0).round() / 10.0;
+        return Err(format!("warn ({} %) is above critical ({} %)", percent(warn), percent(critical)));
     }
-    let percent = |share: f64| (share * 1000.0).round() / 10.0;
-    Err(format!("warn ({} %) is above critical ({} %)", percent(warn), percent(critical)))
+    if warn_full_in < critical_full_in && !warn_full_in.is_zero() {
+        let (warn, critical) = (warn_full_in.as_secs(), critical_full_in.as_secs());
+        return Err(format!("warn_full_in ({warn} s) is below critical_full_in ({critical} s)"));
+    }
+    Ok(())
 }
 
 fn usual_path() -> Option<PathBuf> {
@@ -189,6 +199,8 @@ mod tests {
     #[case("[thresholds]\nwarn = nan", "thresholds.warn", "percent")]
     #[case("[thresholds]\nwarn = 90\ncritical = 70.5", "warn (90 %)", "critical (70.5 %)")]
     #[case("[thresholds]\nwarn = 97", "warn (97 %)", "critical (95 %)")]
+    #[case("[thresholds]\nwarn_full_in = 60", "warn_full_in (60 s)", "critical_full_in (120 s)")]
+    #[case("[thresholds]\ncritical_full_in = -1", "line 2", "")]
     #[case("read_only", "line 1", "")]
     fn what_can_t_be_understood_is_named(#[case] text: &str, #[case] place: &str, #[case] says: &str) {
         let error = Config::parse(text).unwrap_err();

@@ -216,7 +216,7 @@ mod tests {
         assert_eq!(
             printed.lines().next(),
             Some(
-                "PORTTOP CRITICAL - TCP IPv4 95 % used, 950 of 1,000: a/b\u{fffd} (7) holds 950, 950 ESTABLISHED \
+                "PORTTOP CRITICAL - TCP IPv4 95 % used, 950 of 1,000: a/b\u{fffd} (7) holds 950, all ESTABLISHED \
                  | 'tcp_ipv4'=950;800;950;0;1000 'tcp_ipv6'=0;800;950;0;1000 \
                  'udp_ipv4'=0;800;950;0;1000 'udp_ipv6'=0;800;950;0;1000"
             )

@@ -55,9 +55,20 @@ impl Sample {
 pub struct Flow {
     /// Distinct local ports in the range toward it.
     pub ports: Option<u32>,
+    /// Of these, the ports that something else than a TIME_WAIT holds.
+    pub held: Option<u32>,
     /// Connections opened since the sample before.
     pub born: u32,
     /// Connections that have entered TIME_WAIT since the sample before.
+    pub waits: u32,
+}
+
+/// What fills one port space at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fill {
+    /// Of the ports in use, those that something else than a TIME_WAIT holds.
+    pub held: u32,
+    /// Outgoing connections that have entered TIME_WAIT since the sample before.
     pub waits: u32,
 }
 
@@ -79,6 +90,8 @@ pub struct Tick {
     pub after: Option<Duration>,
     /// Ports in use of each port space whose range is known; of moments that became one, the most.
     pub in_use: Vec<(SpaceId, u32)>,
+    /// What fills each of these.
+    pub fills: Vec<(SpaceId, Fill)>,
     /// What could not be read of the sockets.
     pub unread: Unread,
     /// The processes that matter most.
@@ -97,6 +110,7 @@ impl Tick {
             taken,
             after: None,
             in_use: Vec::new(),
+            fills: Vec::new(),
             unread: Unread::default(),
             owners: Owners::default(),
             destinations: Vec::new(),
@@ -123,6 +137,12 @@ impl Tick {
             let then = before.in_use.iter().find(|(other, _)| other == id);
             *in_use = then.map_or(*in_use, |(_, then)| *then.max(in_use));
         }
+        for (id, fill) in &mut self.fills {
+            if let Some((_, before)) = before.fills.iter().find(|(other, _)| other == id) {
+                fill.held = fill.held.max(before.held);
+                fill.waits += before.waits;
+            }
+        }
         self.owners.absorb(&before.owners);
         for (id, flow) in &mut self.destinations {
             if let Some((_, before)) = before.destinations.iter().find(|(other, _)| other == id) {
@@ -136,6 +156,7 @@ impl Tick {
     fn bytes(&self) -> usize {
         size_of::<Self>()
             + self.in_use.capacity() * size_of::<(SpaceId, u32)>()
+            + self.fills.capacity() * size_of::<(SpaceId, Fill)>()
             + self.owners.bytes()
             + self.destinations.capacity() * size_of::<(DestinationId, Flow)>()
     }

@@ -2,7 +2,7 @@ use compact_str::CompactString;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Owner, Pid};
+use super::{NamespaceId, Owner, Pid};
 
 /// What is known of a process that is alive, or has lately ended. What could not be read is `None`.
 ///
@@ -26,6 +26,8 @@ pub struct Process {
     pub parent: Option<Pid>,
     /// How many handles (Windows) or file descriptors (Unix) it has open.
     pub handles: Option<u64>,
+    /// The network namespace it is in; none where that can't be told or there is but one.
+    pub namespace: Option<NamespaceId>,
     /// The service it belongs to: a systemd unit or container on Linux, services on Windows.
     pub service: Option<CompactString>,
     /// What only Windows knows of a process.

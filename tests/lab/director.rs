@@ -12,12 +12,15 @@ use tempfile::TempDir;
 use super::protocol::{Done, Hello, Reply, Request, Role, Started};
 use super::{Outcome, namespace};
 
+/// The copy of this program that all of them are links to.
+const PROGRAM: &str = ".lab";
+
 /// Serves requests until standard input ends.
 pub fn direct(start: &str, end: &str, reserved: &str) -> Outcome<()> {
     let range = (start.parse()?, end.parse()?);
     namespace::prepare(start, end, reserved)?;
     say(&Hello { pid: id(), range, ipv6: namespace::has_ipv6() })?;
-    let mut troupe = Troupe { programs: TempDir::new()?, players: HashMap::new() };
+    let mut troupe = Troupe::new()?;
     for line in io::stdin().lines() {
         let reply = match serde_json::from_str(&line?)? {
             Request::Start { name, role } => troupe.start(name, &role).map(Reply::Started),
@@ -36,20 +39,28 @@ fn say(message: &impl serde::Serialize) -> Outcome<()> {
     Ok(out.flush()?)
 }
 
-/// The processes that play roles, each a copy of this program under its own name: the name and the
-/// path of a process are what porttop shows.
+/// The processes that play roles, each this program under its own name: the name and the path of a
+/// process are what porttop shows. A name with directories before it gives several processes of one
+/// program: `1/worker`, `2/worker`.
 struct Troupe {
     programs: TempDir,
     players: HashMap<String, Player>,
 }
 
 impl Troupe {
+    fn new() -> Outcome<Self> {
+        let programs = TempDir::new()?;
+        fs::copy(env::current_exe()?, programs.path().join(PROGRAM))?;
+        Ok(Self { programs, players: HashMap::new() })
+    }
+
     fn start(&mut self, name: String, role: &Role) -> Outcome<Started> {
         if self.players.contains_key(&name) {
             return Err(format!("{name} is already on stage").into());
         }
         let program = self.programs.path().join(&name);
-        fs::copy(env::current_exe()?, &program)?;
+        program.parent().map(fs::create_dir_all).transpose()?;
+        fs::hard_link(self.programs.path().join(PROGRAM), &program)?;
         let mut command = Command::new(program);
         command.arg("role").arg(serde_json::to_string(role)?).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = command.spawn()?;

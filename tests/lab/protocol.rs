@@ -19,7 +19,8 @@ pub struct Hello {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Request {
-    /// Play a role in a process of this name, which is also the file name of its program.
+    /// Play a role in a process of this name, which is also the file name of its program; directories
+    /// may stand before it.
     Start { name: String, role: Role },
     /// Wait until the process of this name has done its work in the background; it lives on.
     Finish { name: String },

@@ -2,91 +2,98 @@
 
 use std::time::Duration;
 
-use super::facts::{Facts, Growth, forecast_line, growth, of_process, who};
+use super::facts::{Facts, Growth, forecast_line, growth};
+use super::holders::{Holder, holders};
 use super::{Finding, Link, Severity, Step, View};
-use crate::analysis::{Row, SpaceUsage};
+use crate::analysis::SpaceUsage;
 use crate::model::State;
 use crate::text::{percent, rate, span, thousands};
 
-/// A leak that fills the range within this time is as bad as a full one.
-const SOON: Duration = Duration::from_mins(10);
-
 pub(super) fn find(facts: &Facts) -> Vec<Finding> {
-    facts.rows.iter().filter_map(|row| finding(row, facts)).collect()
+    let holders = holders(facts, |socket| socket.state == State::Bound);
+    holders.iter().filter_map(|holder| finding(holder, facts)).collect()
 }
 
-fn finding(row: &Row, facts: &Facts) -> Option<Finding> {
-    let (owner, bound) = (*row.owners.first()?, row.counts.seen(State::Bound));
+fn finding(holder: &Holder, facts: &Facts) -> Option<Finding> {
+    let bound = holder.ports();
     if bound < facts.thresholds.bound {
         return None;
     }
-    let growth =
-        growth(&facts.series(owner, |sample| sample.counts.of(State::Bound)), facts.thresholds.leak_span);
-    // It may have leaked before anybody looked: half the range is no use of ports.
-    let share = row.share.filter(|share| *share >= 0.5 && bound * 2 > row.counts.seen_ports);
-    let (severity, how) = match (&growth, share) {
-        (Some(growth), _) => (severity(growth, row, facts), leaks(growth, bound)),
-        (None, Some(share)) => (
-            Severity::Warn,
-            format!(
-                "holds {} BOUND ports, {} % of the range, and does not use them",
-                thousands(bound.into()),
-                percent(share)
-            ),
-        ),
-        (None, None) => return None,
+    let series = facts.series(&holder.owners(), |sample| sample.counts.of(State::Bound));
+    let growth = growth(&series, facts.thresholds.leak_span);
+    let (id, there) = holder.fullest()?;
+    let space = facts.spaces.iter().find(|space| space.id == id)?;
+    let share = space.capacity.map(|capacity| f64::from(there) / f64::from(capacity.max(1)));
+    let (severity, how) = if let Some(growth) = &growth {
+        (severity(growth, share, space, facts), leaks(growth, holder))
+    } else {
+        // It may have leaked before anybody looked.
+        let kept = series.is_sorted_by_key(|(_, bound)| *bound);
+        (at_first_sight(bound, share, kept, facts)?, keeps(holder, share, kept))
     };
-    let mut evidence = vec![format!(
-        "{} BOUND ports, {} sockets in all",
-        thousands(bound.into()),
-        thousands(row.counts.seen_sockets().into())
-    )];
-    evidence.extend(row.share.map(|share| format!("{} % of the range", percent(share))));
-    evidence.extend(fullest(facts).map(|space| format!("{}: {}", space.id, forecast_line(space.forecast))));
+    let mut evidence = vec![format!("{} BOUND ports", thousands(bound.into()))];
+    evidence.extend(share.map(|share| format!("{} % of {id}", percent(share))));
+    evidence.push(format!("{id}: {}", forecast_line(space.forecast)));
+    // Who binds a port is there, seen or not.
+    let who = if holder.is_known() { holder.who() } else { "a process that can't be seen".to_owned() };
+    let mut next = Vec::new();
+    if holder.is_known() {
+        let them = if holder.is_one() { "it" } else { "them" };
+        next.push(Step::press("x", format!("end {them}: frees {} ports at once", thousands(bound.into()))));
+    }
+    let filter = holder.filter();
+    if !filter.is_empty() {
+        let record = format!("porttop snapshot --sockets --format json --filter '{filter}'");
+        next.push(Step::run(record, "the record for its vendor"));
+    }
     Some(Finding {
         id: "bound_leak",
         severity,
-        title: format!("{} {how}", who(row)),
+        title: format!("{who} {how}"),
         evidence,
         why: "It binds a local port and neither connects, listens nor closes: most likely a socket is not \
               closed on the way of an error.",
-        next: vec![
-            Step::press("x", format!("end it: frees {} ports at once", thousands(bound.into()))),
-            Step::run(
-                format!("porttop snapshot --sockets --format json --filter '{}'", of_process(row)),
-                "the record for its vendor",
-            ),
-        ],
-        link: Link::filtered(View::Sockets, format!("{} state:bound", of_process(row))),
-        owner: Some(owner),
+        next,
+        link: Link::filtered(View::Sockets, format!("{filter} state:bound").trim_start()),
+        owner: holder.owner(),
     })
 }
 
-fn severity(growth: &Growth, row: &Row, facts: &Facts) -> Severity {
-    let capacity = fullest(facts).and_then(SpaceUsage::free);
-    let left =
-        capacity.and_then(|free| Duration::try_from_secs_f64(f64::from(free) / growth.per_second).ok());
-    if row.share.is_some_and(|share| share >= facts.thresholds.warn) || left.is_some_and(|left| left <= SOON)
-    {
-        Severity::Critical
+/// A leak is bad, and worse when it leaves little or not for long.
+fn severity(growth: &Growth, share: Option<f64>, space: &SpaceUsage, facts: &Facts) -> Severity {
+    let left = space.free().map(|free| Duration::try_from_secs_f64(f64::from(free) / growth.per_second));
+    let soon = left.and_then(Result::ok).map_or(Severity::Ok, |left| facts.thresholds.judge_time(left));
+    let full = share.is_some_and(|share| share >= facts.thresholds.warn);
+    if full { Severity::Critical } else { soon.max(Severity::Warn) }
+}
+
+/// Thousands of ports, or half the range, are no use of ports; a tenth of a small range hardly is, unless
+/// some are given back.
+fn at_first_sight(bound: u32, share: Option<f64>, kept: bool, facts: &Facts) -> Option<Severity> {
+    if bound >= facts.thresholds.many_bound || share.is_some_and(|share| share >= 0.5) {
+        Some(Severity::Warn)
     } else {
-        Severity::Warn
+        share.filter(|share| kept && *share >= 0.1).map(|_| Severity::Note)
     }
 }
 
-fn leaks(growth: &Growth, bound: u32) -> String {
+fn keeps(holder: &Holder, share: Option<f64>, kept: bool) -> String {
+    let (verb, does) = if holder.is_one() { ("holds", "does") } else { ("hold", "do") };
+    let share = share.map_or_else(String::new, |share| format!(", {} % of the range", percent(share)));
+    let unused = if kept { format!(", and {does} not use them") } else { String::new() };
+    format!("{verb} {} BOUND ports{share}{unused}", thousands(holder.ports().into()))
+}
+
+fn leaks(growth: &Growth, holder: &Holder) -> String {
     let released = match growth.released {
         0 => "none released".to_owned(),
         released => format!("{} released", thousands(released.into())),
     };
     format!(
-        "leaks BOUND ports: {} for {}, {released}, {} now",
+        "{} BOUND ports: {} for {}, {released}, {} now",
+        if holder.is_one() { "leaks" } else { "leak" },
         rate(growth.per_second),
         span(growth.span),
-        thousands(bound.into())
+        thousands(holder.ports().into())
     )
-}
-
-fn fullest<'a>(facts: &Facts<'a>) -> Option<&'a SpaceUsage> {
-    facts.spaces.iter().max_by(|a, b| a.share().unwrap_or(0.0).total_cmp(&b.share().unwrap_or(0.0)))
 }

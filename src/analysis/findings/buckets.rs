@@ -7,7 +7,7 @@ use crate::text::{percent, thousands};
 pub(super) fn find(facts: &Facts) -> Vec<Finding> {
     let level = facts.snapshot.limits.time_wait_sockets;
     let full = level.filter(|level| level.share() >= facts.thresholds.warn);
-    let series = facts.history.series(facts.observed(), |tick| tick.counters.time_wait_overflow);
+    let series = facts.history.series(facts.ahead.observed(), |tick| tick.counters.time_wait_overflow);
     let lost = match (series.first(), series.last()) {
         (Some((_, first)), Some((_, last))) => last.saturating_sub(*first),
         _ => 0,

@@ -1,122 +1,99 @@
 //! Connections are opened and closed so fast that their TIME_WAIT sockets fill the range.
 
-use std::time::Duration;
-
-use super::facts::{Facts, flow, of_process, who};
+use super::facts::{Facts, Toward};
+use super::holders::{Holder, holders};
 use super::{Finding, Link, Severity, Step, View};
-use crate::analysis::forecast::{Outcome, SteadyState};
-use crate::analysis::{Destination, Row};
-use crate::model::{Protocol, State};
+use crate::analysis::SpaceUsage;
+use crate::analysis::forecast::{Forecast, Outcome, SteadyState};
+use crate::model::{PortSet, Protocol, Socket, State};
 use crate::text::{per_second, percent, span, thousands};
-
-/// Over how long the rate is taken, and how long it must have been watched at least.
-const WINDOW: Duration = Duration::from_secs(30);
-const LEAST: Duration = Duration::from_secs(3);
 
 /// How many destinations are looked at.
 const MOST: usize = 8;
 
 pub(super) fn find(facts: &Facts) -> Vec<Finding> {
-    let Some(time_wait) = facts.time_wait.filter(|_| facts.observed() >= LEAST) else { return Vec::new() };
     if facts.is_linux() {
         let toward = facts.toward(0.01);
-        toward
-            .iter()
-            .take(MOST)
-            .filter(|toward| !facts.reuses(toward.destination))
-            .filter_map(|toward| {
-                let id = toward.destination.id();
-                let rate =
-                    facts.history.per_second(WINDOW, |tick| flow(tick, id).map_or(0, |flow| flow.waits))?;
-                let free = toward.capacity.saturating_sub(toward.taken);
-                let state = SteadyState::of(rate, time_wait, free, toward.capacity);
-                toward_destination(toward.destination, toward.place, state, facts)
-            })
-            .collect()
+        let toward = toward.iter().take(MOST).filter(|toward| !facts.ahead.reuses(toward.destination.id()));
+        toward.filter_map(|toward| toward_destination(toward, facts)).collect()
     } else {
-        facts.rows.iter().filter_map(|row| of_row(row, time_wait, facts)).collect()
+        let spaces = facts.spaces.iter().filter(|space| space.id.protocol == Protocol::Tcp);
+        spaces.filter_map(|space| in_space(space, facts)).collect()
     }
 }
 
-fn of_row(row: &Row, time_wait: Duration, facts: &Facts) -> Option<Finding> {
-    let owner = *row.owners.first()?;
-    let spaces = facts.spaces.iter().filter(|space| space.id.protocol == Protocol::Tcp);
-    let space = spaces.max_by_key(|space| space.counts.seen(State::TimeWait))?;
-    let waits = |tick: &crate::history::Tick| tick.owners.get(&Some(owner)).map_or(0, |sample| sample.waits);
-    let rate = facts.history.per_second(WINDOW, waits)?;
-    let state = SteadyState::of(rate, time_wait, space.free()?, space.capacity?);
-    let severity = severity(&state, space.share()?, facts)?;
-    let evidence = vec![format!("{} TIME_WAIT now", thousands(row.counts.seen(State::TimeWait).into()))];
-    let link = Link::filtered(View::Sockets, format!("{} state:time_wait", of_process(row)));
-    Some(finding(&who(row), row, &state, severity, evidence, link))
+/// Where every connection takes its port from the pool.
+fn in_space(space: &SpaceUsage, facts: &Facts) -> Option<Finding> {
+    let state = facts.ahead.churn_in(space.id, space.in_use?, space.capacity?)?;
+    let severity = severity(&state, space.share()?, space.forecast, facts)?;
+    let waiting = |socket: &Socket| socket.space() == space.id && socket.state == State::TimeWait;
+    let holders = holders(facts, waiting);
+    let link = Link::filtered(View::Sockets, format!("family:{} state:time_wait", space.id.family.key()));
+    Some(finding(&format!("in {}", space.id), &holders, &state, severity, link))
 }
 
-fn toward_destination(
-    destination: &Destination,
-    place: usize,
-    state: SteadyState,
-    facts: &Facts,
-) -> Option<Finding> {
-    let severity = severity(&state, destination.fill?, facts)?;
-    let holders = facts.holders_toward(place);
-    let (row, _) = *holders.iter().find(|(row, _)| row.pid().is_some()).or(holders.first())?;
-    let mut evidence =
-        vec![format!("{} TIME_WAIT there now", thousands(destination.counts.seen(State::TimeWait).into()))];
-    evidence.extend(
-        holders
-            .iter()
-            .take(3)
-            .map(|(row, count)| format!("{} has {} connections", who(row), thousands((*count).into()))),
-    );
+fn toward_destination(toward: &Toward, facts: &Facts) -> Option<Finding> {
+    let (id, destination) = (toward.destination.id(), toward.destination);
+    let space = facts.spaces.iter().find(|space| space.id == id.space())?;
+    // A port that is bound leads nowhere.
+    let bound = facts.snapshot.sockets.iter().filter(|socket| {
+        socket.space() == space.id && socket.state == State::Bound && facts.is_dynamic(socket)
+    });
+    let bound: PortSet = bound.map(Socket::local_port).collect();
+    let state = facts.ahead.churn_toward(id, bound.len(), toward.capacity)?;
+    let severity = severity(&state, destination.fill?, space.forecast, facts)?;
     let remote = destination.remote;
     let link = Link::filtered(
         View::Sockets,
         format!("remote:{} rport:{} state:time_wait", remote.ip(), remote.port()),
     );
-    let all: u32 = holders.iter().map(|(_, count)| count).sum();
-    let subject = match holders.first() {
-        Some((first, count)) if first.pid().is_some() && *count == all => {
-            format!("{} to {remote}", who(first))
-        }
-        Some((first, count)) if first.pid().is_some() && count * 2 > all => {
-            format!("connections to {remote}, most of {}", who(first))
-        }
-        _ => format!("connections to {remote}"),
-    };
-    Some(finding(&subject, row, &state, severity, evidence, link))
+    Some(finding(&format!("to {remote}"), &facts.holders_toward(toward), &state, severity, link))
 }
 
-fn severity(state: &SteadyState, share: f64, facts: &Facts) -> Option<Severity> {
+fn severity(state: &SteadyState, share: f64, forecast: Forecast, facts: &Facts) -> Option<Severity> {
+    // One that takes less is not why ports run out.
+    if state.ports < facts.thresholds.churn * f64::from(state.capacity) {
+        return None;
+    }
     match state.outcome {
         Outcome::NeverFits(_) if share >= facts.thresholds.warn => Some(Severity::Critical),
-        Outcome::NeverFits(_) => Some(Severity::Warn),
+        Outcome::NeverFits(left) => Some(facts.thresholds.judge_time(left).max(Severity::Warn)),
+        // Nothing settles while something else takes every port.
+        Outcome::Settles(_) if forecast.expected().is_some() => None,
         Outcome::Settles(share) if share >= facts.thresholds.warn => Some(Severity::Warn),
-        Outcome::Settles(share) if share >= facts.thresholds.churn => Some(Severity::Note),
-        Outcome::Settles(_) => None,
+        Outcome::Settles(_) => Some(Severity::Note),
     }
 }
 
-fn finding(
-    subject: &str,
-    row: &Row,
-    state: &SteadyState,
-    severity: Severity,
-    mut evidence: Vec<String>,
-    link: Link,
-) -> Finding {
-    let sum = format!(
-        "{}/s × {} s = {} of {}",
+fn finding(place: &str, holders: &[Holder], state: &SteadyState, severity: Severity, link: Link) -> Finding {
+    let churn = format!(
+        "{}/s × {} s = {}",
         per_second(state.per_second),
         state.time_wait.as_secs(),
         thousands(rounded(state.ports)),
-        thousands(state.capacity.into())
     );
+    let beside = match state.held {
+        0 => String::new(),
+        held => {
+            let all = thousands(rounded(state.ports) + u64::from(held));
+            format!(", with {} in use otherwise {all}", thousands(held.into()))
+        }
+    };
+    let sum = format!("{churn}{beside} of {}", thousands(state.capacity.into()));
     let end = match state.outcome {
         Outcome::Settles(share) => format!("will settle at {} %", percent(share)),
         Outcome::NeverFits(left) if left.is_zero() => "never fits".to_owned(),
         Outcome::NeverFits(left) => format!("never fits: full in {}", span(left)),
     };
-    evidence.insert(0, format!("a TIME_WAIT lasts {} here", span(state.time_wait)));
+    let mut evidence = vec![format!("a TIME_WAIT lasts {} here", span(state.time_wait))];
+    evidence.extend(holders.iter().take(3).map(Holder::holds));
+    let all: u32 = holders.iter().map(Holder::ports).sum();
+    let first = holders.first().filter(|holder| holder.is_known());
+    let subject = match first {
+        Some(first) if first.ports() == all => format!("{} {place}", first.who()),
+        Some(first) if first.ports() * 2 > all => format!("connections {place}, most of {}", first.who()),
+        _ => format!("connections {place}"),
+    };
     Finding {
         id: "churn",
         severity,
@@ -129,7 +106,7 @@ fn finding(
             Step::press("r", "see how long a wider range would last"),
         ],
         link,
-        owner: row.owners.first().copied(),
+        owner: first.and_then(Holder::owner),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::model::State;
 use crate::text::{rate, safe, span, thousands};
 
 pub(super) fn find(facts: &Facts) -> Vec<Finding> {
-    facts.rows.iter().filter_map(|row| finding(row, facts)).collect()
+    facts.processes().into_iter().filter_map(|row| finding(row, facts)).collect()
 }
 
 fn finding(row: &Row, facts: &Facts) -> Option<Finding> {
@@ -15,7 +15,7 @@ fn finding(row: &Row, facts: &Facts) -> Option<Finding> {
     if waiting < facts.thresholds.close_wait {
         return None;
     }
-    let series = facts.series(owner, |sample| sample.counts.of(State::CloseWait));
+    let series = facts.series(&[Some(owner)], |sample| sample.counts.of(State::CloseWait));
     let grows = growth(&series, facts.thresholds.leak_span);
     if grows.is_none() && waiting < facts.thresholds.many_close_waits {
         return None;

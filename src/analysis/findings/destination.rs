@@ -1,32 +1,49 @@
-//! The ports toward one destination are nearly or all taken.
+//! The ports toward one destination are all taken, or will be.
 
-use super::facts::{Facts, Toward, forecast_line, full_in, used, who};
+use std::cmp::Reverse;
+
+use super::facts::{Facts, Toward, forecast_line, full_in, used};
+use super::holders::Holder;
 use super::{Finding, Link, Severity, Step, View};
-use crate::analysis::Row;
+use crate::analysis::Forecast;
 use crate::model::State;
 use crate::text::thousands;
 
-/// How many destinations are named.
-const MOST: usize = 3;
+/// How many destinations are looked at, and how many are named.
+const MOST: (usize, usize) = (8, 3);
 
 pub(super) fn find(facts: &Facts) -> Vec<Finding> {
-    let toward = facts.toward(facts.thresholds.warn);
-    toward.iter().take(MOST).filter_map(|toward| finding(toward, facts)).collect()
+    let candidates = facts.toward(0.01).into_iter().take(MOST.0);
+    let mut toward: Vec<_> = candidates
+        .filter_map(|toward| {
+            let forecast = facts.ahead.toward(toward.destination.id(), toward.capacity);
+            Some((severity(&toward, forecast, facts)?, toward, forecast))
+        })
+        .collect();
+    toward.sort_by_key(|(severity, ..)| Reverse(*severity));
+    toward
+        .iter()
+        .take(MOST.1)
+        .map(|(severity, toward, forecast)| finding(*severity, toward, *forecast, facts))
+        .collect()
 }
 
-fn finding(toward: &Toward, facts: &Facts) -> Option<Finding> {
-    let destination = toward.destination;
+fn severity(toward: &Toward, forecast: Forecast, facts: &Facts) -> Option<Severity> {
+    let all = f64::from(toward.taken + toward.reusable);
+    let many = all >= facts.thresholds.warn * f64::from(toward.capacity);
     // Elsewhere ports run out in the pool, which has its own rule, and what is reused is not taken.
-    let severity = match facts.thresholds.judge(toward.share) {
-        Severity::Ok => Severity::Note,
-        _ if !facts.is_linux() => Severity::Note,
-        severity => severity,
-    };
-    let holders = facts.holders_toward(toward.place);
-    let holder = holders.iter().find(|(row, _)| row.pid().is_some()).or(holders.first())?;
-    let forecast = facts.forecast_toward(destination.id(), toward.capacity);
+    match facts.thresholds.judge_course(toward.share, forecast) {
+        severity if severity > Severity::Ok && facts.is_linux() => Some(severity),
+        _ => many.then_some(Severity::Note),
+    }
+}
+
+fn finding(severity: Severity, toward: &Toward, forecast: Forecast, facts: &Facts) -> Finding {
+    let destination = toward.destination;
+    let holders = facts.holders_toward(toward);
+    let known = holders.first().filter(|holder| holder.is_known());
     let waiting = destination.counts.seen(State::TimeWait);
-    let ports = destination.counts.seen_ports;
+    let ports = toward.taken + toward.reusable;
     let mostly = if waiting * 2 > ports {
         format!(", {} TIME_WAIT", thousands(waiting.into()))
     } else {
@@ -41,9 +58,11 @@ fn finding(toward: &Toward, facts: &Facts) -> Option<Finding> {
             thousands(toward.reusable.into())
         )
     } else {
-        let soon = if toward.reusable == 0 { full_in(forecast) } else { String::new() };
         let used = used(toward.share, toward.taken, toward.capacity);
-        format!("{place} {used}{mostly}{soon}{}", whose(&holders))
+        let whose = known.map_or_else(String::new, |holder| format!(": {}", holder.holds()));
+        // Said of the holder, it need not be said of all.
+        let mostly = if whose.is_empty() { mostly } else { String::new() };
+        format!("{place} {used}{mostly}{}{whose}", full_in(forecast))
     };
     let mut evidence = vec![
         format!(
@@ -53,13 +72,8 @@ fn finding(toward: &Toward, facts: &Facts) -> Option<Finding> {
         ),
         forecast_line(forecast),
     ];
-    evidence.extend(
-        holders
-            .iter()
-            .take(3)
-            .map(|(row, count)| format!("{} has {} connections", who(row), thousands((*count).into()))),
-    );
-    Some(Finding {
+    evidence.extend(holders.iter().take(3).map(Holder::holds));
+    Finding {
         id: "destination_full",
         severity,
         title,
@@ -71,17 +85,7 @@ fn finding(toward: &Toward, facts: &Facts) -> Option<Finding> {
             View::Destinations,
             format!("remote:{} rport:{}", destination.remote.ip(), destination.remote.port()),
         ),
-        owner: holder.0.owners.first().copied(),
-    })
-}
-
-/// `: client (7) holds 950`, when most are somebody's.
-fn whose(holders: &[(&Row, u32)]) -> String {
-    match holders.first() {
-        Some((row, count)) if row.pid().is_some() => {
-            format!(": {} holds {}", who(row), thousands((*count).into()))
-        }
-        _ => String::new(),
+        owner: known.and_then(Holder::owner),
     }
 }
 

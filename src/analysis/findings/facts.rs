@@ -4,12 +4,14 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Thresholds;
+use super::holders::{Holder, holders};
+use crate::analysis::ahead::Ahead;
 use crate::analysis::events::Logged;
 use crate::analysis::failures::Failures;
-use crate::analysis::forecast::{Forecast, HORIZON, forecast};
+use crate::analysis::forecast::{Forecast, HORIZON};
 use crate::analysis::{Destination, Row, RowKey, SpaceUsage};
-use crate::history::{Flow, History, Sample, Tick};
-use crate::model::{DestinationId, Observed, Owner, PortSet, Progress, SpaceId, State, System};
+use crate::history::{History, Sample};
+use crate::model::{DestinationId, Observed, Owner, PortSet, Socket, SpaceId, State, System};
 use crate::text::{percent, rate, safe, span, thousands};
 
 /// Everything that is known when findings are looked for.
@@ -25,8 +27,7 @@ pub(in crate::analysis) struct Facts<'a> {
     pub failures: Option<&'a Failures>,
     /// The event log of the last 24 hours.
     pub events: &'a [Logged],
-    /// How long a TIME_WAIT lasts here, where that is known.
-    pub time_wait: Option<Duration>,
+    pub ahead: &'a Ahead<'a>,
     pub thresholds: &'a Thresholds,
 }
 
@@ -38,6 +39,7 @@ pub(in crate::analysis) struct Pool<'a> {
     pub ports: u32,
     pub capacity: u32,
     pub share: f64,
+    pub forecast: Forecast,
 }
 
 /// What `connect()` takes from: the ports toward one destination.
@@ -52,31 +54,51 @@ pub(in crate::analysis) struct Toward<'a> {
     pub share: f64,
 }
 
+impl Pool<'_> {
+    /// `TCP IPv4`, `TCP IPv4 of 10.0.0.5`
+    pub fn place(&self) -> String {
+        let address = self.address.map_or_else(String::new, |address| format!(" of {address}"));
+        format!("{}{address}", self.space.id)
+    }
+}
+
 impl<'a> Facts<'a> {
     pub fn is_linux(&self) -> bool {
         self.snapshot.host.system == System::Linux
     }
 
+    /// Whether the local port of a socket is one of the dynamic range, or that is not known.
+    pub fn is_dynamic(&self, socket: &Socket) -> bool {
+        let id = socket.space();
+        let space = self.snapshot.spaces.iter().find(|space| space.id == id);
+        let dynamic = space.and_then(|space| space.dynamic.as_ref());
+        dynamic.is_none_or(|dynamic| dynamic.range.contains(socket.local_port()))
+    }
+
     /// The pools that are at least filled to `from`, fullest first.
     pub fn pools(&self, from: f64) -> Vec<Pool<'a>> {
-        let mut pools: Vec<_> = self
-            .spaces
-            .iter()
-            // No local address holds more than the whole space.
-            .filter(|space| space.least_share().is_some_and(|share| share >= from))
-            .filter_map(|space| {
-                let (in_use, capacity) = (space.counts.seen_ports, space.capacity?);
-                let fullest = self.is_linux().then(|| self.fullest_address(space.id)).flatten();
-                let fullest = fullest.filter(|(_, ports)| *ports < in_use);
-                let (address, ports) =
-                    fullest.map_or((None, in_use), |(address, ports)| (Some(address), ports));
-                let share = if capacity == 0 { 1.0 } else { f64::from(ports) / f64::from(capacity) };
-                Some(Pool { space, address, ports, capacity, share })
-            })
-            .filter(|pool| pool.share >= from)
-            .collect();
+        // No local address holds more than the whole space.
+        let full = self.spaces.iter().filter(|space| space.least_share().is_some_and(|share| share >= from));
+        let mut pools: Vec<_> =
+            full.filter_map(|space| self.pool(space)).filter(|pool| pool.share >= from).collect();
         pools.sort_by(|a, b| b.share.total_cmp(&a.share));
         pools
+    }
+
+    /// What `bind()` takes from in a port space whose range is known.
+    pub fn pool(&self, space: &'a SpaceUsage) -> Option<Pool<'a>> {
+        let (in_use, capacity) = (space.counts.seen_ports, space.capacity?);
+        let fullest = self.is_linux().then(|| self.fullest_address(space.id)).flatten();
+        let fullest = fullest.filter(|(_, ports)| *ports < in_use);
+        let (address, ports) = fullest.map_or((None, in_use), |(address, ports)| (Some(address), ports));
+        let share = if capacity == 0 { 1.0 } else { f64::from(ports) / f64::from(capacity) };
+        // What other addresses hold takes nothing from this one.
+        let forecast = match in_use - ports {
+            0 => space.forecast,
+            _ if space.in_use.is_none() => Forecast::NotEnoughData,
+            elsewhere => self.ahead.of_space(space.id, capacity + elsewhere),
+        };
+        Some(Pool { space, address, ports, capacity, share, forecast })
     }
 
     /// The local address of a port space with the most ports in the range; a port that is bound on any
@@ -116,20 +138,19 @@ impl<'a> Facts<'a> {
                 if f64::from(ports) < from * f64::from(capacity) {
                     return None;
                 }
-                let reusable =
-                    if self.reuses(destination) { destination.counts.seen(State::TimeWait) } else { 0 };
+                let reusable = if self.ahead.reuses(destination.id()) {
+                    destination.counts.seen(State::TimeWait)
+                } else {
+                    0
+                };
                 let taken = ports.saturating_sub(reusable);
                 let share = if capacity == 0 { 1.0 } else { f64::from(taken) / f64::from(capacity) };
                 Some(Toward { place, destination, taken, reusable, capacity, share })
             })
             .collect();
-        toward.sort_by(|a, b| b.share.total_cmp(&a.share));
+        let id = |toward: &Toward| toward.destination.id();
+        toward.sort_by(|a, b| b.share.total_cmp(&a.share).then_with(|| id(a).cmp(&id(b))));
         toward
-    }
-
-    /// Whether a new connection may take a port toward a destination whose last is in TIME_WAIT.
-    pub fn reuses(&self, destination: &Destination) -> bool {
-        self.snapshot.limits.time_wait_reuse.is_some_and(|reuse| reuse.allows(destination.remote.ip()))
     }
 
     pub fn capacity(&self, id: SpaceId) -> Option<u32> {
@@ -171,48 +192,44 @@ impl<'a> Facts<'a> {
         })
     }
 
-    /// What the samples of a process say over the last two minutes.
-    pub fn series<T>(&self, owner: Owner, value: impl Fn(&Sample) -> Option<T>) -> Vec<(Duration, T)> {
-        self.history.series(HORIZON, |tick| tick.owners.get(&Some(owner)).and_then(&value))
+    /// What the samples of some processes say together over the last two minutes, since all of them were
+    /// there.
+    pub fn series(
+        &self,
+        owners: &[Option<Owner>],
+        value: impl Fn(&Sample) -> Option<u32>,
+    ) -> Vec<(Duration, u32)> {
+        self.history
+            .series(HORIZON, |tick| owners.iter().map(|owner| tick.owners.get(owner).and_then(&value)).sum())
     }
 
-    /// When the ports toward a destination will be gone.
-    pub fn forecast_toward(&self, id: DestinationId, capacity: u32) -> Forecast {
-        let series = self.history.series(HORIZON, |tick| flow(tick, id)?.ports);
-        forecast(&series, capacity)
+    /// Whether a process lives in another network namespace and holds nothing in this one.
+    pub fn is_elsewhere(&self, owner: Owner) -> bool {
+        let process = self.snapshot.processes.get(&owner);
+        let there = process.and_then(|process| process.namespace);
+        there.is_some_and(|there| there != self.snapshot.namespace)
+            && !self.rows.iter().any(|row| row.owners.contains(&owner) && row.counts.seen_sockets() > 0)
     }
 
-    /// How long the samples reach back.
-    pub fn observed(&self) -> Duration {
-        let first = self.history.ticks().next().map(|tick| tick.taken.elapsed);
-        let last = self.history.last().map(|tick| tick.taken.elapsed);
-        last.zip(first).map_or(Duration::ZERO, |(last, first)| last.saturating_sub(first))
+    /// One row a process, those with the most ports first, and equal ones in the order of their identity.
+    pub fn processes(&self) -> Vec<&'a Row> {
+        let mut rows: Vec<_> = self.rows.iter().collect();
+        let weight = |row: &Row| std::cmp::Reverse((row.counts.seen_ports, row.counts.seen_sockets()));
+        rows.sort_by(|a, b| weight(a).cmp(&weight(b)).then_with(|| a.key.cmp(&b.key)));
+        rows
     }
 
-    /// The rows with sockets toward a destination and how many, most first.
-    pub fn holders_toward(&self, place: usize) -> Vec<(&'a Row, u32)> {
-        let mut counts = vec![0u32; self.rows.len()];
-        for (row, destination) in self.row_of.iter().zip(self.destination_of) {
-            if destination.is_some_and(|at| at as usize == place) {
-                counts[*row as usize] += 1;
-            }
-        }
-        let mut holders: Vec<_> = self.rows.iter().zip(counts).filter(|(_, count)| *count > 0).collect();
-        holders.sort_by_key(|(row, count)| (std::cmp::Reverse(*count), row.pid()));
-        holders
+    /// Who holds the ports of a pool, most first.
+    pub fn holders_in(&self, pool: &Pool) -> Vec<Holder<'a>> {
+        let here = |ip: IpAddr| pool.address.is_none_or(|address| ip == address || ip.is_unspecified());
+        holders(self, |socket| socket.space() == pool.space.id && here(socket.local.ip()))
     }
 
-    /// The row that holds the most ports; none while owners are still being read.
-    pub fn largest(&self) -> Option<&'a Row> {
-        let attributed = self.snapshot.progress > Progress::Sockets;
-        let rows = self.rows.iter().filter(|_| attributed).filter(|row| row.counts.seen_ports > 0);
-        rows.max_by_key(|row| (row.counts.seen_ports, row.counts.seen_sockets()))
+    /// Who holds the ports toward a destination, most first.
+    pub fn holders_toward(&self, toward: &Toward) -> Vec<Holder<'a>> {
+        let id = toward.destination.id();
+        holders(self, |socket| DestinationId::of(socket) == Some(id))
     }
-}
-
-/// What a moment says of a destination.
-pub(super) fn flow(tick: &Tick, id: DestinationId) -> Option<&Flow> {
-    tick.destinations.iter().find(|(other, _)| *other == id).map(|(_, flow)| flow)
 }
 
 /// `orders.exe (4312)`
@@ -225,15 +242,13 @@ pub(super) fn who(row: &Row) -> String {
 }
 
 /// `TCP IPv4 97 % used, 15,902 of 16,384, +221/s; full in 41 s: orders.exe (4312) holds 12,840`
-pub(super) fn pool_sentence(pool: &Pool, facts: &Facts) -> String {
-    let holder =
-        facts.largest().map_or_else(String::new, |row| format!(": {}", holds(row, row.counts.seen_ports)));
-    let place = pool.address.map_or_else(String::new, |address| format!(" of {address}"));
+pub(super) fn pool_sentence(pool: &Pool, holders: &[Holder]) -> String {
+    let holder = holders.first().map_or_else(String::new, |holder| format!(": {}", holder.holds()));
     let change = pool.space.per_second.filter(|change| change.abs() >= 0.5);
     let change = change.map_or_else(String::new, |change| format!(", {}", rate(change)));
     let used = used(pool.share, pool.ports, pool.capacity);
     let least = if pool.space.in_use.is_none() { "at least " } else { "" };
-    format!("{}{place} {least}{used}{change}{}{holder}", pool.space.id, full_in(pool.space.forecast))
+    format!("{} {least}{used}{change}{}{holder}", pool.place(), full_in(pool.forecast))
 }
 
 /// `15,902 of 16,384`
@@ -261,21 +276,12 @@ pub(super) fn forecast_line(forecast: Forecast) -> String {
         Forecast::NotFilling => "forecast: not filling".to_owned(),
         Forecast::Full => "no port is left".to_owned(),
         Forecast::FullIn { low, expected, high } => {
+            let (expected, low) = (span(expected), span(low));
             let high = high.map_or_else(|| "never".to_owned(), span);
-            format!("forecast: full in {} ({} to {high})", span(expected), span(low))
+            let range = if low == high { String::new() } else { format!(" ({low} to {high})") };
+            format!("forecast: full in {expected}{range}")
         }
     }
-}
-
-/// `orders.exe (4312) holds 12,840, 11,902 BOUND`
-pub(super) fn holds(row: &Row, ports: u32) -> String {
-    let states = [State::Bound, State::TimeWait, State::CloseWait, State::Established];
-    let most =
-        states.map(|state| (row.counts.seen(state), state)).into_iter().max_by_key(|(count, _)| *count);
-    let mostly = most.filter(|(count, _)| count * 2 > ports).map_or_else(String::new, |(count, state)| {
-        format!(", {} {}", thousands(count.into()), state.title())
-    });
-    format!("{} holds {}{mostly}", who(row), thousands(ports.into()))
 }
 
 /// The filter that shows one process.
@@ -300,7 +306,7 @@ pub(super) fn growth(series: &[(Duration, u32)], at_least: Duration) -> Option<G
     let series = &series[begin..];
     let (start, low) = series[0];
     let span = last.0.saturating_sub(start);
-    if span < at_least || series.len() < 4 {
+    if span < at_least {
         return None;
     }
     let released = series.windows(2).map(|pair| pair[0].1.saturating_sub(pair[1].1)).sum();

@@ -1,8 +1,11 @@
-//! Ports are refused while they are short: exhaustion, proven.
+//! Ports are refused while they are short: exhaustion, proven. Who holds them comes first, then who is
+//! refused.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::facts::{Facts, of, used};
+use super::facts::Facts;
+use super::holders::Holder;
 use super::{Finding, Link, Severity, Step, View};
 use crate::analysis::failures::{Failing, Failures};
 use crate::text::{age, per_second, safe, thousands};
@@ -10,67 +13,107 @@ use crate::text::{age, per_second, safe, thousands};
 /// The window in which failures count as happening now.
 const NOW: Duration = Duration::from_secs(10);
 
+/// How many who are refused the title names.
+const NAMED: usize = 2;
+
 pub(super) fn find(facts: &Facts) -> Vec<Finding> {
     let failures = facts.failures.filter(|failures| failures.recent > 0);
     let ages = recent(facts);
     let short = facts.is_short();
-    let proof = match failures {
-        Some(failures) if short || facts.was_short(NOW) => refused(failures, short),
-        _ if !ages.is_empty() => logged(&ages),
-        _ => return Vec::new(),
+    let (place, holders) = if short { gone(facts) } else { Default::default() };
+    let title = match failures {
+        Some(failures) if short => {
+            let refused = victims(failures, holders.first());
+            format!("ports run out now: {place}; {} failures/s{refused}", per_second(failures.per_second))
+        }
+        Some(failures) if facts.was_short(NOW) => {
+            format!(
+                "ports ran out in the last 10 s: {} failures{}",
+                thousands(failures.recent),
+                victims(failures, None)
+            )
+        }
+        _ if ages.is_empty() => return Vec::new(),
+        _ if short => format!("ports ran out: {place}; {}", logged(&ages)),
+        _ => format!("ports ran out: {}", logged(&ages)),
     };
-    let first = failures.and_then(|failures| failures.processes.first());
     let view = if failures.is_some() { View::Processes } else { View::Events };
     vec![Finding {
         id: "ports_refused",
         severity: if short { Severity::Critical } else { Severity::Warn },
-        title: format!("{proof}{}", whose(first, facts)),
-        evidence: evidence(failures, facts),
+        title,
+        evidence: evidence(failures, &holders, facts),
         why: "The system was asked for a port and had none to give. This proves the exhaustion.",
         next: vec![
             Step::press("1", "see who holds the ports; x ends a process and gives them back"),
             Step::press("r", "widen the range: buys time until the cause is found"),
         ],
         link: Link::to(view),
-        owner: first.map(|failing| failing.owner),
+        owner: holders.first().and_then(Holder::owner),
     }]
 }
 
-fn refused(failures: &Failures, short: bool) -> String {
-    let rate = per_second(failures.per_second);
-    if short {
-        format!("ports run out now: {rate} failures a second")
-    } else {
-        format!("ports ran out in the last 10 s: {} failures", thousands(failures.recent))
+/// Where the ports are gone, in the words of who holds them, and all who do: where it is fullest.
+fn gone<'a>(facts: &Facts<'a>) -> (String, Vec<Holder<'a>>) {
+    let toward = facts.toward(facts.thresholds.warn).into_iter().next().filter(|_| facts.is_linux());
+    let pool = facts.pools(facts.thresholds.warn).into_iter().next();
+    let (place, capacity, taken, holders) = match (toward, pool) {
+        (Some(toward), pool) if pool.as_ref().is_none_or(|pool| pool.share <= toward.share) => {
+            let place = format!("toward {}", toward.destination.remote);
+            (place, toward.capacity, toward.taken, facts.holders_toward(&toward))
+        }
+        (_, Some(pool)) => {
+            (format!("in {}", pool.place()), pool.capacity, pool.ports, facts.holders_in(&pool))
+        }
+        _ => return Default::default(),
+    };
+    let who = match holders.first() {
+        Some(holder) => holder.holds_of(capacity, &place),
+        None => format!("{} of {} are taken {place}", thousands(taken.into()), thousands(capacity.into())),
+    };
+    (who, holders)
+}
+
+/// `: health (4377) 31/s, 40 processes of worker 6/s and 3 more, 2/s its own`: who else is refused, most
+/// first, and what the holder is.
+fn victims(failures: &Failures, holder: Option<&Holder>) -> String {
+    let is_own =
+        |failing: &&Failing| holder.is_some_and(|holder| holder.owners().contains(&Some(failing.owner)));
+    let (own, others): (Vec<_>, Vec<_>) = failures.processes.iter().partition(is_own);
+    let whose = if holder.is_some_and(|holder| !holder.is_one()) { "their own" } else { "its own" };
+    if others.is_empty() {
+        return format!(", all {whose}");
     }
+    let sum = |processes: &[&Failing]| processes.iter().map(|failing| failing.per_second).sum::<f64>();
+    let mut programs: BTreeMap<&str, Vec<&Failing>> = BTreeMap::new();
+    for failing in others {
+        programs.entry(&failing.name).or_default().push(failing);
+    }
+    let mut victims = Vec::new();
+    for (name, processes) in programs {
+        let sum = sum(&processes);
+        // One that has most of it has it alone.
+        if processes[0].per_second * 2.0 > sum {
+            let who = |failing: &&Failing| format!("{} ({})", safe(name), failing.owner.pid);
+            victims.extend(processes.iter().map(|failing| (failing.per_second, who(failing))));
+        } else {
+            victims.push((sum, format!("{} processes of {}", thousands(processes.len() as u64), safe(name))));
+        }
+    }
+    victims.sort_by(|(a, one), (b, other)| b.total_cmp(a).then_with(|| one.cmp(other)));
+    let line = |(rate, who): &(f64, String)| format!("{who} {}/s", per_second(*rate));
+    let named: Vec<_> = victims.iter().take(NAMED).map(line).collect();
+    let more = match victims.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {} more", thousands(more as u64)),
+    };
+    let own = if own.is_empty() { String::new() } else { format!(", {}/s {whose}", per_second(sum(&own))) };
+    format!(": {}{more}{own}", named.join(", "))
 }
 
 fn logged(ages: &[Duration]) -> String {
-    format!(
-        "ports ran out: {} entries in the event log, the last {} ago",
-        thousands(ages.len() as u64),
-        age(ages.iter().min().copied().unwrap_or_default())
-    )
-}
-
-/// Who fails first, and what is full.
-fn whose(first: Option<&Failing>, facts: &Facts) -> String {
-    let who = first.map_or_else(String::new, |failing| {
-        format!(", {} ({}) {}/s", safe(&failing.name), failing.owner.pid, per_second(failing.per_second))
-    });
-    let toward = facts.toward(facts.thresholds.warn).into_iter().next().filter(|_| facts.is_linux());
-    let pool = facts.pools(facts.thresholds.warn).into_iter().next();
-    let full = match (toward, pool) {
-        (Some(toward), _) => format!(
-            "; {} toward {} {}",
-            toward.destination.space(),
-            toward.destination.remote,
-            used(toward.share, toward.taken, toward.capacity)
-        ),
-        (None, Some(pool)) => format!("; {} {}", pool.space.id, used(pool.share, pool.ports, pool.capacity)),
-        (None, None) => String::new(),
-    };
-    format!("{who}{full}")
+    let newest = ages.iter().min().copied().unwrap_or_default();
+    format!("{} entries in the event log, the last {} ago", thousands(ages.len() as u64), age(newest))
 }
 
 /// How old the entries of the event log are that count as happening now.
@@ -79,8 +122,8 @@ fn recent(facts: &Facts) -> Vec<Duration> {
     ages.filter(|age| *age <= facts.thresholds.event_age).collect()
 }
 
-fn evidence(failures: Option<&Failures>, facts: &Facts) -> Vec<String> {
-    let mut lines = Vec::new();
+fn evidence(failures: Option<&Failures>, holders: &[Holder], facts: &Facts) -> Vec<String> {
+    let mut lines: Vec<_> = holders.iter().take(3).map(Holder::holds).collect();
     if let Some(failures) = failures {
         lines.extend(failures.processes.iter().take(5).map(line));
         lines.push(format!("{} failures since the trace began", thousands(failures.total)));
@@ -89,11 +132,6 @@ fn evidence(failures: Option<&Failures>, facts: &Facts) -> Vec<String> {
     ids.sort_unstable();
     for same in ids.chunk_by(|a, b| a == b) {
         lines.push(format!("event {} seen {} times in 24 h", same[0], thousands(same.len() as u64)));
-    }
-    if let Some(largest) = facts.largest() {
-        let capacity = facts.spaces.iter().filter_map(|space| space.capacity).max().unwrap_or(0);
-        let ports = largest.counts.seen_ports;
-        lines.push(format!("{} holds {} ports", super::facts::who(largest), of(ports, capacity)));
     }
     lines
 }

@@ -7,14 +7,18 @@ use crate::model::Level;
 use crate::text::{percent, safe, thousands};
 
 pub(super) fn find(facts: &Facts) -> Vec<Finding> {
-    let of_rows = facts.rows.iter().filter_map(|row| of_process_limit(row, facts));
-    of_rows.chain(of_system(facts)).collect()
+    let mut of_rows: Vec<_> =
+        facts.processes().into_iter().filter_map(|row| of_process_limit(row, facts)).collect();
+    of_rows.sort_by_key(|(share, _)| std::cmp::Reverse(percent(*share)));
+    of_rows.into_iter().map(|(_, finding)| finding).chain(of_system(facts)).collect()
 }
 
-fn of_process_limit(row: &Row, facts: &Facts) -> Option<Finding> {
+/// The finding with the share of the limit.
+fn of_process_limit(row: &Row, facts: &Facts) -> Option<(f64, Finding)> {
     let owner = *row.owners.first()?;
     let level = Level { used: row.handles?, most: *facts.snapshot.limits.handles.get(&owner)? };
-    finding(&who(row), level, facts).map(|finding| Finding {
+    let finding = finding(&who(row), level, facts)?;
+    let finding = Finding {
         next: vec![
             Step::run(
                 format!("prlimit --pid {} --nofile=65536", owner.pid),
@@ -25,7 +29,8 @@ fn of_process_limit(row: &Row, facts: &Facts) -> Option<Finding> {
         link: Link::filtered(View::Processes, of_process(row)),
         owner: Some(owner),
         ..finding
-    })
+    };
+    Some((level.share(), finding))
 }
 
 fn of_system(facts: &Facts) -> Option<Finding> {

@@ -9,7 +9,7 @@ use crate::text::{rate, span, thousands};
 const EXCEPT: [&str; 4] = ["system", "lsass.exe", "store.exe", "sqlservr.exe"];
 
 pub(super) fn find(facts: &Facts) -> Vec<Finding> {
-    facts.rows.iter().filter_map(|row| finding(row, facts)).collect()
+    facts.processes().into_iter().filter_map(|row| finding(row, facts)).collect()
 }
 
 fn finding(row: &Row, facts: &Facts) -> Option<Finding> {
@@ -18,8 +18,9 @@ fn finding(row: &Row, facts: &Facts) -> Option<Finding> {
         return None;
     }
     let (sockets, many) = (row.counts.sockets(), handles > facts.thresholds.many_handles);
-    let series =
-        facts.series(owner, |sample| sample.handles.map(|count| u32::try_from(count).unwrap_or(u32::MAX)));
+    let series = facts.series(&[Some(owner)], |sample| {
+        sample.handles.map(|count| u32::try_from(count).unwrap_or(u32::MAX))
+    });
     let grows = growth(&series, facts.thresholds.leak_span).filter(|growth| growth.per_second >= 1.0);
     let short = facts.is_short() || facts.failures.is_some_and(|failures| failures.recent > 0);
     let severity = match (short, many, &grows) {

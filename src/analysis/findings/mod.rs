@@ -15,11 +15,16 @@ mod failures;
 mod failures_with_room;
 mod handle_limit;
 mod handles;
+mod holders;
 mod parity;
 mod pool;
 mod range;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_course;
+#[cfg(test)]
+mod tests_of_holders;
 mod time_wait_with_room;
 mod unknown;
 
@@ -27,6 +32,7 @@ use std::time::Duration;
 
 pub(super) use facts::Facts;
 
+use super::Forecast;
 use crate::model::Owner;
 
 /// How bad it is.
@@ -77,10 +83,17 @@ pub struct Thresholds {
     pub warn: f64,
     /// Share of any capacity from which it is [`Severity::Critical`].
     pub critical: f64,
+    /// Time until something is full under which it is [`Severity::Warn`]; zero for never.
+    pub warn_full_in: Duration,
+    /// Time until something is full under which it is [`Severity::Critical`]; zero for never.
+    pub critical_full_in: Duration,
     /// Share at which a churn settles from which it is worth a note.
     pub churn: f64,
     /// BOUND ports of a process below which nobody speaks of a leak.
     pub bound: u32,
+    /// BOUND ports of a process or program that are worth a warning at first sight; where a tenth of the
+    /// range is less, that is worth a note.
+    pub many_bound: u32,
     /// CLOSE_WAIT sockets of a process below which nobody speaks of a leak.
     pub close_wait: u32,
     /// CLOSE_WAIT sockets of a process that are worth a note though they do not grow.
@@ -106,8 +119,11 @@ impl Default for Thresholds {
         Self {
             warn: 0.80,
             critical: 0.95,
+            warn_full_in: Duration::from_mins(10),
+            critical_full_in: Duration::from_mins(2),
             churn: 0.50,
             bound: 100,
+            many_bound: 1000,
             close_wait: 100,
             many_close_waits: 500,
             many_time_waits: 1000,
@@ -130,6 +146,22 @@ impl Thresholds {
         } else {
             Severity::Ok
         }
+    }
+
+    fn judge_time(&self, full_in: Duration) -> Severity {
+        if full_in < self.critical_full_in {
+            Severity::Critical
+        } else if full_in < self.warn_full_in {
+            Severity::Warn
+        } else {
+            Severity::Ok
+        }
+    }
+
+    /// By how full something is, and by when it will be.
+    fn judge_course(&self, share: f64, forecast: Forecast) -> Severity {
+        let soon = forecast.expected().map_or(Severity::Ok, |full_in| self.judge_time(full_in));
+        self.judge(share).max(soon)
     }
 }
 
@@ -263,14 +295,24 @@ const RULES: [fn(&Facts) -> Vec<Finding>; 15] = [
     range::find,
 ];
 
-/// What the facts show, the worst first.
+/// What the facts show, the worst first; of equally severe ones that of the earlier rule.
 pub(super) fn find(facts: &Facts) -> Vec<Finding> {
     let mut findings: Vec<_> = RULES.iter().flat_map(|rule| rule(facts)).collect();
+    for finding in &mut findings {
+        // Its files are none of this namespace's trouble.
+        if finding.owner.is_some_and(|owner| facts.is_elsewhere(owner)) {
+            finding.severity = finding.severity.min(Severity::Note);
+            finding.title.push_str("; it is in another network namespace");
+        }
+    }
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     findings
 }
 
 /// How much is in use when all is well: the fullest pool.
 pub(super) fn all_is_well(facts: &Facts) -> String {
-    facts.pools(0.0).first().map_or_else(String::new, |pool| facts::pool_sentence(pool, facts))
+    facts
+        .pools(0.0)
+        .first()
+        .map_or_else(String::new, |pool| facts::pool_sentence(pool, &facts.holders_in(pool)))
 }

@@ -1,27 +1,39 @@
-//! A port space is near full or full.
+//! A port space is full, or will be.
 
-use super::facts::{Facts, Pool, forecast_line, holds, of_process, pool_sentence};
-use super::{Finding, Link, Step, View};
+use std::cmp::Reverse;
+
+use super::facts::{Facts, Pool, forecast_line, pool_sentence};
+use super::holders::Holder;
+use super::{Finding, Link, Severity, Step, View};
 use crate::text::thousands;
 
 pub(super) fn find(facts: &Facts) -> Vec<Finding> {
-    facts.pools(facts.thresholds.warn).iter().map(|pool| finding(pool, facts)).collect()
+    let bad = |share, forecast| facts.thresholds.judge_course(share, forecast);
+    let spaces = facts
+        .spaces
+        .iter()
+        .filter(|space| space.least_share().is_some_and(|share| bad(share, space.forecast) > Severity::Ok));
+    let mut pools: Vec<_> = spaces
+        .filter_map(|space| facts.pool(space))
+        .map(|pool| (bad(pool.share, pool.forecast), pool))
+        .filter(|(severity, _)| *severity > Severity::Ok)
+        .collect();
+    pools.sort_by(|(a, one), (b, other)| Reverse(a).cmp(&Reverse(b)).then(other.share.total_cmp(&one.share)));
+    pools.into_iter().map(|(severity, pool)| finding(severity, &pool, facts)).collect()
 }
 
-fn finding(pool: &Pool, facts: &Facts) -> Finding {
-    let largest = facts.largest();
-    let title = pool_sentence(pool, facts);
+fn finding(severity: Severity, pool: &Pool, facts: &Facts) -> Finding {
+    let holders = facts.holders_in(pool);
     let mut evidence = vec![
         format!("{} ports free", thousands(pool.capacity.saturating_sub(pool.ports).into())),
-        forecast_line(pool.space.forecast),
+        forecast_line(pool.forecast),
     ];
-    let mut rows: Vec<_> = facts.rows.iter().filter(|row| row.counts.seen_ports > 0).collect();
-    rows.sort_by_key(|row| (std::cmp::Reverse(row.counts.seen_ports), row.pid()));
-    evidence.extend(rows.iter().take(3).map(|row| holds(row, row.counts.seen_ports)));
+    evidence.extend(holders.iter().take(3).map(Holder::holds));
+    let first = holders.first();
     Finding {
         id: "pool_full",
-        severity: facts.thresholds.judge(pool.share),
-        title,
+        severity,
+        title: pool_sentence(pool, &holders),
         evidence,
         why: if facts.is_linux() {
             "bind() to port 0 needs a port that is free at its local address; connect() may still find one \
@@ -34,7 +46,7 @@ fn finding(pool: &Pool, facts: &Facts) -> Finding {
             Step::press("x", "end the process that holds the most: its ports come back, TIME_WAITs later"),
             Step::press("r", "widen the range: buys time until the cause is found"),
         ],
-        link: Link::filtered(View::Processes, largest.map_or_else(String::new, of_process)),
-        owner: largest.and_then(|row| row.owners.first().copied()),
+        link: Link::filtered(View::Processes, first.map_or_else(String::new, Holder::filter)),
+        owner: first.and_then(Holder::owner),
     }
 }

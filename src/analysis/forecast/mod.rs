@@ -1,6 +1,10 @@
 //! When it will be full, and where it will settle: honest about what the numbers can't tell.
 
+mod settling;
+
 use std::time::Duration;
+
+pub use settling::{Outcome, Rate, SteadyState, forecast_settling};
 
 /// The windows whose trends are compared. One alone is fooled: a short one by a wave, a long one by
 /// what has just begun.
@@ -9,11 +13,15 @@ const WINDOWS: [Duration; 3] = [Duration::from_secs(10), Duration::from_secs(30)
 /// How far back a forecast looks.
 pub(super) const HORIZON: Duration = Duration::from_mins(2);
 
-/// Farther ahead nothing is foretold.
-const FARTHEST: Duration = Duration::from_hours(24);
+/// What has been gained foretells so many times as much, and nothing farther ahead than this.
+const REACH: u32 = 30;
+const FARTHEST: Duration = Duration::from_hours(1);
+
+/// A rise gains so many times as much as it ever gives back.
+const STEADINESS: u32 = 5;
 
 /// The fewest samples, and the least time between the first and the last, that make a trend.
-const FEWEST: (usize, Duration) = (4, Duration::from_secs(2));
+const FEWEST: (usize, Duration) = (6, Duration::from_secs(2));
 
 /// With fewer samples than this every pair of them has to rise: too few to leave some out.
 const FEW_SAMPLES: usize = 16;
@@ -26,7 +34,7 @@ const MOST_SAMPLES: usize = 61;
 pub enum Forecast {
     /// Too few samples yet.
     NotEnoughData,
-    /// It does not grow, or not so that it would be full within a day.
+    /// It does not grow, or not so that anybody should believe it will be full.
     NotFilling,
     /// It is full.
     Full,
@@ -65,20 +73,30 @@ struct Pace {
 /// Foretells when a series of (time, level), oldest first, reaches its capacity.
 #[must_use]
 pub fn forecast(series: &[(Duration, u32)], capacity: u32) -> Forecast {
-    let Some((now, level)) = series.last().copied() else { return Forecast::NotEnoughData };
+    let Some((_, level)) = series.last().copied() else { return Forecast::NotEnoughData };
     if level >= capacity {
         return Forecast::Full;
     }
-    let paces = paces(series, now);
-    let Some(usual) = median(paces.iter().map(|pace| pace.usual).collect()) else {
+    // What was full may be so again; what turned back before may turn back again.
+    let since_full = series.iter().rposition(|(_, level)| *level >= capacity).map_or(0, |full| full + 1);
+    let series = &series[since_full..];
+    let paces = paces(series);
+    if paces.is_empty() {
         return Forecast::NotEnoughData;
+    }
+    let left = capacity - level;
+    let rising: Vec<Pace> = paces.iter().filter(|pace| pace.rises).copied().collect();
+    // A window that began before the rise knows nothing of its pace.
+    let Some(usual) = median(rising.iter().map(|pace| pace.usual).collect()) else {
+        return Forecast::NotFilling;
     };
-    let rising = paces.iter().filter(|pace| pace.rises).count();
-    if usual <= 0.0 || rising * 2 <= paces.len() {
+    if rising.len() * 2 <= paces.len() || !rises_steadily(series, left) {
         return Forecast::NotFilling;
     }
-    let left = f64::from(capacity - level);
-    let at = |pace: f64| Duration::try_from_secs_f64(left / pace).ok().filter(|time| *time <= FARTHEST);
+    let at = |pace: f64| {
+        let time = Duration::try_from_secs_f64(f64::from(left) / pace).ok();
+        time.filter(|time| *time <= FARTHEST)
+    };
     let slowest = paces.iter().map(|pace| pace.slow).fold(usual, f64::min);
     let fastest = paces.iter().map(|pace| pace.fast).fold(usual, f64::max);
     match (at(fastest), at(usual)) {
@@ -89,8 +107,20 @@ pub fn forecast(series: &[(Duration, u32)], capacity: u32) -> Forecast {
     }
 }
 
+/// Whether a series has gained enough to speak of what is left, and never given much of it back.
+fn rises_steadily(series: &[(Duration, u32)], left: u32) -> bool {
+    let (mut lowest, mut peak, mut fall) = (u32::MAX, 0, 0);
+    for (_, level) in series {
+        (lowest, peak) = (lowest.min(*level), peak.max(*level));
+        fall = fall.max(peak - level);
+    }
+    let gain = series.last().map_or(0, |(_, level)| level - lowest);
+    gain * REACH >= left && gain >= fall * STEADINESS
+}
+
 /// The pace of each window that has the samples for it, or of all there is.
-fn paces(series: &[(Duration, u32)], now: Duration) -> Vec<Pace> {
+fn paces(series: &[(Duration, u32)]) -> Vec<Pace> {
+    let now = series.last().map_or(Duration::ZERO, |(at, _)| *at);
     let since = |window: Duration| {
         let start = now.saturating_sub(window);
         &series[series.partition_point(|(at, _)| *at < start)..]
@@ -132,6 +162,11 @@ fn pace(samples: &[(Duration, u32)]) -> Option<Pace> {
     Some(Pace { slow, usual: median(slopes)?, fast, rises: lowest > 0.0 })
 }
 
+/// How fast a series rises or falls at the usual pace, per second; 0 where there is no trend to tell.
+fn usual_pace(series: &[(Duration, u32)]) -> f64 {
+    median(paces(series).iter().map(|pace| pace.usual).collect()).unwrap_or(0.0)
+}
+
 /// The slope of the straightest line through a series, per second; none where there is no trend to tell.
 #[must_use]
 pub fn slope(series: &[(Duration, u32)]) -> Option<f64> {
@@ -142,52 +177,6 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_unstable_by(f64::total_cmp);
     let (low, high) = (values.get(values.len().checked_sub(1)? / 2)?, values.get(values.len() / 2)?);
     Some(f64::midpoint(*low, *high))
-}
-
-/// Where a steady churn of connections leads: each leaves a TIME_WAIT that holds its port.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SteadyState {
-    /// New TIME_WAIT sockets per second.
-    pub per_second: f64,
-    /// How long each lasts.
-    pub time_wait: Duration,
-    /// How many there will be at a time: rate × duration.
-    pub ports: f64,
-    /// How many ports there are for them.
-    pub capacity: u32,
-    /// Whether they fit.
-    pub outcome: Outcome,
-}
-
-/// Whether a churn fits.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Outcome {
-    /// It settles at this share of capacity, below 1.
-    Settles(f64),
-    /// It does not fit: all ports are gone after this time.
-    NeverFits(Duration),
-}
-
-impl SteadyState {
-    /// Where `per_second` new TIME_WAIT sockets lead that last `time_wait` each, when `free` of `capacity`
-    /// ports are left.
-    #[must_use]
-    pub fn of(per_second: f64, time_wait: Duration, free: u32, capacity: u32) -> Self {
-        let ports = per_second * time_wait.as_secs_f64();
-        let outcome = if ports < f64::from(capacity) {
-            Outcome::Settles(ports / f64::from(capacity))
-        } else {
-            let left = Duration::try_from_secs_f64(f64::from(free) / per_second);
-            Outcome::NeverFits(left.unwrap_or(Duration::ZERO))
-        };
-        Self { per_second, time_wait, ports, capacity, outcome }
-    }
-
-    /// The ports as a share of capacity, 1 and above when they do not fit.
-    #[must_use]
-    pub fn share(&self) -> f64 {
-        if self.capacity == 0 { 1.0 } else { self.ports / f64::from(self.capacity) }
-    }
 }
 
 #[cfg(test)]

@@ -319,6 +319,7 @@ fn fill(socket: &mut Socket, entry: &Entry) {
 fn named(owner: Owner, name: CompactString) -> Process {
     Process {
         windows: None,
+        namespace: None,
         owner,
         name,
         path: None,

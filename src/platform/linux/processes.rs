@@ -138,9 +138,11 @@ impl ProcProcesses {
     fn description(&mut self, alive: &Alive, program: Program) -> Described {
         let user =
             program.uid.map(|uid| self.users.get(&uid).cloned().unwrap_or_else(|| uid.to_compact_string()));
+        let namespace = self.proc.namespace(alive.owner.pid);
         let cgroup = self.proc.read(alive.owner.pid, "/cgroup").ok().map(String::from_utf8_lossy);
         let process = Process {
             windows: None,
+            namespace,
             owner: alive.owner,
             name: full_name(&alive.comm, program.path.as_deref(), program.command_line.as_deref()),
             user,

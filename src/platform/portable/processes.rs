@@ -63,6 +63,7 @@ fn described(process: &sysinfo::Process, users: Option<&Users>) -> Process {
     });
     Process {
         windows: None,
+        namespace: None,
         owner: owner(process),
         name: CompactString::from(process.name().to_string_lossy()),
         path: program.path,

@@ -99,6 +99,7 @@ impl Details {
             parent: parent(entry, created),
             handles: entry.handles.map(u64::from),
             service: running.of(entry.pid, started),
+            namespace: None,
             windows: Some(WindowsProcess {
                 session: entry.session,
                 integrity: detail.integrity,

@@ -141,6 +141,7 @@ pub fn snapshot(second: u32, mut sockets: Vec<Socket>) -> Snapshot {
 pub fn process(owner: Owner, path: &str, handles: Option<u64>) -> (Owner, Arc<Process>) {
     let process = Process {
         windows: None,
+        namespace: None,
         owner,
         name: path.rsplit('\\').next().unwrap().into(),
         path: Some(path.to_owned()),

@@ -1,0 +1,139 @@
+//! What lies ahead by what has been: when ports will be gone, and where a churn settles.
+
+use std::time::Duration;
+
+use super::Forecast;
+use super::forecast::{HORIZON, Rate, SteadyState, forecast, forecast_settling};
+use super::usage::level;
+use crate::history::{Fill, Flow, History, Tick};
+use crate::model::{DestinationId, Observed, SpaceId, System, TimeWaitReuse};
+
+/// Over how long new TIME_WAIT sockets are counted, and over how long when they have just become more.
+const WINDOWS: [Duration; 2] = [Duration::from_secs(30), Duration::from_secs(10)];
+
+/// How long they must have been counted at least.
+const LEAST: Duration = Duration::from_secs(2);
+
+/// As long as a TIME_WAIT lasts at least where that is not known (Windows, `TcpTimedWaitDelay`).
+const SHORTEST_TIME_WAIT: Duration = Duration::from_secs(30);
+
+/// The past, and what it says of the future.
+pub(super) struct Ahead<'a> {
+    history: &'a History,
+    linux: bool,
+    reuse: Option<TimeWaitReuse>,
+    /// How long a TIME_WAIT lasts here, where that is known.
+    time_wait: Option<Duration>,
+}
+
+impl<'a> Ahead<'a> {
+    pub fn new(history: &'a History, snapshot: &Observed, time_wait: Option<Duration>) -> Self {
+        let linux = snapshot.host.system == System::Linux;
+        Self { history, linux, reuse: snapshot.limits.time_wait_reuse, time_wait }
+    }
+
+    /// When so many ports of a port space will be in use.
+    pub fn of_space(&self, id: SpaceId, capacity: u32) -> Forecast {
+        if self.history.last().and_then(|tick| level(tick, id)).is_none() {
+            return Forecast::NotEnoughData;
+        }
+        let all = self.history.series(HORIZON, |tick| level(tick, id));
+        let held = self.history.series(HORIZON, |tick| Some(fill(tick, id)?.held));
+        forecast_settling(&all, &held, || self.settled_in(id, capacity), capacity)
+    }
+
+    /// When so many ports will lead to a destination that a new connection can't have.
+    pub fn toward(&self, id: DestinationId, capacity: u32) -> Forecast {
+        if self.history.last().and_then(|tick| flow(tick, id)?.held).is_none() {
+            return Forecast::NotEnoughData;
+        }
+        let held = self.history.series(HORIZON, |tick| flow(tick, id)?.held);
+        if self.reuses(id) {
+            return forecast(&held, capacity);
+        }
+        let all = self.history.series(HORIZON, |tick| flow(tick, id)?.ports);
+        forecast_settling(&all, &held, || self.settled_toward(id, capacity), capacity)
+    }
+
+    /// Where the churn in a port space leads, `in_use` of whose ports are taken.
+    pub fn churn_in(&self, id: SpaceId, in_use: u32, capacity: u32) -> Option<SteadyState> {
+        let fill = fill(self.history.last()?, id)?;
+        let rate = self.rate(|tick| self::fill(tick, id).map_or(0, |fill| fill.waits))?;
+        let waiting = in_use.saturating_sub(fill.held);
+        Some(SteadyState::of(rate, self.time_wait?, fill.held, waiting, capacity))
+    }
+
+    /// Where the churn toward a destination leads, when `elsewhere` more ports can't lead there.
+    pub fn churn_toward(&self, id: DestinationId, elsewhere: u32, capacity: u32) -> Option<SteadyState> {
+        let flow = flow(self.history.last()?, id)?;
+        let waiting = flow.ports?.saturating_sub(flow.held?);
+        let held = flow.held?.saturating_add(elsewhere);
+        Some(SteadyState::of(self.rate_toward(id)?, self.time_wait?, held, waiting, capacity))
+    }
+
+    /// Whether a new connection may take a port toward a destination whose last is in TIME_WAIT.
+    pub fn reuses(&self, id: DestinationId) -> bool {
+        self.reuse.is_some_and(|reuse| reuse.allows(id.remote.ip()))
+    }
+
+    /// How long the samples reach back.
+    pub fn observed(&self) -> Duration {
+        let first = self.history.ticks().next().map(|tick| tick.taken.elapsed);
+        let last = self.history.last().map(|tick| tick.taken.elapsed);
+        last.zip(first).map_or(Duration::ZERO, |(last, first)| last.saturating_sub(first))
+    }
+
+    /// How many ports of a port space surely come to be in TIME_WAIT.
+    fn settled_in(&self, id: SpaceId, capacity: u32) -> f64 {
+        let sockets =
+            |rate: Option<Rate>| rate.map_or(0.0, |rate| rate.surely) * self.time_wait().as_secs_f64();
+        let all = sockets(self.rate(|tick| fill(tick, id).map_or(0, |fill| fill.waits)));
+        if !self.linux {
+            return all;
+        }
+        // A port in TIME_WAIT toward one destination serves another: they lie upon each other.
+        let known = self.history.last().into_iter().flat_map(|tick| &tick.destinations);
+        let (mut rest, mut free) = (all, 1.0);
+        for (destination, _) in known.filter(|(destination, _)| destination.space() == id) {
+            rest -= sockets(self.rate_toward(*destination));
+            free *= 1.0 - (self.settled_toward(*destination, capacity) / f64::from(capacity)).min(1.0);
+        }
+        f64::from(capacity) * (1.0 - free * (-rest.max(0.0) / f64::from(capacity)).exp())
+    }
+
+    /// How many ports toward a destination surely come to be in TIME_WAIT.
+    fn settled_toward(&self, id: DestinationId, capacity: u32) -> f64 {
+        let rate = self.rate_toward(id).map_or(0.0, |rate| rate.surely);
+        let settled = rate * self.time_wait().as_secs_f64();
+        // connect() takes those of one parity again before it looks at the other half.
+        if self.reuses(id) { settled.min(f64::from(capacity) / 2.0) } else { settled }
+    }
+
+    fn time_wait(&self) -> Duration {
+        self.time_wait.unwrap_or(SHORTEST_TIME_WAIT)
+    }
+
+    fn rate_toward(&self, id: DestinationId) -> Option<Rate> {
+        self.rate(|tick| flow(tick, id).map_or(0, |flow| flow.waits))
+    }
+
+    /// How many of something new come per second; none before it was counted for a while.
+    fn rate(&self, new: impl Fn(&Tick) -> u32) -> Option<Rate> {
+        let observed = Some(self.observed()).filter(|observed| *observed >= LEAST)?;
+        let over =
+            |span: Duration| Some(Rate::over(self.history.per_second(span, &new)?, span.min(observed)));
+        let [long, short] = WINDOWS.map(over);
+        let (long, short) = (long?, short?);
+        Some(if short.surely > long.per_second { short } else { long })
+    }
+}
+
+/// What a moment says of a destination.
+pub(super) fn flow(tick: &Tick, id: DestinationId) -> Option<&Flow> {
+    tick.destinations.iter().find(|(other, _)| *other == id).map(|(_, flow)| flow)
+}
+
+/// What a moment says of what fills a port space.
+fn fill(tick: &Tick, id: SpaceId) -> Option<&Fill> {
+    tick.fills.iter().find(|(other, _)| *other == id).map(|(_, fill)| fill)
+}

@@ -1,0 +1,182 @@
+//! Who holds ports: a process, or a program when many processes of it hold them together.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
+
+use super::facts::{Facts, who};
+use crate::analysis::{Row, RowKey};
+use crate::model::{Owner, Port, Progress, Socket, SpaceId, State};
+use crate::text::{safe, thousands};
+
+/// Who holds ports of the dynamic range, and which.
+#[derive(Clone, Debug)]
+pub(in crate::analysis) struct Holder<'a> {
+    /// Its processes; or the row of what has no owner.
+    rows: Vec<&'a Row>,
+    /// The ports, each in its port space, in ascending order.
+    held: Vec<(SpaceId, Port)>,
+    /// The states of the sockets on them.
+    states: Vec<State>,
+}
+
+/// Who holds the ports of these sockets, most first; nobody while owners are still being read.
+pub(super) fn holders<'a>(facts: &Facts<'a>, among: impl Fn(&Socket) -> bool) -> Vec<Holder<'a>> {
+    if facts.snapshot.progress == Progress::Sockets {
+        return Vec::new();
+    }
+    let mut by_row: HashMap<u32, Holder> = HashMap::new();
+    let sockets = facts.snapshot.sockets.iter().zip(facts.row_of);
+    for (socket, row) in sockets.filter(|(socket, _)| facts.is_dynamic(socket) && among(socket)) {
+        let holder = by_row.entry(*row).or_insert_with(|| Holder::of(&facts.rows[*row as usize]));
+        holder.held.push((socket.space(), socket.local_port()));
+        holder.states.push(socket.state);
+    }
+    let mut programs: BTreeMap<&str, Vec<Holder>> = BTreeMap::new();
+    let mut holders = Vec::new();
+    for mut holder in by_row.into_values() {
+        holder.tidy();
+        match holder.rows[0] {
+            Row { process: Some(_), name, .. } => programs.entry(name).or_default().push(holder),
+            _ => holders.push(holder),
+        }
+    }
+    for mut processes in programs.into_values() {
+        processes.sort_by(Holder::order);
+        match Holder::together(&processes) {
+            // One that holds most of it holds it alone.
+            Some(program) if processes[0].ports() * 2 <= program.ports() => holders.push(program),
+            _ => holders.append(&mut processes),
+        }
+    }
+    holders.sort_by(Holder::order);
+    holders
+}
+
+impl<'a> Holder<'a> {
+    fn of(row: &'a Row) -> Self {
+        Self { rows: vec![row], held: Vec::new(), states: Vec::new() }
+    }
+
+    fn tidy(&mut self) {
+        self.held.sort_unstable();
+        self.held.dedup();
+    }
+
+    /// Most first, and of equal ones in the order of their identity.
+    fn order(&self, other: &Self) -> std::cmp::Ordering {
+        let weight = |holder: &Self| (Reverse(holder.ports()), Reverse(holder.states.len()));
+        let first = |holder: &Self| holder.rows.iter().map(|row| row.key.clone()).min();
+        weight(self).cmp(&weight(other)).then_with(|| first(self).cmp(&first(other)))
+    }
+
+    /// Several processes as one.
+    fn together(processes: &[Self]) -> Option<Self> {
+        let (first, others) = processes.split_first()?;
+        let mut all = first.clone();
+        for other in others {
+            all.rows.extend(&other.rows);
+            all.held.extend(&other.held);
+            all.states.extend(&other.states);
+        }
+        all.tidy();
+        Some(all)
+    }
+
+    /// How many ports it holds.
+    pub fn ports(&self) -> u32 {
+        u32::try_from(self.held.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The port space of which it holds the most, and how many.
+    pub fn fullest(&self) -> Option<(SpaceId, u32)> {
+        let spaces = self.held.chunk_by(|a, b| a.0 == b.0);
+        let counted = spaces.map(|same| (same[0].0, u32::try_from(same.len()).unwrap_or(u32::MAX)));
+        counted.max_by_key(|(id, count)| (*count, Reverse(*id)))
+    }
+
+    /// Its processes; none for what has no owner.
+    pub fn owners(&self) -> Vec<Option<Owner>> {
+        self.rows.iter().map(|row| row.owners.first().copied()).collect()
+    }
+
+    /// The process, when it is one.
+    pub fn owner(&self) -> Option<Owner> {
+        self.rows[0].owners.first().copied().filter(|_| self.is_one())
+    }
+
+    /// The name of its program.
+    pub fn name(&self) -> &str {
+        &self.rows[0].name
+    }
+
+    /// Whether it is one process, or what has no owner.
+    pub fn is_one(&self) -> bool {
+        self.rows.len() == 1
+    }
+
+    /// Whether it is known at all.
+    pub fn is_known(&self) -> bool {
+        self.rows[0].key != RowKey::NoOwner
+    }
+
+    /// The filter that shows it, fit for a shell too; empty where there is none.
+    pub fn filter(&self) -> String {
+        let is_plain = |letter: char| letter.is_alphanumeric() || "-_.+:/@ ".contains(letter);
+        match self.owner() {
+            Some(owner) => format!("pid:{}", owner.pid),
+            None if self.is_known() && self.name().chars().all(is_plain) => {
+                format!("name:\"{}\"", self.name())
+            }
+            None => String::new(),
+        }
+    }
+
+    /// `orders.exe (4312)`, `200 processes of worker`
+    pub fn who(&self) -> String {
+        match self.rows[..] {
+            [row] => who(row),
+            _ => format!("{} processes of {}", thousands(self.rows.len() as u64), safe(&self.rows[0].name)),
+        }
+    }
+
+    /// `orders.exe (4312) holds 12,840`, `200 processes of worker hold 3,800`, `210 without an owner`
+    fn holds_all(&self) -> String {
+        let ports = thousands(self.ports().into());
+        match (self.is_known(), self.is_one()) {
+            (false, _) => format!("{ports} without an owner"),
+            (true, true) => format!("{} holds {ports}", self.who()),
+            (true, false) => format!("{} hold {ports}", self.who()),
+        }
+    }
+
+    /// `, 11,902 BOUND`, where most of it is in one state; `, all BOUND`.
+    fn mostly(&self) -> String {
+        let states = [State::Bound, State::TimeWait, State::CloseWait, State::Established];
+        let counted = states.map(|state| (self.states.iter().filter(|one| **one == state).count(), state));
+        match counted.into_iter().max_by_key(|(count, _)| *count) {
+            Some((count, state)) if count >= self.states.len() && count > 0 => {
+                format!(", all {}", state.title())
+            }
+            Some((count, state)) if count * 2 > self.held.len() => {
+                format!(", {} {}", thousands(count as u64), state.title())
+            }
+            _ => String::new(),
+        }
+    }
+
+    /// `orders.exe (4312) holds 12,840, 11,902 BOUND`
+    pub fn holds(&self) -> String {
+        format!("{}{}", self.holds_all(), self.mostly())
+    }
+
+    /// `orders.exe (4312) holds 12,840 of 16,384 in TCP IPv4, 11,902 BOUND`
+    pub fn holds_of(&self, capacity: u32, place: &str) -> String {
+        let capacity = thousands(capacity.into());
+        if self.is_known() {
+            format!("{} of {capacity} {place}{}", self.holds_all(), self.mostly())
+        } else {
+            let ports = thousands(self.ports().into());
+            format!("{ports} of {capacity} {place} have no owner{}", self.mostly())
+        }
+    }
+}

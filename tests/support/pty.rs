@@ -267,9 +267,8 @@ impl Terminal {
         self.hold();
         let slave = self.slave.as_ref().unwrap();
         fcntl_setfl(slave, OFlags::NONBLOCK).unwrap();
-        while poll(&mut [PollFd::new(slave, PollFlags::OUT)], Some(&Timespec::default())).unwrap() > 0 {
-            rustix::io::write(slave, &[0; 4096]).ok();
-        }
+        let is_full = || poll(&mut [PollFd::new(slave, PollFlags::OUT)], Some(&Timespec::default())) == Ok(0);
+        while rustix::io::write(slave, &[0; 64]).is_ok() || !is_full() {}
         let threads = format!("/proc/{}/task", self.pid.as_raw_nonzero());
         let waits_to_write = |thread: DirEntry| {
             fs::read_to_string(thread.path().join("wchan")).is_ok_and(|place| place.contains("wait_woken"))

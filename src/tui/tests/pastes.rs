@@ -121,6 +121,20 @@ fn a_question_that_was_not_drawn_yet_is_not_answered() {
 }
 
 #[test]
+fn a_question_that_the_shell_covers_is_not_answered() {
+    let mut app = open("x");
+    let now = app.clock;
+    update(&mut app, Action::Drawn(now));
+    update(&mut app, Action::Hidden);
+    for code in [KeyCode::Tab, KeyCode::Enter] {
+        let at = app.clock + Duration::from_mins(1);
+        let effects = update(&mut app, Action::Key(code.into(), Press { at, together: false }));
+        assert_eq!(answered(&mut app, effects), []);
+    }
+    assert!(matches!(app.dialog, Some(Dialog::Question(_))));
+}
+
+#[test]
 fn the_buttons_are_dim_until_they_do_something_and_esc_works_at_once() {
     let mut app = blank(80, 24, &Options::default());
     see(&mut app, machine(8));

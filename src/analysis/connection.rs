@@ -2,9 +2,8 @@
 //!
 //! Ports are used again: two samples may show one tuple and mean two connections, of two processes.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
-
-use jiff::Timestamp;
 
 use crate::model::{Socket, State};
 
@@ -12,49 +11,78 @@ use crate::model::{Socket, State};
 /// TIME_WAIT be reused after 1 s at the earliest (`tcp_tw_reuse_delay`), so this stays below that.
 pub(super) const SLACK: Duration = Duration::from_millis(750);
 
+/// A time of the snapshots in few bytes: milliseconds, which begin anew after 49 days. Of two times within 24
+/// days of each other it is known which is later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp(NonZeroU32);
+
+impl Stamp {
+    pub fn at(time: Duration) -> Self {
+        #[expect(clippy::cast_possible_truncation, reason = "it begins anew")]
+        let milliseconds = time.as_millis() as u32;
+        Self(NonZeroU32::new(milliseconds).unwrap_or(NonZeroU32::MIN))
+    }
+
+    /// How long after another time; nothing when it is before that.
+    pub fn since(self, earlier: Self) -> Duration {
+        let milliseconds = self.0.get().wrapping_sub(earlier.0.get()).cast_signed();
+        Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0))
+    }
+}
+
 /// What a sample saw of a connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen {
+    /// What the system tells it from others by.
+    mark: u64,
+    marked: Marked,
     /// Its state.
     pub state: State,
-    /// When its TIME_WAIT ends, on the clock of the samples; unknown once it is overdue, because Linux
-    /// ends it up to 4 s late and shows 0 until then.
-    ends: Option<Duration>,
-    cookie: Option<u64>,
-    created: Option<Timestamp>,
+    /// When its TIME_WAIT ends; unknown once it is overdue, because Linux ends it up to 4 s late and shows 0
+    /// until then.
+    ends: Option<Stamp>,
+}
+
+/// What a mark is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Marked {
+    Not,
+    /// Linux.
+    Cookie,
+    /// Windows: when it was created.
+    Created,
 }
 
 impl Seen {
     /// What a sample taken at `now` sees of a socket.
     pub fn of(socket: &Socket, now: Duration) -> Self {
-        Self {
-            state: socket.state,
-            ends: socket
-                .expires
-                .filter(|left| socket.state == State::TimeWait && !left.is_zero())
-                .map(|left| now + left),
-            cookie: socket.cookie,
-            created: socket.created,
-        }
+        let (marked, mark) = match (socket.cookie, socket.created) {
+            (Some(cookie), _) => (Marked::Cookie, cookie),
+            (None, Some(created)) => {
+                let nanoseconds = i64::from(created.subsec_nanosecond());
+                let all = created.as_second().wrapping_mul(1_000_000_000).wrapping_add(nanoseconds);
+                (Marked::Created, all.cast_unsigned())
+            }
+            (None, None) => (Marked::Not, 0),
+        };
+        let left = socket.expires.filter(|left| socket.state == State::TimeWait && !left.is_zero());
+        Self { mark, marked, state: socket.state, ends: left.map(|left| Stamp::at(now + left)) }
     }
 
     /// Whether what `later` saw at the same two ends is the same connection. Where that can't be told,
     /// the states decide: no connection goes back in its life.
     pub fn becomes(&self, later: &Self) -> bool {
         let same_kind = self.state == later.state || (is_open(self.state) && is_open(later.state));
-        match (self.cookie, later.cookie) {
-            (Some(before), Some(after)) if before == after => return true,
+        let same_mark = self.mark == later.mark;
+        match (self.marked, later.marked) {
+            (Marked::Cookie, Marked::Cookie) if same_mark => return true,
             // A TIME_WAIT has a cookie of its own, so they can be compared only within one kind.
-            (Some(_), Some(_)) if same_kind => return false,
+            (Marked::Cookie, Marked::Cookie) if same_kind => return false,
+            (Marked::Created, Marked::Created) if !same_mark => return false,
             _ => {}
         }
-        if let (Some(before), Some(after)) = (self.created, later.created)
-            && before != after
-        {
-            return false;
-        }
         if let (Some(before), Some(after)) = (self.ends, later.ends)
-            && after > before + SLACK
+            && after.since(before) > SLACK
         {
             return false;
         }

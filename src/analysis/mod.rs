@@ -15,7 +15,6 @@ mod grouping;
 mod owners;
 mod picture;
 pub mod range_plan;
-mod rates;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -47,7 +46,6 @@ use events::EventLog;
 use failures::FailureWindow;
 use grouping::{Groupings, add_failures, add_trends, members};
 use owners::Ledger;
-use rates::Births;
 use tick::Look;
 
 /// How long a TIME_WAIT lasts on Linux: `TCP_TIMEWAIT_LEN`, a constant of the kernel.
@@ -60,7 +58,6 @@ pub struct Analysis {
     thresholds: Thresholds,
     history: History,
     ledger: Ledger,
-    births: Births,
     failures: FailureWindow,
     events: EventLog,
 }
@@ -75,23 +72,20 @@ impl Analysis {
     /// Takes in the next snapshot, completes it with what is remembered, and draws its picture. They come in
     /// the order of their time; one that is not complete leaves no trace.
     pub fn observe(&mut self, snapshot: Snapshot, group_by: GroupBy) -> Picture {
-        let learned = (snapshot.progress == Progress::Complete).then(|| {
+        let is_whole = snapshot.progress == Progress::Complete;
+        let (observed, fresh) = if is_whole {
             self.failures.observe(&snapshot);
             self.events.observe(&snapshot);
-            self.births.observe(&snapshot)
-        });
-        let observed = match learned {
-            Some(_) => {
-                let time_wait = certain_time_wait(snapshot.host.system, &snapshot.limits);
-                self.ledger.complete(snapshot, time_wait)
-            }
-            None => Observed::from(snapshot),
+            let time_wait = certain_time_wait(snapshot.host.system, &snapshot.limits);
+            self.ledger.complete(snapshot, time_wait)
+        } else {
+            (Observed::from(snapshot), None)
         };
         let mut processes = rows::rows(&observed, GroupBy::Process);
         let place_of = members(&processes.rows);
         let mut led = rows::destinations(&observed);
         let mut spaces = usage::count(&observed);
-        if let Some(fresh) = learned {
+        if is_whole {
             let look = Look {
                 observed: &observed,
                 processes: &mut processes,

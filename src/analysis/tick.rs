@@ -6,7 +6,7 @@ use std::time::Duration;
 use foldhash::fast::RandomState;
 
 use super::grouping::PlaceOf;
-use super::rates::Fresh;
+use super::owners::Fresh;
 use super::rows::{Destinations, Rows};
 use super::usage::SpaceUsage;
 use super::{Destination, Row};

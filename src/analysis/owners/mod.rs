@@ -1,30 +1,36 @@
-//! Remembers who held a connection, because systems forget it when the connection closes.
+//! Remembers connections: which of them are new, and who held them, because systems forget that when they
+//! close.
 //!
 //! A socket that has lost its owner gets back the one that a trace named (`exact`) or an earlier sample
 //! saw (`observed`), and else what [`guess`] can tell. Nothing is kept of a tuple that has vanished, and
 //! a new connection on an old tuple inherits nothing.
 
+mod claims;
+mod entry;
 mod guess;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::Duration;
 
 use compact_str::CompactString;
-use foldhash::fast::RandomState;
+use foldhash::quality::RandomState;
 
-use super::connection::{SLACK, Seen, is_closed_here, is_open};
+use super::connection::{Seen, Stamp, is_closed_here};
 use crate::model::{
-    Attribution, Gap, Holders, Missing, NamespaceId, Observed, Owner, Process, Protocol, Reason, Snapshot,
-    Socket, State, TracedConnection,
+    Attribution, DestinationId, Gap, Holders, Missing, NamespaceId, Observed, Owner, Process, Protocol,
+    Reason, Snapshot, Socket, State, Trace, TracedConnection,
 };
+use claims::{Claim, Claims};
+use entry::{Entry, Several};
 use guess::Guess;
 
-/// How many connections are remembered, and how many traced closes wait for their TIME_WAIT. As many as
-/// Linux keeps in TIME_WAIT by default on a large machine (`tcp_max_tw_buckets` 262,144).
+/// How many traced closes wait for their TIME_WAIT, and how many connections are remembered beside those that
+/// are there. As many as Linux keeps in TIME_WAIT by default on a large machine (`tcp_max_tw_buckets`
+/// 262,144).
 const MOST: usize = 262_144;
 
 /// How many measured lengths of TIME_WAIT are kept, and how many it takes to believe them.
@@ -33,40 +39,36 @@ const LENGTHS: (usize, usize) = (101, 8);
 /// How soon a TIME_WAIT may be reused at the earliest (`tcp_tw_reuse_delay`).
 const REUSE_DELAY: Duration = Duration::from_secs(1);
 
-/// A TCP connection: its network namespace and both ends.
-type Tuple = (NamespaceId, SocketAddr, SocketAddr);
-
-#[derive(Debug)]
-struct Entry {
-    seen: Seen,
-    holders: Holders,
-    /// How the holders are known once the system has forgotten them.
-    how: Attribution,
-    /// When it was seen first, and last.
-    since: Duration,
-    at: Duration,
-    /// When it was first seen in TIME_WAIT after it was seen in another state.
-    waits_since: Option<Duration>,
-    tick: u32,
+/// What one snapshot has that the one before had not.
+#[derive(Debug, Default)]
+pub(super) struct Fresh {
+    /// For each socket of the snapshot, what is new about it.
+    pub sockets: Vec<News>,
+    /// Connections that were opened and closed in between and left nothing, as the trace saw them.
+    pub unseen: Vec<(Owner, DestinationId)>,
 }
 
-#[derive(Debug)]
-struct Claim {
-    owner: Owner,
-    name: CompactString,
-    at: Duration,
-    tick: u32,
+/// What is new about a socket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct News {
+    /// It was not there before.
+    pub born: bool,
+    /// It has entered TIME_WAIT.
+    pub waits: bool,
 }
 
-/// What is remembered of who held which connection.
+/// What is remembered of connections, and of who held them.
 #[derive(Debug)]
 pub(super) struct Ledger {
     most: usize,
+    hasher: RandomState,
+    /// The look, and when the one before was taken.
     tick: u32,
-    entries: HashMap<Tuple, Entry, RandomState>,
-    claims: HashMap<Tuple, Claim, RandomState>,
-    /// Second closes on a tuple with a claim, that may have come after the sockets were listed.
-    later: HashMap<Tuple, Claim, RandomState>,
+    before: Option<Stamp>,
+    /// In the order of their keys.
+    entries: Vec<Entry>,
+    several: Several,
+    claims: Claims,
     processes: HashMap<Owner, Arc<Process>>,
     guess: Guess,
     lengths: VecDeque<Duration>,
@@ -84,10 +86,12 @@ impl Ledger {
     fn bounded(most: usize) -> Self {
         Self {
             most,
+            hasher: RandomState::default(),
             tick: 0,
-            entries: HashMap::default(),
-            claims: HashMap::default(),
-            later: HashMap::default(),
+            before: None,
+            entries: Vec::new(),
+            several: Several::default(),
+            claims: Claims::default(),
             processes: HashMap::new(),
             guess: Guess::default(),
             lengths: VecDeque::new(),
@@ -97,32 +101,38 @@ impl Ledger {
     }
 
     /// Fills in who held the sockets of a complete snapshot that nobody holds any more, adds the
-    /// processes that have ended while their connections still hold ports, and learns from it.
+    /// processes that have ended while their connections still hold ports, and learns from it. What is new
+    /// since the snapshot before is told too, but for the first.
     ///
     /// `time_wait` is how long a TIME_WAIT lasts, where that is certain.
-    pub fn complete(&mut self, mut snapshot: Snapshot, time_wait: Option<Duration>) -> Observed {
+    pub fn complete(
+        &mut self,
+        mut snapshot: Snapshot,
+        time_wait: Option<Duration>,
+    ) -> (Observed, Option<Fresh>) {
         self.tick = self.tick.wrapping_add(1);
-        if let Some(trace) = &mut snapshot.trace {
-            self.lost += trace.lost;
-            let connections = std::mem::take(&mut trace.connections);
-            self.take_claims(connections, snapshot.namespace, snapshot.taken.elapsed);
-        }
+        let closes = match snapshot.trace.take() {
+            None => Vec::new(),
+            Some(Trace { connections, lost, unread_binds, .. }) => {
+                snapshot.trace = Some(Trace { unread_binds, lost, ..Trace::default() });
+                self.lost += lost;
+                self.take_closes(connections, snapshot.namespace, snapshot.taken.elapsed)
+            }
+        };
         let mut observed = Observed::from(snapshot);
         let mut sockets = std::mem::take(&mut observed.sockets);
-        for socket in sockets.iter_mut().filter(|socket| socket.protocol == Protocol::Tcp) {
-            self.settle(socket, &observed, time_wait);
-        }
-        self.claims.extend(self.later.drain());
-        // What was not listed because a table could not be read has not vanished.
-        if !observed.unread().tcp {
-            self.forget_vanished(observed.taken.elapsed);
-        }
-        self.forget_surplus();
+        let before = std::mem::take(&mut self.entries);
+        let news = self.meet(&before, &mut sockets, &observed, time_wait);
+        let fresh =
+            self.before.is_some().then(|| Fresh { sockets: news, unseen: self.unseen(&before, closes) });
+        self.claims.turn();
+        self.forget(before, &observed);
         self.guess.complete(&mut sockets, self.tick);
         observed.sockets = sockets;
         self.add_ended(&mut observed);
         self.confess(&mut observed);
-        observed
+        self.before = Some(Stamp::at(observed.taken.elapsed));
+        (observed, fresh)
     }
 
     /// How long a TIME_WAIT lasts here, measured on those seen from beginning to end.
@@ -132,123 +142,163 @@ impl Ledger {
         lengths.get(lengths.len() / 2).copied().filter(|_| lengths.len() >= LENGTHS.1)
     }
 
-    /// Takes in what the trace saw. The trace is read after the sockets: of two closes on one tuple the
-    /// second may have come before they were listed or after.
-    fn take_claims(&mut self, traced: Vec<TracedConnection>, here: NamespaceId, now: Duration) {
-        for close in traced.into_iter().filter(|one| one.closed && one.tuple.protocol == Protocol::Tcp) {
-            let tuple = (close.namespace.unwrap_or(here), close.tuple.local, close.tuple.remote);
-            let claim = Claim { owner: close.owner, name: close.name, at: close.at, tick: self.tick };
-            if claim.at > now && self.claims.contains_key(&tuple) {
-                self.later.insert(tuple, claim);
-            } else {
-                self.claims.insert(tuple, claim);
-            }
-        }
-    }
-
-    fn settle(&mut self, socket: &mut Socket, snapshot: &Observed, time_wait: Option<Duration>) {
-        let Some(remote) = socket.remote else { return };
-        let (tuple, now) = ((socket.namespace, socket.local, remote), snapshot.taken.elapsed);
-        let seen = Seen::of(socket, now);
-        let held = socket.holders != Holders::Nobody;
-        let claim = self.claim(&tuple, socket, snapshot, time_wait);
-        let waited = waited(socket, time_wait);
-        let reuse = snapshot.limits.time_wait_reuse.is_none_or(|reuse| reuse.allows(remote.ip()));
-        let mut entry = self.entries.get_mut(&tuple).filter(|entry| {
-            // Had it closed right after it was last seen, another could have come and gone since.
-            let room = || now.saturating_sub(entry.at + waited.unwrap_or_default()) > REUSE_DELAY;
-            let hidden = reuse && entry.seen.state != State::TimeWait && waited.is_some() && room();
-            entry.seen.becomes(&seen) && !hidden
-        });
-        if let Some(entry) = &mut entry {
-            if socket.state == State::TimeWait && entry.seen.state != State::TimeWait {
-                entry.waits_since = Some(now);
-            }
-            (entry.seen, entry.at, entry.tick) = (seen, now, self.tick);
-        }
-        match (entry, claim) {
-            (Some(entry), _) if held => {
-                if entry.holders != socket.holders {
-                    entry.holders = socket.holders.clone();
-                }
-                entry.how = Attribution::Observed;
-            }
-            (Some(entry), Some(owner)) if entry.how != Attribution::Exact => {
-                (entry.holders, entry.how) = (Holders::One(owner), Attribution::Exact);
-                fill(socket, entry);
-            }
-            (Some(entry), _) => fill(socket, entry),
-            (None, claim) if held || claim.is_some() => {
-                let (holders, how) = match claim {
-                    Some(owner) => (Holders::One(owner), Attribution::Exact),
-                    None => (socket.holders.clone(), Attribution::Observed),
-                };
-                let entry =
-                    Entry { seen, holders, how, since: now, at: now, waits_since: None, tick: self.tick };
-                if !held {
-                    fill(socket, &entry);
-                }
-                self.entries.insert(tuple, entry);
-            }
-            (None, _) => {
-                self.entries.remove(&tuple);
-            }
-        }
-    }
-
-    /// Takes the traced close that explains a socket without an owner, if there is one.
-    fn claim(
+    /// Takes in what the trace saw, and gives back each close with its key.
+    fn take_closes(
         &mut self,
-        tuple: &Tuple,
-        socket: &Socket,
+        traced: Vec<TracedConnection>,
+        here: NamespaceId,
+        now: Duration,
+    ) -> Vec<(u64, Owner, DestinationId)> {
+        let mut closes = Vec::new();
+        for TracedConnection { namespace, tuple, owner, name, at, .. } in
+            traced.into_iter().filter(|one| one.closed)
+        {
+            let (namespace, protocol, remote) = (namespace.unwrap_or(here), tuple.protocol, tuple.remote);
+            let key = self.hasher.hash_one((namespace, protocol, tuple.local, Some(remote)));
+            closes.push((key, owner, DestinationId { namespace, protocol, local: tuple.local.ip(), remote }));
+            if protocol == Protocol::Tcp {
+                self.claims.add(key, Claim { owner, name, at, tick: self.tick }, now);
+            }
+        }
+        closes
+    }
+
+    /// Compares the sockets with what was there `before`: both in the order of their keys, side by side.
+    fn meet(
+        &mut self,
+        before: &[Entry],
+        sockets: &mut [Socket],
+        observed: &Observed,
+        time_wait: Option<Duration>,
+    ) -> Vec<News> {
+        let mut news = vec![News::default(); sockets.len()];
+        let mut keys: Vec<(u64, u32)> = (0..)
+            .zip(&*sockets)
+            .filter(|(_, socket)| socket.state != State::Listen)
+            .map(|(place, socket)| {
+                let ends = (socket.namespace, socket.protocol, socket.local, socket.remote);
+                (self.hasher.hash_one(ends), place)
+            })
+            .collect();
+        keys.sort_unstable();
+        self.entries.reserve_exact(keys.len());
+        let mut before = before.iter().peekable();
+        for same in keys.chunk_by(|a, b| a.0 == b.0) {
+            let key = same[0].0;
+            while before.next_if(|entry| entry.key < key).is_some() {}
+            let mut last = before.next_if(|entry| entry.key == key).copied();
+            for (nth, (_, place)) in same.iter().enumerate() {
+                let socket = &mut sockets[*place as usize];
+                let entry = self.settle(key, last, socket, observed, time_wait);
+                if nth == 0 {
+                    let known = last.filter(|last| last.seen.becomes(&entry.seen));
+                    let waited = known.is_some_and(|known| known.seen.state == State::TimeWait);
+                    let waits = socket.state == State::TimeWait && !waited;
+                    news[*place as usize] = News { born: known.is_none(), waits };
+                }
+                last = Some(entry);
+            }
+            self.entries.extend(last);
+        }
+        news
+    }
+
+    /// What is to be remembered of a socket; one that has lost its owner gets it back.
+    fn settle(
+        &mut self,
+        key: u64,
+        before: Option<Entry>,
+        socket: &mut Socket,
         snapshot: &Observed,
         time_wait: Option<Duration>,
-    ) -> Option<Owner> {
-        let claim = self.claims.get(tuple)?;
-        if is_open(socket.state) {
-            // What was closed before is not what is open now.
-            if claim.tick != self.tick || claim.at <= snapshot.taken.elapsed {
-                self.claims.remove(tuple);
-            }
-            return None;
-        }
-        if socket.holders != Holders::Nobody || !is_closed_here(socket.state) {
-            return None;
-        }
+    ) -> Entry {
+        let (now, seen) = (snapshot.taken.elapsed, Seen::of(socket, snapshot.taken.elapsed));
+        let is_tcp = socket.protocol == Protocol::Tcp;
+        let mut entry = Entry::new(key, seen, Stamp::at(now), is_tcp);
+        let Some(remote) = socket.remote.filter(|_| is_tcp) else { return entry };
         let waited = waited(socket, time_wait);
-        // Closed after this TIME_WAIT began, it is the next connection on this tuple.
-        let came_before = |claim: &Claim, waited| snapshot.taken.elapsed + SLACK >= claim.at + waited;
-        let claim = match waited {
-            Some(waited) if self.later.get(tuple).is_some_and(|claim| came_before(claim, waited)) => {
-                self.claims.remove(tuple);
-                self.later.remove(tuple)?
-            }
-            Some(waited) if !came_before(claim, waited) => return None,
-            _ => self.claims.remove(tuple)?,
-        };
-        self.processes.entry(claim.owner).or_insert_with(|| Arc::new(named(claim.owner, claim.name)));
-        Some(claim.owner)
-    }
-
-    fn forget_vanished(&mut self, now: Duration) {
-        let Self { entries, claims, lengths, tick, .. } = self;
-        entries.retain(|_, entry| {
-            if entry.tick.wrapping_add(1) == *tick
-                && let Some(since) = entry.waits_since
-            {
-                lengths.push_back(now.saturating_sub(since));
-            }
-            entry.tick == *tick
+        let claim = self.claims.take(key, socket, waited, (self.tick, now)).map(|claim| {
+            self.processes.entry(claim.owner).or_insert_with(|| Arc::new(named(claim.owner, claim.name)));
+            Holders::One(claim.owner)
         });
-        claims.retain(|tuple, claim| claim.tick == *tick || entries.contains_key(tuple));
-        let surplus = lengths.len().saturating_sub(LENGTHS.0);
-        lengths.drain(..surplus);
+        let reuse = snapshot.limits.time_wait_reuse.is_none_or(|reuse| reuse.allows(remote.ip()));
+        let known = before.filter(|before| {
+            // Had it closed right after it was last seen, another could have come and gone since.
+            let unseen = || Stamp::at(now).since(before.at).saturating_sub(waited.unwrap_or_default());
+            let hidden = reuse && before.seen.state != State::TimeWait && waited.is_some();
+            before.seen.becomes(&seen) && !(hidden && unseen() > REUSE_DELAY)
+        });
+        if let Some(known) = &known {
+            let begins = socket.state == State::TimeWait && known.seen.state != State::TimeWait;
+            entry.waits_since = if begins { Some(entry.at) } else { known.waits_since };
+        }
+        let known = known.filter(|known| known.how != Attribution::Unknown);
+        match (known, claim) {
+            _ if socket.holders != Holders::Nobody => {
+                entry.hold(&socket.holders, Attribution::Observed, &mut self.several);
+                return entry;
+            }
+            (Some(known), claim) if known.how == Attribution::Exact || claim.is_none() => {
+                entry.hold(&known.holders(&self.several), known.how, &mut self.several);
+            }
+            (_, Some(claim)) => entry.hold(&claim, Attribution::Exact, &mut self.several),
+            (_, None) => return entry,
+        }
+        if is_closed_here(socket.state) {
+            (socket.holders, socket.attribution) = (entry.holders(&self.several), entry.how);
+        }
+        entry
     }
 
-    /// Forgets the oldest where there is too much.
-    fn forget_surplus(&mut self) {
-        self.forgotten += drop_oldest(&mut self.entries, self.most, |entry| entry.since);
-        self.forgotten += drop_oldest(&mut self.claims, self.most, |claim| claim.at);
+    /// The closes of connections that no snapshot has shown: opened and closed in between.
+    fn unseen(
+        &self,
+        before: &[Entry],
+        closes: Vec<(u64, Owner, DestinationId)>,
+    ) -> Vec<(Owner, DestinationId)> {
+        let mut explained = HashSet::<u64, RandomState>::default();
+        let unseen = closes.into_iter().filter(|(key, ..)| {
+            let open_before = find(before, *key)
+                .is_some_and(|entry| Some(entry.at) == self.before && entry.seen.state != State::TimeWait);
+            !((open_before || find(&self.entries, *key).is_some()) && explained.insert(*key))
+        });
+        unseen.map(|(_, owner, destination)| (owner, destination)).collect()
+    }
+
+    /// Forgets what has vanished, and the oldest where there is too much.
+    fn forget(&mut self, before: Vec<Entry>, observed: &Observed) {
+        let now = Stamp::at(observed.taken.elapsed);
+        let unread = observed.unread().tcp;
+        let mut kept = Vec::new();
+        let mut there = self.entries.iter().map(|entry| entry.key).peekable();
+        for entry in before {
+            while there.next_if(|key| *key < entry.key).is_some() {}
+            if there.peek() == Some(&entry.key) {
+                continue;
+            }
+            if unread && entry.is_tcp {
+                // What was not listed because a table could not be read has not vanished.
+                kept.push(entry);
+            } else if let Some(since) = entry.waits_since.filter(|_| Some(entry.at) == self.before) {
+                self.lengths.push_back(now.since(since));
+            }
+        }
+        let surplus = kept.len().saturating_sub(self.most);
+        kept.sort_unstable_by_key(|entry| std::cmp::Reverse(now.since(entry.at)));
+        self.forgotten += kept.drain(..surplus).len() as u64;
+        if !kept.is_empty() {
+            self.entries.append(&mut kept);
+            self.entries.sort_unstable_by_key(|entry| entry.key);
+        }
+        let surplus = self.lengths.len().saturating_sub(LENGTHS.0);
+        self.lengths.drain(..surplus);
+        let Self { entries, several, claims, tick, .. } = self;
+        several.retain(|key, _| find(entries, *key).is_some());
+        let is_held = |key| find(entries, key).is_some_and(|entry| entry.how != Attribution::Unknown);
+        if !unread {
+            claims.forget_before(*tick, is_held);
+        }
+        self.forgotten += claims.forget_above(self.most);
     }
 
     /// Adds remembered processes that have ended to those of the snapshot, when they hold connections.
@@ -278,8 +328,8 @@ impl Ledger {
     fn remember(&mut self, snapshot: &Observed) {
         let mut there = snapshot.processes.clone();
         let mut last = None;
-        for entry in self.entries.values() {
-            let owner = entry.holders.counted();
+        for entry in &self.entries {
+            let owner = entry.counted();
             if owner != last
                 && let Some(owner) = owner
                 && let Some(process) = self.processes.get(&owner)
@@ -309,10 +359,9 @@ fn waited(socket: &Socket, time_wait: Option<Duration>) -> Option<Duration> {
     Some(whole.saturating_sub(left))
 }
 
-fn fill(socket: &mut Socket, entry: &Entry) {
-    if is_closed_here(socket.state) {
-        (socket.holders, socket.attribution) = (entry.holders.clone(), entry.how);
-    }
+/// The entry of a key among those in the order of their keys.
+fn find(entries: &[Entry], key: u64) -> Option<&Entry> {
+    entries.binary_search_by_key(&key, |entry| entry.key).ok().map(|place| &entries[place])
 }
 
 /// A process of which nothing but the name is known.
@@ -330,31 +379,4 @@ fn named(owner: Owner, name: CompactString) -> Process {
         handles: None,
         service: None,
     }
-}
-
-/// Drops the oldest entries above `most` and says how many those were.
-fn drop_oldest<K, V, T: Copy + Ord>(
-    map: &mut HashMap<K, V, RandomState>,
-    most: usize,
-    age: impl Fn(&V) -> T,
-) -> u64 {
-    let surplus = map.len().saturating_sub(most);
-    if surplus == 0 {
-        return 0;
-    }
-    let mut ages: Vec<T> = map.values().map(&age).collect();
-    let (_, limit, _) = ages.select_nth_unstable(surplus - 1);
-    let (limit, mut left) = (*limit, surplus);
-    // What is older than the limit goes first; of those exactly as old, as many as needed.
-    map.retain(|_, value| {
-        let goes = age(value) < limit;
-        left -= usize::from(goes);
-        !goes
-    });
-    map.retain(|_, value| {
-        let goes = left > 0 && age(value) == limit;
-        left -= usize::from(goes);
-        !goes
-    });
-    surplus as u64
 }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::analysis::tests_support::{at, closed, owner, process, snapshot, tcp, traced};
-use crate::model::{TimeWaitReuse, Trace, TracedConnection};
+use crate::model::{SpaceId, TimeWaitReuse, Trace, TracedConnection};
 
 const HERE: &str = "10.0.0.1:10000";
 const THERE: &str = "10.0.0.2:80";
@@ -25,7 +25,7 @@ fn waiting(left: u64) -> Socket {
 }
 
 fn complete(ledger: &mut Ledger, machine: Snapshot) -> Observed {
-    ledger.complete(machine, WAIT)
+    ledger.complete(machine, WAIT).0
 }
 
 /// Shows a ledger one socket a second and says whom it names for the last one.
@@ -212,15 +212,28 @@ fn a_destination_belongs_to_a_process_only_when_most_is_known_and_nobody_else_wa
 #[test]
 fn what_is_too_much_is_forgotten_oldest_first_and_said() {
     let mut ledger = Ledger::bounded(10);
-    let open = |ports: std::ops::Range<u16>| {
-        ports.map(|port| tcp(State::Established, &format!("10.0.0.1:{port}"), Some(THERE), Some(owner(1))))
-    };
-    complete(&mut ledger, at(0, snapshot(open(10_000..10_006).collect())));
-    let machine = complete(&mut ledger, at(1, snapshot(open(10_000..10_014).collect())));
+    let closes = (0..14).map(|port| closed(&format!("10.0.0.1:{}", 10_000 + port), THERE, owner(1), port));
+    let machine = complete(&mut ledger, traced(at(20, snapshot(vec![])), closes.collect()));
+    let said: Vec<_> = machine.gaps.iter().map(|gap| &gap.subject).collect();
+    assert_eq!(said, [&Missing::ClosedOwners(4)]);
+    let waiting =
+        (10_000..10_014).map(|port| tcp(State::TimeWait, &format!("10.0.0.1:{port}"), Some(THERE), None));
+    let machine = complete(&mut ledger, at(20, snapshot(waiting.collect())));
+    let known = machine.sockets.iter().map(|socket| socket.attribution == Attribution::Exact);
+    assert_eq!(known.collect::<Vec<_>>(), [[false; 4].as_slice(), &[true; 10]].concat());
+}
+
+#[test]
+fn of_what_could_not_be_read_for_long_so_much_is_remembered() {
+    let mut ledger = Ledger::bounded(10);
+    let open = (10_000..10_014)
+        .map(|port| tcp(State::Established, &format!("10.0.0.1:{port}"), Some(THERE), Some(owner(1))));
+    complete(&mut ledger, at(0, snapshot(open.collect())));
+    let mut blind = at(1, snapshot(vec![]));
+    blind.gaps = vec![Gap::error(Missing::Sockets(SpaceId::all_of(NamespaceId::ONLY)[0]), "no")];
+    let machine = complete(&mut ledger, blind);
+    assert_eq!(machine.gaps.last().unwrap().subject, Missing::ClosedOwners(4));
     assert_eq!(ledger.entries.len(), 10);
-    assert!(ledger.entries.values().filter(|entry| entry.since.is_zero()).count() == 2);
-    assert_eq!(machine.gaps.len(), 1);
-    assert_eq!(machine.gaps[0].subject, Missing::ClosedOwners(4));
 }
 
 #[test]
@@ -246,6 +259,42 @@ fn the_length_of_a_time_wait_is_measured_where_nothing_tells_it() {
         ledger.complete(at(second, snapshot(sockets.collect())), None);
     }
     assert_eq!(ledger.measured_time_wait(), Some(Duration::from_secs(30)));
+}
+
+fn counts(fresh: &Fresh) -> (usize, usize, usize) {
+    let born = fresh.sockets.iter().filter(|news| news.born).count();
+    let waits = fresh.sockets.iter().filter(|news| news.waits).count();
+    (born, waits, fresh.unseen.len())
+}
+
+fn two(before: Vec<Socket>, after: Vec<Socket>, closes: &[&str]) -> (usize, usize, usize) {
+    let mut ledger = Ledger::default();
+    assert!(ledger.complete(at(0, snapshot(before)), WAIT).1.is_none());
+    let closes = closes.iter().map(|local| closed(local, "10.0.0.2:80", owner(7), 1)).collect();
+    counts(&ledger.complete(traced(at(1, snapshot(after)), closes), WAIT).1.unwrap())
+}
+
+fn one(state: State, left: Option<u64>) -> Socket {
+    let mut socket = tcp(state, "10.0.0.1:10000", Some("10.0.0.2:80"), None);
+    socket.expires = left.map(std::time::Duration::from_secs);
+    socket
+}
+
+#[test]
+fn each_connection_counts_once() {
+    const HERE: &str = "10.0.0.1:10000";
+    let open = || one(State::Established, None);
+    let waiting = |left| one(State::TimeWait, Some(left));
+    assert_eq!(two(vec![], vec![open()], &[]), (1, 0, 0));
+    assert_eq!(two(vec![open()], vec![open()], &[]), (0, 0, 0));
+    assert_eq!(two(vec![open()], vec![waiting(59)], &[HERE]), (0, 1, 0));
+    assert_eq!(two(vec![open()], vec![], &[HERE]), (0, 0, 0), "its close is not another connection");
+    assert_eq!(two(vec![], vec![waiting(59)], &[HERE]), (1, 1, 0));
+    assert_eq!(two(vec![], vec![], &[HERE]), (0, 0, 1));
+    assert_eq!(two(vec![], vec![waiting(59)], &[HERE, HERE]), (1, 1, 1), "the port was used twice");
+    assert_eq!(two(vec![waiting(30)], vec![waiting(29)], &[]), (0, 0, 0));
+    assert_eq!(two(vec![waiting(30)], vec![waiting(59)], &[HERE]), (1, 1, 0));
+    assert_eq!(two(vec![waiting(30)], vec![open()], &[]), (1, 0, 0));
 }
 
 /// A machine whose few ports are used again and again by several processes.
@@ -327,7 +376,7 @@ fn run(acts: &[(Act, u16, u32)], trace: bool, mut check: impl FnMut(&Socket, Own
                 let closed = std::mem::take(&mut machine.closes);
                 snapshot.trace = Some(Trace { connections: closed, ..Trace::default() });
             }
-            let observed = ledger.complete(snapshot, WAIT);
+            let (observed, _) = ledger.complete(snapshot, WAIT);
             for socket in observed.sockets.iter().filter(|socket| socket.state == State::TimeWait) {
                 check(socket, truth[&socket.local.port()]);
             }

@@ -1,6 +1,7 @@
 //! What the system tells the program by signals, or by what stands for them.
 
 use std::future::poll_fn;
+use std::io;
 use std::task::{Context, Poll};
 
 /// What the system tells.
@@ -20,14 +21,16 @@ pub enum Notice {
 /// Whether a signal has arrived.
 type Arrived = Box<dyn FnMut(&mut Context<'_>) -> Poll<Option<()>>>;
 
-/// What is listened to. A signal that can't be is not waited for.
+/// What is listened to.
 pub struct Signals(Vec<(Notice, Arrived)>);
 
 impl Signals {
     /// Listens from now on; to be called where tokio runs, which does it on most systems.
-    #[must_use]
-    pub fn listen() -> Self {
-        Self(listened())
+    ///
+    /// # Errors
+    /// When the system gives no thread, or lets a signal not be listened to.
+    pub fn listen() -> io::Result<Self> {
+        listened().map(Self)
     }
 
     /// The next notice.
@@ -43,7 +46,7 @@ impl Signals {
 }
 
 #[cfg(target_os = "linux")]
-fn listened() -> Vec<(Notice, Arrived)> {
+fn listened() -> io::Result<Vec<(Notice, Arrived)>> {
     use super::linux::{listen::listen, signals::is_ignored};
 
     let mut kinds = vec![
@@ -57,15 +60,14 @@ fn listened() -> Vec<(Notice, Arrived)> {
         kinds.extend([(Notice::Stop, libc::SIGTSTP), (Notice::Continued, libc::SIGCONT)]);
     }
     let (notices, numbers): (Vec<_>, Vec<_>) = kinds.into_iter().unzip();
-    let listeners = listen(&numbers).unwrap_or_default();
-    let arrived = listeners
-        .into_iter()
-        .map(|mut listener| -> Arrived { Box::new(move |context| listener.poll_recv(context)) });
-    notices.into_iter().zip(arrived).collect()
+    let listeners = listen(&numbers)?.into_iter();
+    let arrived =
+        listeners.map(|mut listener| -> Arrived { Box::new(move |context| listener.poll_recv(context)) });
+    Ok(notices.into_iter().zip(arrived).collect())
 }
 
 #[cfg(all(unix, not(target_os = "linux")))]
-fn listened() -> Vec<(Notice, Arrived)> {
+fn listened() -> io::Result<Vec<(Notice, Arrived)>> {
     use tokio::signal::unix::{SignalKind, signal};
 
     let kinds = [
@@ -75,15 +77,15 @@ fn listened() -> Vec<(Notice, Arrived)> {
         (Notice::Resized, SignalKind::window_change()),
     ];
     let listen = |(notice, kind)| {
-        let mut signal = signal(kind).ok()?;
+        let mut signal = signal(kind)?;
         let arrived: Arrived = Box::new(move |context| signal.poll_recv(context));
-        Some((notice, arrived))
+        Ok((notice, arrived))
     };
-    kinds.into_iter().filter_map(listen).collect()
+    kinds.into_iter().map(listen).collect()
 }
 
 #[cfg(windows)]
-fn listened() -> Vec<(Notice, Arrived)> {
+fn listened() -> io::Result<Vec<(Notice, Arrived)>> {
     use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_logoff, ctrl_shutdown};
 
     macro_rules! listen {
@@ -92,10 +94,10 @@ fn listened() -> Vec<(Notice, Arrived)> {
         };
     }
     let ends = listen![ctrl_c, ctrl_break, ctrl_close, ctrl_logoff, ctrl_shutdown];
-    ends.into_iter().flatten().map(|arrived| (Notice::End, arrived)).collect()
+    Ok(ends.into_iter().flatten().map(|arrived| (Notice::End, arrived)).collect())
 }
 
 #[cfg(not(any(unix, windows)))]
-fn listened() -> Vec<(Notice, Arrived)> {
-    Vec::new()
+fn listened() -> io::Result<Vec<(Notice, Arrived)>> {
+    Ok(Vec::new())
 }

@@ -88,9 +88,31 @@ pub enum TuiError {
     /// A thread has failed, and with it the terminal was given back.
     #[error("a part of porttop has failed")]
     Failed,
-    /// The terminal is gone, or the system gave no thread.
+    /// The system gave no thread.
+    #[error(
+        "too few threads: the system gives porttop no more (ulimit -u, or a limit of its container): {0}"
+    )]
+    NoThread(io::Error),
+    /// The terminal is gone.
     #[error("the screen ended: {0}")]
-    Io(#[from] io::Error),
+    Io(io::Error),
+}
+
+impl TuiError {
+    /// What the start has failed with, where anything but want of a thread means that there is no terminal.
+    fn at_start(error: io::Error) -> Self {
+        match Self::from(error) {
+            Self::Io(error) => Self::NoTerminal(error),
+            other => other,
+        }
+    }
+}
+
+impl From<io::Error> for TuiError {
+    /// Only for a thread the system answers that it has none now.
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::WouldBlock { Self::NoThread(error) } else { Self::Io(error) }
+    }
 }
 
 /// Shows what a source sees until the user leaves; blocks. Nothing can be changed beside one that is not live.

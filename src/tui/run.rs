@@ -36,8 +36,8 @@ pub(super) fn run(mut source: Box<dyn Source>, options: &Options) -> Result<(), 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     terminal::claim().map_err(TuiError::NoTerminal)?;
     runtime.block_on(async {
-        let signals = Signals::listen();
-        let mut screen = Screen::enter().map_err(TuiError::NoTerminal)?;
+        let signals = Signals::listen()?;
+        let mut screen = Screen::enter().map_err(TuiError::at_start)?;
         app.size = console::size();
         screen.clear(app.size)?;
         screen.draw(|frame| view::draw(&app, frame))?;

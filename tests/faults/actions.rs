@@ -248,7 +248,24 @@ fn a_group_of_any_size_ends_whatever_the_limit_of_descriptors() {
     terminal.wait_exit().assert_restored();
 }
 
-/// Some of the threads of the screen can't be had, whichever: it shows the machine, or ends with one line.
+/// Whether the screen of this command shows the machine; otherwise it has ended with one line.
+fn shows(argv: &[&str]) -> bool {
+    let mut terminal = Terminal::of((80, 24), argv, &[]);
+    let screen = terminal.wait_to("start or end", |screen| screen.contains("PORTS▼"));
+    let shows = screen.contains("PORTS▼");
+    if shows {
+        terminal.press("q");
+    }
+    let exit = terminal.wait_exit();
+    assert_eq!(exit.assert_restored().status.code(), Some(i32::from(!shows)), "{argv:?}:\n{}", exit.screen);
+    if !shows {
+        let said: Vec<_> = exit.screen.rows.iter().filter(|row| !row.is_empty()).collect();
+        assert!(said[0].starts_with("porttop: too few") && said.len() <= 2, "{argv:?}:\n{}", exit.screen);
+    }
+    shows
+}
+
+/// Some of the threads of the screen can't be had, whichever.
 #[test]
 fn few_threads_end_the_screen_with_one_line() {
     if !rustix::process::geteuid().is_root() {
@@ -260,22 +277,17 @@ fn few_threads_end_the_screen_with_one_line() {
     std::fs::set_permissions(home.path(), Permissions::from_mode(0o755)).unwrap();
     // Nobody else has this user: the limit counts all of a user's threads.
     let user = (1_000_000 + std::process::id()).to_string();
-    let mut refused = 0;
-    for threads in 1..12 {
-        let script = format!("ulimit -u {threads}; exec setpriv --reuid {user} --clear-groups \"$@\"");
-        let mut terminal =
-            Terminal::of((80, 24), &["sh", "-c", &script, "sh", porttop.to_str().unwrap()], &[]);
-        let screen = terminal.wait_to("start or end", |screen| screen.contains("PORTS▼"));
-        if screen.contains("PORTS▼") {
-            terminal.press("q");
-            assert!(terminal.wait_exit().assert_restored().status.success());
-            continue;
-        }
-        refused += 1;
-        let exit = terminal.wait_exit();
-        let said: Vec<_> = exit.screen.rows.iter().filter(|row| !row.is_empty()).collect();
-        assert!(!exit.assert_restored().status.success(), "{threads} threads:\n{}", exit.screen);
-        assert!(said[0].starts_with("porttop: ") && said.len() <= 2, "{threads} threads:\n{}", exit.screen);
-    }
-    assert!(refused > 0, "no limit was too low");
+    let works = |threads: u32| {
+        let limit = format!("--nproc={threads}:{threads}");
+        shows(&["prlimit", &limit, "setpriv", "--reuid", &user, "--clear-groups", porttop.to_str().unwrap()])
+    };
+    let working: Vec<_> = (1..10).map(works).collect();
+    assert!(!working[0] && working.is_sorted(), "{working:?}");
+}
+
+#[test]
+fn few_descriptors_end_the_screen_with_one_line() {
+    let works = |files: u32| shows(&limited(files).iter().map(String::as_str).collect::<Vec<_>>());
+    let working: Vec<_> = (4..13).map(works).collect();
+    assert!(!working[0] && working[8] && working.is_sorted(), "{working:?}");
 }

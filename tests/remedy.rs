@@ -21,8 +21,8 @@ use std::time::Duration;
 
 use porttop::analysis::range_plan::{self, RangeFacts};
 use porttop::model::{Family, Observed, Owner, Pid, Port, Protocol, Socket, State, System};
-use porttop::platform::Platform;
-use porttop::platform::control::{self, ControlError, Controls, Identified, RangeState, Signal, Store};
+use porttop::platform::control::{ControlError, Identified, RangeState, Signal, Store};
+use porttop::platform::{self, Platform};
 use porttop::remedy::close::{ClosePlan, Closed};
 use porttop::remedy::kill::{KillPlan, TargetOutcome};
 use porttop::remedy::range::{RangeOutcome, RangePlan};
@@ -130,7 +130,7 @@ impl Desk {
 
     /// A porttop that has just been started.
     fn executor(&self) -> Executor {
-        let controls = Controls::with_range_file(&self.range_file());
+        let controls = platform::controls_with_range_file(&self.range_file());
         let sockets = Platform::open(None).unwrap().sockets;
         Executor::with(License::unless(false).unwrap(), controls, sockets, self.state())
     }
@@ -281,7 +281,7 @@ fn inside_without_the_right() {
     let victim = Pid(std::env::var("PORTTOP_VICTIM").unwrap().parse().unwrap());
     let snapshot = Live::new(Platform::open(None).unwrap()).take();
     let owner = *snapshot.processes.keys().find(|owner| owner.pid == victim).unwrap();
-    let mut controls = Controls::open();
+    let mut controls = platform::controls();
     let forbidden = controls.processes.may_end(victim).unwrap_err();
     assert!(forbidden.to_string().contains("CAP_KILL"), "{forbidden}");
     let hit = Identified::open(&mut *controls.processes, owner).unwrap();
@@ -436,7 +436,7 @@ fn wanted(
 }
 
 fn can_connect(to: SocketAddr) -> Result<(), &'static str> {
-    let tried = probe::connect(&mut *control::probe(), System::Linux, to);
+    let tried = probe::connect(&mut *platform::probe(), System::Linux, to);
     tried.result.map(drop).map_err(|failure| {
         assert_eq!(failure.says, probe::Says::Exhausted, "{failure:?}");
         failure.name.unwrap()
@@ -461,7 +461,7 @@ fn inside_out_of_ports_then_widened_then_undone() {
     let _server = Player::server(&[5000, 21000]);
     let _client = Player::client(5000, 100, Fate::Kept);
     assert_eq!(can_connect(local(5000)), Err("EADDRNOTAVAIL"));
-    let bound = probe::bind_all(&mut *control::probe(), System::Linux);
+    let bound = probe::bind_all(&mut *platform::probe(), System::Linux);
     assert_eq!(bound[0].result.as_ref().unwrap_err().name, Some("EADDRINUSE"));
 
     let mut executor = desk.executor();
@@ -475,7 +475,7 @@ fn inside_out_of_ports_then_widened_then_undone() {
     let file = fs::read_to_string(desk.range_file()).unwrap();
     assert!(file.contains("net.ipv4.ip_local_port_range = 20000 21999\n"), "{file}");
     assert_eq!(can_connect(local(5000)), Ok(()));
-    assert!(probe::bind_all(&mut *control::probe(), System::Linux)[0].result.is_ok());
+    assert!(probe::bind_all(&mut *platform::probe(), System::Linux)[0].result.is_ok());
     drop(executor);
 
     let mut restarted = desk.executor();

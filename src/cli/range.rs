@@ -12,7 +12,8 @@ use crate::analysis::range_plan::{self, Proposal, RangeFacts};
 use crate::analysis::{Picture, SpaceUsage};
 use crate::export::{action, range as export};
 use crate::model::{Family, Protocol, SpaceId, System};
-use crate::platform::control::{RangeState, Store, range_state};
+use crate::platform;
+use crate::platform::control::{RangeState, Store};
 use crate::remedy::range::RangePlan;
 use crate::remedy::service::{RangeReading, Rights, Service};
 use crate::remedy::{License, NotDone, Plan};
@@ -132,7 +133,7 @@ pub(super) fn run(args: &Args, read_only: bool) -> Result<()> {
     let format = args.format;
     match &args.command {
         None | Some(Command::Show) => {
-            let (now, picture) = (range_state(), look(None)?);
+            let (now, picture) = (platform::controls().ranges.read(), look(None)?);
             output::print(|out| match format {
                 Format::Text => export::write_state(now.as_ref(), &picture, out),
                 Format::Json => export::write_state_json(now.as_ref(), &picture, out),

@@ -18,6 +18,7 @@ pub(crate) mod netsh;
 #[cfg(any(windows, test))]
 mod patience;
 mod portable;
+mod program;
 #[cfg(any(windows, test))]
 mod service_stop;
 pub mod signals;
@@ -35,6 +36,8 @@ pub mod zone;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use control::{Controls, PortProbe};
 
 use crate::model::{
     Backend, Gap, Handles, Host, Limits, NamespaceId, Owner, PortEvent, PortSpace, Process, Socket, System,
@@ -164,10 +167,7 @@ impl Platform {
     /// When this system has no such backend, or its sockets can't be read at all.
     pub fn open(backend: Option<Backend>) -> Result<Self, OpenError> {
         match backend {
-            #[cfg(target_os = "linux")]
-            Some(Backend::Portable) => Ok(Self { missing: linux::unseen(), ..portable::open() }),
-            #[cfg(not(target_os = "linux"))]
-            Some(Backend::Portable) => Ok(portable::open()),
+            Some(Backend::Portable) => Ok(portable()),
             #[cfg(target_os = "linux")]
             _ => Ok(linux::open()),
             #[cfg(windows)]
@@ -175,7 +175,7 @@ impl Platform {
             #[cfg(not(any(target_os = "linux", windows)))]
             Some(Backend::Native) => Err(OpenError::NoNative),
             #[cfg(not(any(target_os = "linux", windows)))]
-            None => Ok(portable::open()),
+            None => Ok(portable()),
         }
     }
 }
@@ -189,6 +189,48 @@ pub fn enough_descriptors() -> Result<(), OpenError> {
     return linux::enough();
     #[cfg(not(target_os = "linux"))]
     Ok(())
+}
+
+/// What can be changed on this system.
+#[must_use]
+pub fn controls() -> Controls {
+    #[cfg(target_os = "linux")]
+    return linux::controls(std::path::Path::new(linux::RANGE_FILE));
+    #[cfg(windows)]
+    return windows::controls();
+    #[cfg(not(any(target_os = "linux", windows)))]
+    return unsupported::controls();
+}
+
+/// The same with another file for what is to hold beyond the next start: no test may touch the one of the
+/// system.
+#[cfg(target_os = "linux")]
+#[must_use]
+pub fn controls_with_range_file(path: &std::path::Path) -> Controls {
+    linux::controls(path)
+}
+
+/// Takes ports of this system.
+#[must_use]
+pub fn probe() -> Box<dyn PortProbe> {
+    #[cfg(target_os = "linux")]
+    return linux::probe();
+    #[cfg(not(target_os = "linux"))]
+    return Box::new(portable::Probe);
+}
+
+/// netstat2 and sysinfo, with what has to be asked of each system in its own way.
+fn portable() -> Platform {
+    #[cfg(target_os = "linux")]
+    {
+        let namespace = linux::own_namespace().unwrap_or(NamespaceId::ONLY);
+        let ranges = Box::new(linux::Sysctl { namespace });
+        Platform { missing: linux::unseen(), ..portable::open(namespace, ranges, portable::elevated()) }
+    }
+    #[cfg(windows)]
+    return portable::open(NamespaceId::ONLY, Box::new(windows::Netsh::new()), windows::elevated());
+    #[cfg(not(any(target_os = "linux", windows)))]
+    return portable::open(NamespaceId::ONLY, portable::ranges(NamespaceId::ONLY), portable::elevated());
 }
 
 /// What kind of system this is.

@@ -8,7 +8,7 @@ use super::range::{Difference, Journal, JournalEntry, LastChange, RangeChange, R
 use super::state::StateDirectory;
 use crate::model::{Gap, Missing, Owner, Socket};
 use crate::platform::control::{ControlError, Controls, RangeState};
-use crate::platform::{Platform, Sockets};
+use crate::platform::{self, Platform, Sockets};
 
 /// The permission to change anything. With `--read-only` there is none, and so no [`Executor`].
 #[derive(Clone, Debug)]
@@ -83,7 +83,7 @@ impl Executor {
     #[expect(clippy::needless_pass_by_value, reason = "a license is used up by what it allows")]
     pub fn new(license: License, state: StateDirectory) -> Self {
         let License(()) = license;
-        Self { controls: Controls::open(), sockets: None, state }
+        Self { controls: platform::controls(), sockets: None, state }
     }
 
     /// An executor with abilities of one's own; `sockets` reads back what became of them.

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use super::range::Difference;
-use crate::model::{Missing, Observed, Owner, Pid};
+use crate::model::{Family, Missing, Observed, Owner, Pid, Protocol};
 use crate::platform::control::ControlError;
 use crate::text::{safe, thousands};
 
@@ -95,6 +95,19 @@ pub enum Refusal {
         /// The command that sets what was before.
         instead: String,
     },
+}
+
+impl Refusal {
+    /// Nothing is planned where the range now is not known.
+    pub(super) fn unknown_range() -> Self {
+        Self::Nothing("the range now is not known: it could not be restored".into())
+    }
+
+    /// The same of one port space.
+    pub(super) fn unknown_range_of(family: Family, protocol: Protocol) -> Self {
+        let (protocol, family) = (protocol.key(), family.key());
+        Self::Nothing(format!("the {protocol} range of {family} now is not known: it could not be restored"))
+    }
 }
 
 /// What a plan is made from: what was seen, and who we are.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::patience::again_while;
 use crate::model::{Family, PortOperation, Protocol, System};
 use crate::platform;
-use crate::platform::control::{self, PortProbe};
+use crate::platform::control::PortProbe;
 
 /// How long a connect may take.
 pub const PATIENCE: Duration = Duration::from_secs(5);
@@ -86,7 +86,7 @@ pub enum Unresolved {
 /// to; only then is anything sent, or looked up.
 #[must_use]
 pub fn probe(destination: Option<&str>) -> Probed {
-    let (mut probe, system) = (control::probe(), platform::system());
+    let (mut probe, system) = (platform::probe(), platform::system());
     let mut tries = bind_all(&mut *probe, system);
     let unresolved = match destination.map(resolve) {
         None => None,

@@ -13,7 +13,8 @@ use super::probe::{self, Probed};
 use super::range::{Journal, LastChange, RangeOutcome, RangePlan};
 use super::state::StateDirectory;
 use crate::model::{Gap, Owner};
-use crate::platform::control::{self, ControlError, RangeState};
+use crate::platform;
+use crate::platform::control::{ControlError, RangeState};
 
 /// The file in the state directory that keeps the commands of a range.
 const COMMANDS: &str = "range-commands.txt";
@@ -184,8 +185,9 @@ impl Service {
     /// # Errors
     /// When the range can't be read.
     pub fn range() -> Result<RangeReading, NotDone> {
-        let now = control::range_state()?;
+        let mut controls = platform::controls();
+        let now = controls.ranges.read()?;
         let last = StateDirectory::find().and_then(|state| Journal::of(&state).last(&now));
-        Ok(RangeReading { now, last, elevation: control::offers_elevation() })
+        Ok(RangeReading { now, last, elevation: controls.elevation.is_some() })
     }
 }

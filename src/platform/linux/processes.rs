@@ -9,7 +9,7 @@ use compact_str::{CompactString, ToCompactString as _};
 use foldhash::{HashMap, HashMapExt as _};
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 
-use super::super::portable::{Program, program};
+use super::super::program::{Program, program};
 use super::super::{Processes, Reading, files};
 use super::owners::RIGHTS;
 use super::proc::{Proc, Task};

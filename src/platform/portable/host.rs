@@ -2,23 +2,17 @@
 
 use sysinfo::System;
 
-#[cfg(windows)]
-use super::super::windows::elevated;
 use crate::model::Host;
 use crate::platform::system;
 
-pub(super) fn host() -> Host {
+pub(super) fn host(elevated: bool) -> Host {
     let os = System::long_os_version().unwrap_or_else(|_| std::env::consts::OS.into());
-    Host {
-        name: System::host_name().unwrap_or_default().into(),
-        os: os.into(),
-        system: system(),
-        elevated: elevated(),
-    }
+    Host { name: System::host_name().unwrap_or_default().into(), os: os.into(), system: system(), elevated }
 }
 
+/// Whether porttop runs as root.
 #[cfg(unix)]
-fn elevated() -> bool {
+pub(in crate::platform) fn elevated() -> bool {
     let (Ok(mut system), Ok(own)) = (System::new(), sysinfo::get_current_pid()) else { return false };
     let user = sysinfo::ProcessRefreshKind::nothing().with_user(sysinfo::UpdateKind::Always).without_tasks();
     system.refresh_processes_specifics(sysinfo::ProcessesToUpdate::Some(&[own]), false, user);
@@ -28,6 +22,6 @@ fn elevated() -> bool {
 
 /// Nobody here knows.
 #[cfg(not(any(unix, windows)))]
-fn elevated() -> bool {
+pub(in crate::platform) fn elevated() -> bool {
     false
 }

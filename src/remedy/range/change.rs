@@ -25,6 +25,16 @@ pub enum RangeChange {
     },
 }
 
+/// The change, unless it would change nothing.
+pub(super) fn linux_change(
+    before: DynamicRange,
+    after: DynamicRange,
+    file: Option<(FileContent, FileContent)>,
+) -> Option<RangeChange> {
+    let file = file.filter(|(before, after)| before != after);
+    (before != after || file.is_some()).then_some(RangeChange::Linux { before, after, file })
+}
+
 /// From what to what the range of one port space is moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpaceChange {

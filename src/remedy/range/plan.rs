@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use super::change::{Difference, RangeChange, SpaceChange, command};
+use super::change::{Difference, RangeChange, SpaceChange, command, linux_change};
 use super::journal::{JournalEntry, LastChange, Origin};
 use super::undo;
 use crate::analysis::range_plan::{Lasts, Listener, Proposal, TEMPORARY};
@@ -58,7 +58,7 @@ impl RangePlan {
     fn set_linux(now: &RangeState, wanted: &[(Family, Protocol, Proposal)], store: Store) -> Self {
         let Some((_, _, proposal)) = wanted.first() else { return Self::nothing() };
         let Some(before) = now.of(Family::Ipv4, Protocol::Tcp).cloned() else {
-            return Self::refused(unknown());
+            return Self::refused(Refusal::unknown_range());
         };
         let mut after = DynamicRange { range: proposal.range, reserved: before.reserved.clone() };
         for listener in &proposal.listeners {
@@ -105,7 +105,7 @@ impl RangePlan {
                 Some(dynamic) => {
                     spaces.push(SpaceChange { family, protocol, before: dynamic.range, after });
                 }
-                None => refusals.push(unknown_of(family, protocol)),
+                None => refusals.push(Refusal::unknown_range_of(family, protocol)),
             }
             by_hand.extend(proposal.listeners.iter().map(|listener| exclude(family, protocol, listener)));
         }
@@ -253,16 +253,6 @@ impl Plan for RangePlan {
     }
 }
 
-/// The change, unless it would change nothing.
-pub(super) fn linux_change(
-    before: DynamicRange,
-    after: DynamicRange,
-    file: Option<(FileContent, FileContent)>,
-) -> Option<RangeChange> {
-    let file = file.filter(|(before, after)| before != after);
-    (before != after || file.is_some()).then_some(RangeChange::Linux { before, after, file })
-}
-
 /// Why the file can't be written without losing what is there.
 fn can_be_written(file: &RangeFile) -> Result<(), String> {
     let path = file.path.display();
@@ -274,18 +264,6 @@ fn can_be_written(file: &RangeFile) -> Result<(), String> {
         )),
         _ => Ok(()),
     }
-}
-
-pub(super) fn unknown() -> Refusal {
-    Refusal::Nothing("the range now is not known: it could not be restored".into())
-}
-
-pub(super) fn unknown_of(family: Family, protocol: Protocol) -> Refusal {
-    Refusal::Nothing(format!(
-        "the {} range of {} now is not known: it could not be restored",
-        protocol.key(),
-        family.key()
-    ))
 }
 
 fn not_understood(lines: usize) -> String {

@@ -1,5 +1,4 @@
-use super::change::{Difference, RangeChange, SpaceChange};
-use super::plan::{linux_change, unknown, unknown_of};
+use super::change::{Difference, RangeChange, SpaceChange, linux_change};
 use crate::model::{DynamicRange, Family, PortRange, PortSet, Protocol};
 use crate::platform::control::{FileContent, RangeFile, RangeState};
 use crate::remedy::plan::Refusal;
@@ -12,7 +11,7 @@ pub(super) fn plan(
 ) -> Result<(Option<RangeChange>, Vec<String>), Refusal> {
     match made {
         RangeChange::Linux { before, after, file } => {
-            let set = now.of(Family::Ipv4, Protocol::Tcp).ok_or_else(unknown)?;
+            let set = now.of(Family::Ipv4, Protocol::Tcp).ok_or_else(Refusal::unknown_range)?;
             let mut differences = Vec::new();
             if ![before.range, after.range].contains(&set.range) {
                 let now = Some(set.range);
@@ -38,7 +37,10 @@ pub(super) fn plan(
             let mut back = Vec::new();
             for space in spaces {
                 let (family, protocol) = (space.family, space.protocol);
-                let set = now.of(family, protocol).ok_or_else(|| unknown_of(family, protocol))?.range;
+                let set = now
+                    .of(family, protocol)
+                    .ok_or_else(|| Refusal::unknown_range_of(family, protocol))?
+                    .range;
                 if set == space.after {
                     back.push(SpaceChange { before: space.after, after: space.before, ..*space });
                 } else if set != space.before {

@@ -89,6 +89,7 @@ fn owner(pid: u32) -> Owner {
 
 fn process(pid: u32) -> (Owner, Arc<Process>) {
     let process = Process {
+        namespace: None,
         owner: owner(pid),
         name: "short-lived".into(),
         path: Some("/usr/bin/short-lived".to_owned()),

@@ -3,8 +3,9 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
+use tui_input::Input;
 
-use crate::text::{keep_start, safe, width};
+use crate::text::{keep_end, keep_start, safe, width};
 use crate::tui::app::App;
 use crate::tui::theme::{KEY, NOTICE, WEAK};
 use crate::tui::widget::paint::put;
@@ -20,13 +21,8 @@ pub fn draw(app: &App, area: Rect, frame: &mut Buffer) {
     }
     let start = put(frame, area, area.x, PROMPT, KEY);
     let room = usize::from(area.right().saturating_sub(start));
-    let x = put(
-        frame,
-        area,
-        start,
-        &visible(filter.input.value(), filter.input.visual_cursor(), room),
-        Style::new(),
-    );
+    let (text, _) = visible(&filter.input, room);
+    let x = put(frame, area, start, &text, Style::new());
     let room = usize::from(area.right().saturating_sub(x + 2));
     match &filter.error {
         Some(error) => {
@@ -54,22 +50,16 @@ pub fn cursor(app: &App, area: Rect) -> Option<Position> {
     }
     let start = area.x + u16::try_from(PROMPT.len()).ok()?;
     let room = usize::from(area.right().saturating_sub(start));
-    let at = filter.input.visual_cursor();
-    let at = at - hidden(at, room);
+    let (_, at) = visible(&filter.input, room);
     Some(Position::new((start + u16::try_from(at).ok()?).min(area.right() - 1), area.y))
 }
 
-/// How many columns at the start are scrolled out so that the cursor is visible.
-fn hidden(cursor: usize, room: usize) -> usize {
-    (cursor + 1).saturating_sub(room)
-}
-
-fn visible(text: &str, cursor: usize, room: usize) -> String {
-    let mut skip = hidden(cursor, room);
-    let rest = text.chars().skip_while(|character| {
-        let hide = skip > 0;
-        skip = skip.saturating_sub(width(character.encode_utf8(&mut [0; 4])));
-        hide
-    });
-    rest.collect()
+/// What of the text has room, always with the end of what stands before the cursor, and the column of the
+/// cursor in it.
+fn visible(input: &Input, room: usize) -> (String, usize) {
+    let text = safe(input.value());
+    let cursor = text.char_indices().nth(input.cursor()).map_or(text.len(), |(place, _)| place);
+    let (before, behind) = text.split_at(cursor);
+    let before = keep_end(before, room.saturating_sub(1));
+    (format!("{before}{behind}"), width(&before))
 }

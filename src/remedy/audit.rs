@@ -7,6 +7,7 @@ use super::plan::Plan;
 use super::state::StateDirectory;
 use crate::model::{Gap, Missing, Reason};
 use crate::platform::clock;
+use crate::text::safe;
 
 const FILE: &str = "audit.jsonl";
 
@@ -46,6 +47,19 @@ pub enum Stage {
     },
 }
 
+impl Stage {
+    /// With names from outside as they may be shown: whoever reads the file may do so without porttop.
+    fn made_safe(self) -> Self {
+        let safe = |lines: Vec<String>| lines.iter().map(|line| safe(line).into_owned()).collect();
+        match self {
+            Self::Asked { commands, promises } => {
+                Self::Asked { commands: safe(commands), promises: safe(promises) }
+            }
+            Self::Done { succeeded, result } => Self::Done { succeeded, result: safe(result) },
+        }
+    }
+}
+
 /// Writes the two lines of one action.
 pub(super) struct Record<'a> {
     state: &'a StateDirectory,
@@ -69,9 +83,10 @@ impl<'a> Record<'a> {
     }
 
     fn write(&self, stage: Stage) -> Result<(), Gap> {
-        let user = ["SUDO_USER", "USER", "USERNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+        let user = ["SUDO_USER", "USER", "USERNAME"].into_iter().find_map(std::env::var_os);
+        let user = user.map(|user| safe(&user.to_string_lossy()).into_owned());
         let (time, action) = (clock::now(), self.action.to_owned());
-        let entry = Entry { time, id: self.id.clone(), user, action, stage };
+        let entry = Entry { time, id: self.id.clone(), user, action, stage: stage.made_safe() };
         let line = serde_json::to_string(&entry)
             .map_err(|error| Gap::error(Missing::StateFile(FILE.to_owned()), error))?;
         self.state.append(FILE, &line)

@@ -7,6 +7,7 @@
 pub mod action;
 pub mod app;
 mod burst;
+mod filter_line;
 mod follow;
 pub mod handles;
 pub mod keymap;

@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use tui_input::Input;
-
+pub use super::filter_line::{FilterLine, paste};
 use super::handles::HandleList;
 use super::list::{DestinationKey, FindingKey, ItemKey, List, SocketKey};
 use crate::analysis::{
-    Column, DestinationColumn, Direction, Filter, FilterError, Picture, ProcessColumn, Row, RowKey,
-    SocketColumn, Sort,
+    Column, DestinationColumn, Direction, Picture, ProcessColumn, Row, RowKey, SocketColumn, Sort,
 };
 use crate::model::{Observed, Owner, Process, Socket};
 
@@ -107,81 +105,6 @@ impl Subject {
         super::app::is_whole(snapshot)
             && (!snapshot.processes.contains_key(owner) || snapshot.ended.contains(owner))
     }
-}
-
-/// A filter and the text it is made from.
-#[derive(Clone, Debug, Default)]
-pub struct FilterLine {
-    /// What is typed.
-    pub input: Input,
-    /// Whether it is being typed.
-    pub editing: bool,
-    /// What of it can be understood: it is in force.
-    pub filter: Filter,
-    /// Why what is typed can't be understood.
-    pub error: Option<FilterError>,
-    /// Whether it is words to look for, and not the filter language.
-    pub is_plain: bool,
-}
-
-impl FilterLine {
-    /// A filter in force.
-    ///
-    /// # Errors
-    /// When it can't be understood.
-    pub fn new(text: &str) -> Result<Self, FilterError> {
-        let filter = Filter::parse(text)?;
-        Ok(Self { input: Input::new(text.to_owned()), filter, ..Self::default() })
-    }
-
-    /// A filter of words to look for.
-    #[must_use]
-    pub fn plain() -> Self {
-        Self { is_plain: true, ..Self::default() }
-    }
-
-    /// Lets everything through again.
-    pub fn clear(&mut self) {
-        *self = Self { is_plain: self.is_plain, ..Self::default() };
-    }
-
-    /// Reads again what is typed. A wrong term, and all that is half typed looks wrong, leaves in force
-    /// what stands before it.
-    pub fn read(&mut self) {
-        if self.is_plain {
-            return;
-        }
-        let mut text = self.input.value();
-        self.error = Filter::parse(text).err();
-        self.filter = loop {
-            match Filter::parse(text) {
-                Ok(filter) => break filter,
-                Err(_) => text = text.rsplit_once(char::is_whitespace).map_or("", |(before, _)| before),
-            }
-        };
-    }
-
-    /// Whether there is something to clear.
-    #[must_use]
-    pub fn is_set(&self) -> bool {
-        !self.input.value().is_empty() || !self.filter.is_empty()
-    }
-}
-
-/// The longest text of a field.
-const LONGEST: usize = 1000;
-
-/// Puts pasted text into a field where its cursor is: on one line, and no more than fits.
-pub fn paste(input: &mut Input, text: &str) {
-    let room = LONGEST.saturating_sub(input.value().chars().count());
-    let line = text.trim_matches(|char: char| char.is_whitespace() || char.is_control()).chars();
-    let line = line.map(|char| if char.is_control() { ' ' } else { char });
-    let pasted: Vec<char> = line.take(room).collect();
-    let mut whole: Vec<char> = input.value().chars().collect();
-    let cursor = input.cursor().min(whole.len());
-    let behind = cursor + pasted.len();
-    whole.splice(cursor..cursor, pasted);
-    *input = Input::new(whole.into_iter().collect()).with_cursor(behind);
 }
 
 /// A table: how it is sorted and which rows it shows.

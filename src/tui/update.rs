@@ -1,9 +1,8 @@
 //! What happens when something happens: state and action in, effects out. Nothing is done here that a
 //! test could not repeat.
 
-use crossterm::event::{Event, KeyEvent, MouseButton, MouseEvent, MouseEventKind};
+use crossterm::event::{KeyEvent, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::Position;
-use tui_input::backend::crossterm::EventHandler;
 
 use super::action::{Action, Command, Effect};
 use super::app::{App, Dialog};
@@ -71,8 +70,7 @@ fn key(app: &mut App, event: KeyEvent) -> Vec<Effect> {
         return remedy::typed(app, event);
     }
     let filter = &mut app.page_mut().filter;
-    if filter.editing && filter.input.handle_event(&Event::Key(event)).is_some() {
-        filter.read();
+    if filter.editing && filter.type_in(event) {
         app.arrange();
         return vec![Effect::Draw];
     }
@@ -88,8 +86,7 @@ fn paste(app: &mut App, text: &str) -> Vec<Effect> {
     if !filter.editing {
         return Vec::new();
     }
-    super::page::paste(&mut filter.input, text);
-    filter.read();
+    filter.paste(text);
     app.arrange();
     vec![Effect::Draw]
 }
@@ -132,10 +129,7 @@ fn on_page(app: &mut App, command: Command) {
         Command::Follow => super::follow::follow(app),
         Command::Back => back(app),
         Command::Filter => app.page_mut().filter.editing = true,
-        Command::KeepFilter => {
-            let filter = &mut app.page_mut().filter;
-            filter.editing = filter.error.is_some();
-        }
+        Command::KeepFilter => app.page_mut().filter.keep(),
         Command::DropFilter => clear_filter(app),
         Command::SortBy(column) => {
             let place = ProcessColumn::ALL.iter().position(|other| *other == column);

@@ -134,3 +134,15 @@ fn an_error_says_what_was_wrong_in_one_safe_line() {
         assert_eq!(String::from_utf8_lossy(&output.stderr).lines().count(), 1, "{output:?}");
     }
 }
+
+#[test]
+fn a_filter_that_is_too_long_is_refused_at_once() {
+    let long = "x ".repeat(5000);
+    for arguments in [&["snapshot", "--filter", &long][..], &["--filter", &long]] {
+        let output = output(&mut Command::new(crate::support::porttop_path()), arguments);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("a filter has at most 1,000 characters"), "{said}");
+        assert!(said.lines().count() == 1 && said.len() < 300, "{said}");
+    }
+}

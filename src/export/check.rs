@@ -179,11 +179,7 @@ pub fn write_json(picture: &Picture, out: &mut impl Write) -> io::Result<()> {
         failures_per_second: picture.failures.as_ref().map(|failures| failures.per_second),
         findings: picture.findings.iter().map(FindingRecord::of).collect(),
         events: picture.events.iter().map(EventRecord::of).collect(),
-        degradations: snapshot
-            .gaps
-            .iter()
-            .map(|gap| GapRecord::of(gap, |text| safe(text).into_owned()))
-            .collect(),
+        degradations: snapshot.gaps.iter().map(GapRecord::of).collect(),
     };
     document::write(out, &written)
 }

@@ -149,7 +149,7 @@ impl<'a> Document<'a> {
             processes: excerpt.processes.iter().copied().map(process).collect(),
             destinations: excerpt.destinations.iter().copied().map(DestinationRecord::of).collect(),
             sockets: sockets.then(|| excerpt.sockets.iter().copied().map(SocketRecord::of).collect()),
-            degradations: snapshot.gaps.iter().map(|gap| GapRecord::of(gap, str::to_owned)).collect(),
+            degradations: snapshot.gaps.iter().map(GapRecord::of).collect(),
             findings: picture.findings.iter().map(FindingRecord::of).collect(),
             events: picture.events.iter().map(EventRecord::of).collect(),
         }

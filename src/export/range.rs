@@ -13,7 +13,7 @@ use crate::model::{Gap, Missing, Port, PortRange, SpaceId};
 use crate::platform::control::{ControlError, RangeState};
 use crate::remedy::range::{RangeOutcome, RangePlan};
 use crate::remedy::{Done, Plan};
-use crate::text::{percent, safe, thousands};
+use crate::text::{percent, thousands};
 
 const SCHEMA: &str = "porttop.range/1";
 
@@ -240,7 +240,7 @@ pub fn write_outcome_json(
             RangeOutcome::Stuck { .. } => "stuck",
         };
         serde_json::json!({
-            "kind": kind, "sentences": done.outcome.sentences(), "degradations": done.gaps.iter().map(|gap| GapRecord::of(gap, |text| safe(text).into_owned())).collect::<Vec<_>>(),
+            "kind": kind, "sentences": done.outcome.sentences(), "degradations": done.gaps.iter().map(GapRecord::of).collect::<Vec<_>>(),
         })
     });
     document::write(

@@ -27,7 +27,9 @@ impl<'a> Passing<'a> {
     /// Whether a socket passes, with what is known of the processes that hold it.
     pub fn socket(&mut self, socket: &Socket) -> bool {
         let holders = socket.holders.all();
-        holders.iter().for_each(|owner| self.look_at(*owner));
+        for owner in holders {
+            self.look_at(*owner);
+        }
         self.addresses.clear();
         self.filter.terms.iter().enumerate().all(|(nth, term)| {
             let meets = holders.iter().any(|owner| self.meets.get(owner).is_some_and(|meets| meets[nth]))

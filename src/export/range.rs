@@ -13,7 +13,7 @@ use crate::model::{Gap, Missing, Port, PortRange, SpaceId};
 use crate::platform::control::{ControlError, RangeState};
 use crate::remedy::range::{RangeOutcome, RangePlan};
 use crate::remedy::{Done, Plan};
-use crate::text::{percent, thousands};
+use crate::text::{percent, safe, thousands};
 
 const SCHEMA: &str = "porttop.range/1";
 
@@ -81,15 +81,14 @@ pub fn write_state_json(now: Now<'_>, picture: &Picture, out: &mut impl Write) -
         .collect();
     let file = now.ok().and_then(|now| now.file.as_ref()).map(|file| {
         let sets = file.sets.as_ref().ok().and_then(Option::as_ref).map(|sets| ends(sets.range));
-        let unread = file.sets.as_ref().err().map(|why| safe(why));
+        let unread = file.sets.as_ref().err();
         serde_json::json!({ "path": file.path.display().to_string(), "sets": sets, "unread": unread })
     });
     let limits = now.ok().map(|now| {
         let (lowest, least) = (now.limits.lowest_start, now.limits.least_ports);
         serde_json::json!({ "lowest_start": lowest, "least_ports": least, "highest_end": 65535 })
     });
-    let unread: Vec<_> =
-        unread(now, picture).map(|gap| GapRecord::of(&gap, |text| safe(text).into_owned())).collect();
+    let unread: Vec<_> = unread(now, picture).map(|gap| GapRecord::of(&gap)).collect();
     document::write(
         out,
         &serde_json::json!({

@@ -6,6 +6,7 @@
 
 pub mod action;
 pub mod app;
+pub mod arrange;
 mod burst;
 mod filter_line;
 mod follow;

@@ -10,11 +10,13 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::action::{Action, Effect};
 use super::app::App;
+use super::arrange::{self, Request};
 use super::burst::Burst;
+use super::handles;
 use super::remedy::{Answer, Desk};
 use super::terminal::Screen;
 use super::update::update;
-use super::worker::HandleWorker;
+use super::worker::Worker;
 use super::{Options, TuiError, view};
 use crate::model::{Gap, Missing, Owner, Reason};
 use crate::monitor::{Latest, Monitor, Watching};
@@ -38,9 +40,10 @@ pub(super) fn run(mut source: Box<dyn Source>, options: &Options) -> Result<(), 
             app.size = size;
         }
         screen.draw(|frame| view::draw(&app, frame))?;
-        let (listed_sender, listed) = mpsc::unbounded_channel();
-        let start = |lists| HandleWorker::start(lists, move |action| listed_sender.send(action).is_ok());
-        let worker = source.handles().map(start).transpose()?;
+        let (done_sender, done) = mpsc::unbounded_channel();
+        let done_with = move |action| done_sender.send(action).is_ok();
+        let rows = arrange::worker(done_with.clone())?;
+        let handles = source.handles().map(|lists| handles::worker(lists, done_with)).transpose()?;
         let monitor = Monitor::new(source, options.thresholds, app.group_by);
         let (watching, pictures) = monitor.start(options.interval.clone())?;
         let (answer_sender, answers) = mpsc::unbounded_channel();
@@ -52,14 +55,15 @@ pub(super) fn run(mut source: Box<dyn Source>, options: &Options) -> Result<(), 
             started,
             screen,
             watching,
-            worker,
+            rows,
+            handles,
             desk,
             changed: false,
             frame_due,
             burst,
             wake: None,
         };
-        state.run(pictures, listed, answers).await
+        state.run(pictures, done, answers).await
     })
 }
 
@@ -68,8 +72,10 @@ struct Loop {
     started: time::Instant,
     screen: Screen,
     watching: Watching,
-    /// None where handles can't be listed.
-    worker: Option<HandleWorker>,
+    /// Arranges the rows of tables.
+    rows: Worker<Request>,
+    /// Lists handles; none where they can't be listed.
+    handles: Option<Worker<Owner>>,
     /// Dropped after the screen: what is half done is finished when the terminal is given back.
     desk: Desk,
     changed: bool,
@@ -86,7 +92,7 @@ impl Loop {
     async fn run(
         mut self,
         mut pictures: watch::Receiver<Option<Latest>>,
-        mut listed: mpsc::UnboundedReceiver<Action>,
+        mut done: mpsc::UnboundedReceiver<Action>,
         mut answers: mpsc::UnboundedReceiver<Answer>,
     ) -> Result<(), TuiError> {
         let mut events = EventStream::new();
@@ -103,12 +109,12 @@ impl Loop {
                     Some(event) => self.event(&event?)?,
                     None => Next::Break(()),
                 },
+                Some(action) = done.recv() => self.apply(action)?,
                 changed = pictures.changed() => {
                     changed.map_err(|_| TuiError::NoMorePictures)?;
                     let latest = pictures.borrow_and_update().clone();
                     latest.map_or(Ok(Next::Continue(())), |latest| self.apply(Action::Latest(latest)))?
                 }
-                Some(action) = listed.recv() => self.apply(action)?,
                 Some(answer) = answers.recv() => {
                     // Whoever has changed something wants to see what it did.
                     if matches!(answer, Answer::Done(_)) {
@@ -155,6 +161,7 @@ impl Loop {
                 }
                 Effect::Every(interval) => self.watching.every(interval),
                 Effect::Group(by) => self.watching.group(by),
+                Effect::Arrange(request) => self.rows.ask(*request),
                 Effect::ListHandles(owner) => self.list_handles(owner),
                 Effect::Ask(request) => self.desk.ask(*request),
                 Effect::Copy(text) => self.screen.copy(&text),
@@ -165,8 +172,8 @@ impl Loop {
     }
 
     fn list_handles(&mut self, owner: Owner) {
-        if let Some(worker) = &self.worker {
-            worker.list(owner);
+        if let Some(handles) = &self.handles {
+            handles.ask(owner);
         } else {
             let refused = Gap::new(Missing::HandlesOf(owner.pid), Reason::Backend);
             self.changed |= self.app.take_handles(owner, &Err(refused));

@@ -31,6 +31,13 @@ pub fn update(app: &mut App, action: Action) -> Vec<Effect> {
                 Vec::new()
             }
         }
+        Action::Arranged(arranged) => {
+            if app.show(*arranged) {
+                [vec![Effect::Draw], release_keys(app)].concat()
+            } else {
+                Vec::new()
+            }
+        }
         Action::Key(event, press) => {
             (app.press, app.clock) = (press, app.clock.max(press.at));
             key(app, event)
@@ -44,7 +51,8 @@ pub fn update(app: &mut App, action: Action) -> Vec<Effect> {
         Action::Clock(now) => {
             let before = app.silence();
             app.now = now;
-            if before == app.silence() { Vec::new() } else { vec![Effect::Draw] }
+            let takes_long = app.arranging.tick();
+            if before == app.silence() && !takes_long { Vec::new() } else { vec![Effect::Draw] }
         }
         Action::Answer(answer) => remedy::answered(app, *answer),
         Action::Drawn(now) => {
@@ -58,10 +66,46 @@ pub fn update(app: &mut App, action: Action) -> Vec<Effect> {
     };
     app.settle();
     effects.extend(app.wanted_handles().map(Effect::ListHandles));
+    effects.extend(app.wanted_rows().map(|request| Effect::Arrange(Box::new(request))));
     effects
 }
 
+/// A key meets the rows it is meant for, and waits where they are still being arranged. To leave and to go
+/// back never waits.
 fn key(app: &mut App, event: KeyEvent) -> Vec<Effect> {
+    if app.keys_wait() {
+        match app.context().command(event) {
+            Some(Command::Quit | Command::Redraw) => {}
+            Some(Command::Back) => app.arranging.forget_keys(),
+            _ => {
+                app.arranging.hold(event, app.press);
+                return Vec::new();
+            }
+        }
+    }
+    press(app, event)
+}
+
+/// Presses the keys that have waited, until one changes what is to be shown. None of them answers a
+/// question that was not there when it was pressed.
+fn release_keys(app: &mut App) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    app.settle();
+    while app.is_arranged()
+        && app.dialog.is_none()
+        && let Some((event, pressed)) = app.arranging.next_key()
+    {
+        app.press = pressed;
+        effects.extend(press(app, event));
+        app.settle();
+    }
+    if app.dialog.is_some() {
+        app.arranging.forget_keys();
+    }
+    effects
+}
+
+fn press(app: &mut App, event: KeyEvent) -> Vec<Effect> {
     if let Some(command) = app.context().command(event) {
         let allowed = app.acts || !command.acts();
         return if allowed { run(app, command) } else { Vec::new() };
@@ -71,7 +115,6 @@ fn key(app: &mut App, event: KeyEvent) -> Vec<Effect> {
     }
     let filter = &mut app.page_mut().filter;
     if filter.editing && filter.type_in(event) {
-        app.arrange();
         return vec![Effect::Draw];
     }
     Vec::new()
@@ -87,7 +130,6 @@ fn paste(app: &mut App, text: &str) -> Vec<Effect> {
         return Vec::new();
     }
     filter.paste(text);
-    app.arrange();
     vec![Effect::Draw]
 }
 
@@ -124,7 +166,7 @@ fn on_page(app: &mut App, command: Command) {
             app.paused = !app.paused;
             app.show_latest();
         }
-        Command::Show(pane) => app.show(pane),
+        Command::Show(pane) => app.go_to(pane),
         Command::Open => open(app),
         Command::Follow => super::follow::follow(app),
         Command::Back => back(app),
@@ -184,21 +226,19 @@ pub(super) fn step(at: usize, last: usize, screen: usize, command: Command) -> u
 
 fn sort(app: &mut App, what: Sorting) {
     app.page_mut().sort(what);
-    app.arrange();
 }
 
 fn clear_filter(app: &mut App) {
     app.page_mut().filter.clear();
-    app.arrange();
 }
 
 fn back(app: &mut App) {
     if matches!(app.page().pane, Pane::Findings | Pane::Events) {
-        app.show(Pane::Processes);
+        app.go_to(Pane::Processes);
     } else if app.page().pane != Pane::Ranges && app.page().filter.is_set() {
         clear_filter(app);
     } else if !app.close() && app.page().pane == Pane::Ranges {
-        app.show(Pane::Processes);
+        app.go_to(Pane::Processes);
     }
 }
 
@@ -207,7 +247,6 @@ fn turn(app: &mut App, by: isize) {
     let panes = page.subject.panes();
     let place = panes.iter().position(|pane| *pane == page.pane).unwrap_or(0);
     page.turn_to(panes[(place + panes.len()).saturating_add_signed(by) % panes.len()]);
-    app.arrange();
 }
 
 /// Opens what the selected row stands for.

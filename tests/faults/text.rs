@@ -146,3 +146,21 @@ fn a_filter_that_is_too_long_is_refused_at_once() {
         assert!(said.lines().count() == 1 && said.len() < 300, "{said}");
     }
 }
+
+#[test]
+fn ten_thousand_keys_into_a_filter_hold_nothing_up() {
+    let Some(mut lab) = Lab::open(10_000..=60_000) else { return };
+    for name in ["one", "two", "three", "four"] {
+        lab.start(name, Role::Bound { at: IpAddr::V4(Ipv4Addr::LOCALHOST), count: 5000 });
+    }
+    let mut terminal = Terminal::in_lab(&lab, (100, 30), &[]);
+    terminal.wait_for("5,000");
+    terminal.press("3");
+    terminal.wait_for("/20,000");
+    terminal.press("/");
+    terminal.write(&"127.0.0.1 ".repeat(1000));
+    terminal.wait_for("a filter has at most 1,000 characters");
+    terminal.wait_for("/20,000");
+    terminal.press("Ctrl-C");
+    assert!(terminal.wait_exit().assert_restored().status.success());
+}

@@ -6,13 +6,12 @@ use proptest::prelude::*;
 use ratatui::buffer::Buffer;
 
 use super::remedies::{fake, requests};
-use super::support::{blank, cells, handles, list, press, see, snapshot, text_of};
+use super::support::{blank, cells, handles, list, press, see, snapshot, text_of, update};
 use crate::model::{Gap, Host, Missing, Process, Snapshot, State};
 use crate::text::tests_support::hostile;
 use crate::text::{is_unsafe, width};
 use crate::tui::Options;
 use crate::tui::action::Action;
-use crate::tui::update::update;
 
 /// Keys that lead to every screen, from wherever one is.
 const WAYS: [&str; 22] = [
@@ -76,7 +75,7 @@ fn is_sound(cells: &Buffer) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
 
     #[test]
     fn no_name_breaks_a_screen(name in hostile(), columns in 20u16..160, rows in 5u16..40, ascii: bool) {

@@ -1,5 +1,6 @@
 //! The screen as a user meets it: keys in, text out.
 
+mod arranging;
 mod hostile;
 mod keys;
 mod pastes;

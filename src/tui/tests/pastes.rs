@@ -8,12 +8,11 @@ use insta::assert_snapshot;
 use rstest::rstest;
 
 use super::remedies::{fake, requests};
-use super::support::{Shown, blank, look, machine, press, screen, see, text_of};
+use super::support::{Shown, blank, look, machine, press, screen, see, text_of, update};
 use crate::tui::Options;
 use crate::tui::action::{Action, Effect, Press};
 use crate::tui::app::{App, Dialog};
 use crate::tui::remedy::{MOMENT, Request};
-use crate::tui::update::update;
 
 /// Answers what is asked, and says what would have changed something.
 fn answered(app: &mut App, effects: Vec<Effect>) -> Vec<Request> {

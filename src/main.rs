@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use color_eyre::config::{HookBuilder, Theme};
 use color_eyre::eyre::Result;
 use porttop::cli;
-use porttop::text::safe;
+use porttop::text::{SafeWriter, safe};
 
 fn main() -> ExitCode {
     match install_hooks().and_then(|()| cli::run(std::env::args_os())) {
@@ -31,5 +31,5 @@ fn install_hooks() -> Result<()> {
 /// told.
 fn complain(message: &str) {
     cli::restore();
-    writeln!(stderr(), "porttop: {message}").ok();
+    writeln!(SafeWriter::replacing(stderr()), "porttop: {message}").ok();
 }

@@ -1,11 +1,19 @@
 //! Numbers, times and outside text made fit to be read: pure functions from values to strings.
 //!
-//! Whatever shows or prints text that comes from outside passes it through [`safe`].
+//! Whatever shows or keeps text that comes from outside passes it through [`safe`], and what is printed
+//! goes through a [`SafeWriter`] too.
 
-use std::borrow::Cow;
+mod outside;
+#[cfg(test)]
+pub(crate) mod tests_support;
+mod width;
+mod writer;
+
 use std::time::Duration;
 
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+pub use outside::{is_unsafe, safe};
+pub use width::{blanks, keep_end, keep_start, split_at, width};
+pub use writer::SafeWriter;
 
 /// A number with thousands separators: `12,840`.
 #[must_use]
@@ -107,65 +115,9 @@ pub fn age(age: Duration) -> String {
     }
 }
 
-/// Whether a character could move the cursor, hide text or turn its direction.
-#[must_use]
-pub fn is_unsafe(character: char) -> bool {
-    character.is_control()
-        || matches!(character,
-            '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}')
-}
-
-/// Outside text with every control, invisible and direction-changing character replaced by `�`.
-#[must_use]
-pub fn safe(text: &str) -> Cow<'_, str> {
-    if text.contains(is_unsafe) {
-        Cow::Owned(text.replace(is_unsafe, "\u{fffd}"))
-    } else {
-        Cow::Borrowed(text)
-    }
-}
-
-/// The columns a text takes on a terminal.
-#[must_use]
-pub fn width(text: &str) -> usize {
-    UnicodeWidthStr::width(text)
-}
-
-/// Shortens a text to `columns`, keeping its end visible: `…pps\orders.exe`.
-#[must_use]
-pub fn keep_end(text: &str, columns: usize) -> Cow<'_, str> {
-    if width(text) <= columns {
-        return Cow::Borrowed(text);
-    }
-    let mut room = columns.saturating_sub(1);
-    let mut start = text.len();
-    for (place, character) in text.char_indices().rev() {
-        let Some(rest) = room.checked_sub(character.width().unwrap_or(0)) else { break };
-        (room, start) = (rest, place);
-    }
-    if columns == 0 { Cow::Borrowed("") } else { Cow::Owned(format!("…{}", &text[start..])) }
-}
-
-/// Shortens a text to `columns`, keeping its start: `orders.e…`.
-#[must_use]
-pub fn keep_start(text: &str, columns: usize) -> Cow<'_, str> {
-    if width(text) <= columns {
-        return Cow::Borrowed(text);
-    }
-    let mut room = columns.saturating_sub(1);
-    let mut end = 0;
-    for (place, character) in text.char_indices() {
-        let Some(rest) = room.checked_sub(character.width().unwrap_or(0)) else { break };
-        (room, end) = (rest, place + character.len_utf8());
-    }
-    if columns == 0 { Cow::Borrowed("") } else { Cow::Owned(format!("{}…", &text[..end])) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
     use rstest::rstest;
 
     #[rstest]
@@ -225,25 +177,5 @@ mod tests {
     #[case(3_723_000, "1:02:03")]
     fn time_left_reads_like_a_clock(#[case] milliseconds: u64, #[case] text: &str) {
         assert_eq!(clock(Duration::from_millis(milliseconds)), text);
-    }
-
-    #[test]
-    fn shortening_keeps_the_side_that_was_asked_for() {
-        assert_eq!(keep_end(r"C:\Apps\orders.exe", 11), "…orders.exe");
-        assert_eq!(keep_start("svchost:Dnscache", 9), "svchost:…");
-        assert_eq!(keep_end("日本語", 4), "…語");
-    }
-
-    proptest! {
-        #[test]
-        fn shortened_text_fits(text in "\\PC*", columns in 0usize..40) {
-            prop_assert!(width(&keep_end(&text, columns)) <= columns.max(width("")));
-            prop_assert!(width(&keep_start(&text, columns)) <= columns);
-        }
-
-        #[test]
-        fn safe_text_has_no_control_or_direction_characters(text: String) {
-            prop_assert!(!safe(&text).contains(is_unsafe));
-        }
     }
 }

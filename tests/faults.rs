@@ -18,6 +18,8 @@ mod range;
 mod reads;
 #[path = "faults/terminal.rs"]
 mod terminal;
+#[path = "faults/text.rs"]
+mod text;
 #[path = "faults/unread.rs"]
 mod unread;
 #[path = "faults/verdict.rs"]

@@ -4,13 +4,20 @@
 //! service, ports and addresses, or `key:value`; `!` before it means not, quotes keep spaces and colons
 //! together: `state:time_wait !name:nginx remote:10.0.0.0/8 "my service"`.
 
-use std::net::{IpAddr, SocketAddr};
+mod passing;
+
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::Row;
-use crate::model::{Attribution, Family, Observed, Pid, Port, PortRange, Process, Protocol, Socket, State};
-use crate::text::safe;
+pub use passing::Passing;
+
+use crate::model::{Attribution, Family, Observed, Pid, Port, PortRange, Protocol, State};
+use crate::text::{safe, thousands};
+
+/// How many characters a filter has at the most: nobody means more, and a paste by mistake does not hold
+/// anything up.
+pub const LONGEST: usize = 1000;
 
 /// What lets some sockets through and not others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,7 +33,7 @@ struct Term {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Test {
-    Text(String),
+    Text { text: String, may_be_address: bool },
     Name(String),
     User(String),
     Service(String),
@@ -64,6 +71,9 @@ pub enum FilterError {
     /// `!` or `key:` with nothing behind it.
     #[error("'{}' has nothing behind it", safe(.0))]
     Unfinished(String),
+    /// It has more than [`LONGEST`] characters.
+    #[error("a filter has at most {} characters", thousands(LONGEST as u64))]
+    TooLong,
 }
 
 /// The keys of the language, for help and completion.
@@ -78,8 +88,27 @@ impl Filter {
     /// # Errors
     /// When a term can't be understood; the message names it.
     pub fn parse(text: &str) -> Result<Self, FilterError> {
-        let terms = words(text)?.iter().map(Term::parse).collect::<Result<_, _>>()?;
-        Ok(Self { terms })
+        match Self::understood(text) {
+            (filter, None) => Ok(filter),
+            (_, Some(error)) => Err(error),
+        }
+    }
+
+    /// What stands before the first term that can't be understood, and why that can't be.
+    #[must_use]
+    pub fn understood(text: &str) -> (Self, Option<FilterError>) {
+        if text.chars().nth(LONGEST).is_some() {
+            return (Self::default(), Some(FilterError::TooLong));
+        }
+        let mut terms = Vec::new();
+        for word in Words::of(text) {
+            match word.and_then(|word| Term::parse(&word)) {
+                Ok(term) if terms.contains(&term) => {}
+                Ok(term) => terms.push(term),
+                Err(error) => return (Self { terms }, Some(error)),
+            }
+        }
+        (Self { terms }, None)
     }
 
     /// Whether everything passes.
@@ -97,102 +126,11 @@ impl Filter {
         })
     }
 
-    /// Whether a socket passes, with what is known of the process that holds it.
+    /// What of a snapshot it lets through.
     #[must_use]
-    pub fn lets_socket(&self, socket: &Socket, snapshot: &Observed) -> bool {
-        let candidate = Candidate {
-            socket: Some(socket),
-            pids: socket.holders.all().iter().map(|owner| owner.pid).collect(),
-            processes: socket
-                .holders
-                .all()
-                .iter()
-                .filter_map(|owner| snapshot.processes.get(owner).map(AsRef::as_ref))
-                .collect(),
-        };
-        self.lets(&candidate)
+    pub fn over<'a>(&'a self, snapshot: &'a Observed) -> Passing<'a> {
+        Passing::new(self, snapshot)
     }
-
-    /// Whether a row without sockets passes: one of its processes does.
-    #[must_use]
-    pub fn lets_row(&self, row: &Row, snapshot: &Observed) -> bool {
-        row.owners.iter().any(|owner| {
-            let processes = snapshot.processes.get(owner).map(AsRef::as_ref).into_iter().collect();
-            self.lets(&Candidate { socket: None, pids: vec![owner.pid], processes })
-        })
-    }
-
-    fn lets(&self, candidate: &Candidate) -> bool {
-        self.terms.iter().all(|term| term.test.holds(candidate) != term.negated)
-    }
-}
-
-struct Candidate<'a> {
-    socket: Option<&'a Socket>,
-    pids: Vec<Pid>,
-    processes: Vec<&'a Process>,
-}
-
-impl Candidate<'_> {
-    fn any_process(&self, holds: impl Fn(&Process) -> bool) -> bool {
-        self.processes.iter().any(|process| holds(process))
-    }
-
-    fn any_address(&self, holds: impl Fn(SocketAddr) -> bool) -> bool {
-        self.socket.is_some_and(|socket| holds(socket.local) || socket.remote.is_some_and(holds))
-    }
-}
-
-impl Test {
-    fn holds(&self, candidate: &Candidate) -> bool {
-        let socket = candidate.socket;
-        let local = socket.map(|socket| socket.local);
-        let remote = socket.and_then(|socket| socket.remote);
-        let port_in = |address: Option<SocketAddr>, range: PortRange| {
-            address.is_some_and(|address| range.contains(Port(address.port())))
-        };
-        let ip_in = |address: Option<SocketAddr>, net: &IpNet| {
-            address.is_some_and(|address| net.contains(&address.ip()))
-        };
-        match self {
-            Self::Text(text) => {
-                candidate.any_process(|process| {
-                    contains(&process.name, text)
-                        || process.user.as_deref().is_some_and(|user| contains(user, text))
-                        || process.service.as_deref().is_some_and(|service| contains(service, text))
-                }) || candidate.pids.iter().any(|pid| pid.to_string() == *text)
-                    || socket
-                        .and_then(|socket| socket.service.as_deref())
-                        .is_some_and(|service| contains(service, text))
-                    || candidate.any_address(|address| address.to_string().contains(text.as_str()))
-            }
-            Self::Name(text) => candidate.any_process(|process| contains(&process.name, text)),
-            Self::User(text) => candidate
-                .any_process(|process| process.user.as_deref().is_some_and(|user| contains(user, text))),
-            Self::Service(text) => {
-                let of_socket = socket.and_then(|socket| socket.service.as_deref());
-                of_socket.is_some_and(|service| contains(service, text))
-                    || candidate.any_process(|process| {
-                        process.service.as_deref().is_some_and(|service| contains(service, text))
-                    })
-            }
-            Self::Pid(pid) => candidate.pids.contains(pid),
-            Self::State(states) => socket.is_some_and(|socket| states.contains(&socket.state)),
-            Self::Protocol(protocol) => socket.is_some_and(|socket| socket.protocol == *protocol),
-            Self::Family(family) => socket.is_some_and(|socket| socket.family() == *family),
-            Self::How(how) => socket.is_some_and(|socket| socket.attribution == *how),
-            Self::Port(range) => port_in(local, *range) || port_in(remote, *range),
-            Self::LocalPort(range) => port_in(local, *range),
-            Self::RemotePort(range) => port_in(remote, *range),
-            Self::Local(net) => ip_in(local, net),
-            Self::Remote(net) => ip_in(remote, net),
-        }
-    }
-}
-
-/// Whether `text` contains `wanted`, which is lower case, in any case.
-fn contains(text: &str, wanted: &str) -> bool {
-    text.to_lowercase().contains(wanted)
 }
 
 /// A word of the filter: its text, and how much of its start was outside quotes, where a `!` and a key
@@ -202,25 +140,38 @@ struct Word {
     unquoted: usize,
 }
 
-fn words(text: &str) -> Result<Vec<Word>, FilterError> {
-    let mut words = Vec::new();
-    let mut word: Option<Word> = None;
-    let mut in_quotes = false;
-    for character in text.chars() {
-        if character.is_whitespace() && !in_quotes {
-            words.extend(word.take());
-            continue;
-        }
-        let word = word.get_or_insert_with(|| Word { text: String::new(), unquoted: usize::MAX });
-        if character == '"' {
-            in_quotes = !in_quotes;
-            word.unquoted = word.unquoted.min(word.text.len());
-        } else {
-            word.text.push(character);
-        }
+/// The words of a filter, one after the other.
+struct Words<'a>(std::str::Chars<'a>);
+
+impl<'a> Words<'a> {
+    fn of(text: &'a str) -> Self {
+        Self(text.chars())
     }
-    words.extend(word);
-    if in_quotes { Err(FilterError::OpenQuote) } else { Ok(words) }
+}
+
+impl Iterator for Words<'_> {
+    type Item = Result<Word, FilterError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut word: Option<Word> = None;
+        let mut in_quotes = false;
+        for character in self.0.by_ref() {
+            if character.is_whitespace() && !in_quotes {
+                if word.is_some() {
+                    break;
+                }
+                continue;
+            }
+            let word = word.get_or_insert_with(|| Word { text: String::new(), unquoted: usize::MAX });
+            if character == '"' {
+                in_quotes = !in_quotes;
+                word.unquoted = word.unquoted.min(word.text.len());
+            } else {
+                word.text.push(character);
+            }
+        }
+        if in_quotes { Some(Err(FilterError::OpenQuote)) } else { word.map(Ok) }
+    }
 }
 
 impl Term {
@@ -238,7 +189,7 @@ impl Term {
                 }
                 Test::parse(&key.to_lowercase(), value)?
             }
-            _ => Test::Text(body.to_lowercase()),
+            _ => Test::text(body),
         };
         Ok(Self { negated, test })
     }
@@ -253,6 +204,12 @@ fn is_key_like(key: &str, value: &str) -> bool {
 }
 
 impl Test {
+    fn text(text: &str) -> Self {
+        let text = text.to_lowercase();
+        let may_be_address = text.chars().all(|one| one.is_ascii_hexdigit() || ".:[]%".contains(one));
+        Self::Text { text, may_be_address }
+    }
+
     fn parse(key: &str, value: &str) -> Result<Self, FilterError> {
         let lower = value.to_lowercase();
         let bad = |key: &'static str, expected: &str| FilterError::BadValue {
@@ -370,8 +327,9 @@ mod tests {
     fn a_filter_lets_through(#[case] text: &str, #[case] expected: &str) {
         let machine = machine();
         let filter = Filter::parse(text).unwrap();
+        let mut passing = filter.over(&machine);
         let passed: String = (0..machine.sockets.len())
-            .filter(|place| filter.lets_socket(&machine.sockets[*place], &machine))
+            .filter(|place| passing.socket(&machine.sockets[*place]))
             .map(|place| place.to_string())
             .collect();
         assert_eq!(passed, expected);
@@ -387,10 +345,24 @@ mod tests {
     #[case("\"open", "a quote is not closed")]
     #[case("!", "'!' has nothing behind it")]
     #[case("state:", "'state:' has nothing behind it")]
+    #[case(&"x".repeat(1001), "a filter has at most 1,000 characters")]
     fn a_wrong_term_is_named(#[case] text: &str, #[case] message: &str) {
         let error = Filter::parse(text).unwrap_err().to_string();
         assert!(error.contains(message), "{error}");
         assert!(!error.contains('\n'));
+    }
+
+    #[rstest]
+    #[case("", "")]
+    #[case("orders state:tim", "orders")]
+    #[case("orders !", "orders")]
+    #[case("orders \"nginx: w", "orders")]
+    #[case("stat:x orders", "")]
+    #[case("port:80  port:80", "port:80")]
+    fn what_stands_before_a_wrong_term_is_understood(#[case] text: &str, #[case] understood: &str) {
+        let (filter, error) = Filter::understood(text);
+        assert_eq!(filter, Filter::parse(understood).unwrap());
+        assert_eq!(error, Filter::parse(text).err());
     }
 
     proptest! {
@@ -406,7 +378,7 @@ mod tests {
             let machine = machine();
             let (plain, negated) = (Filter::parse(&term).unwrap(), Filter::parse(&format!("!{term}")).unwrap());
             for socket in &machine.sockets {
-                prop_assert_ne!(plain.lets_socket(socket, &machine), negated.lets_socket(socket, &machine));
+                prop_assert_ne!(plain.over(&machine).socket(socket), negated.over(&machine).socket(socket));
             }
         }
     }

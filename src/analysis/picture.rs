@@ -66,16 +66,11 @@ impl Picture {
     /// What the filter lets through.
     #[must_use]
     pub fn select(&self, filter: &Filter) -> Selection {
-        let sockets: Vec<bool> = if filter.is_empty() {
-            vec![true; self.snapshot.sockets.len()]
-        } else {
-            self.snapshot.sockets.iter().map(|socket| filter.lets_socket(socket, &self.snapshot)).collect()
-        };
-        let mut rows: Vec<bool> = self
-            .rows
-            .iter()
-            .map(|row| row.counts.seen_sockets() == 0 && filter.lets_row(row, &self.snapshot))
-            .collect();
+        let mut passing = filter.over(&self.snapshot);
+        let sockets: Vec<bool> =
+            self.snapshot.sockets.iter().map(|socket| filter.is_empty() || passing.socket(socket)).collect();
+        let mut rows: Vec<bool> =
+            self.rows.iter().map(|row| row.counts.seen_sockets() == 0 && passing.row(row)).collect();
         let mut destinations = vec![false; self.destinations.len()];
         for (place, _) in sockets.iter().enumerate().filter(|(_, passes)| **passes) {
             rows[self.row_of[place] as usize] = true;

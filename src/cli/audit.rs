@@ -8,6 +8,7 @@ use super::failure;
 use super::output::{self, Format};
 use crate::export::audit as export;
 use crate::remedy::{StateDirectory, audit};
+use crate::text::SafeWriter;
 
 /// Prints what porttop was asked to change and what it did
 #[derive(Debug, clap::Args)]
@@ -21,7 +22,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let state = StateDirectory::find().map_err(failure)?;
     let (entries, odd) = audit::read(&state).map_err(failure)?;
     if let Some(gap) = odd {
-        writeln!(stderr(), "porttop: {gap}").ok();
+        writeln!(SafeWriter::replacing(stderr()), "porttop: {gap}").ok();
     }
     output::print(|out| match args.format {
         Format::Text => export::write(&entries, out),

@@ -1,8 +1,13 @@
-//! Standard output: buffered, and quiet when its reader goes away.
+//! Standard output: buffered, safe to read, and quiet when its reader goes away.
 
-use std::io::{self, BufWriter, ErrorKind, Write, stdout};
+use std::io::{self, BufWriter, ErrorKind, StdoutLock, Write, stdout};
 
 use color_eyre::eyre::{Result, WrapErr};
+
+use crate::text::SafeWriter;
+
+/// What is printed goes here.
+type Output<W> = SafeWriter<BufWriter<W>>;
 
 /// How the commands about actions print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -15,17 +20,15 @@ pub(super) enum Format {
 
 /// Prints to standard output through a buffer. A reader that has gone away (`porttop snapshot | head`)
 /// has what it wanted: that is no error.
-pub(super) fn print(
-    write: impl FnOnce(&mut BufWriter<io::StdoutLock<'static>>) -> io::Result<()>,
-) -> Result<()> {
+pub(super) fn print(write: impl FnOnce(&mut Output<StdoutLock<'static>>) -> io::Result<()>) -> Result<()> {
     deliver(stdout().lock(), write).wrap_err("standard output can't be written")
 }
 
-fn deliver<W: Write>(to: W, write: impl FnOnce(&mut BufWriter<W>) -> io::Result<()>) -> io::Result<()> {
-    let mut out = BufWriter::with_capacity(64 * 1024, to);
+fn deliver<W: Write>(to: W, write: impl FnOnce(&mut Output<W>) -> io::Result<()>) -> io::Result<()> {
+    let mut out = SafeWriter::replacing(BufWriter::with_capacity(64 * 1024, to));
     let result = write(&mut out).and_then(|()| out.flush());
     // What the buffer still holds after a failure must not be written once more when it is dropped.
-    drop(out.into_parts());
+    drop(out.into_inner().into_parts());
     result.or_else(|error| if error.kind() == ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
 }
 
@@ -56,9 +59,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_arrives() {
+    fn what_is_written_arrives_and_is_safe() {
         let mut text = Vec::new();
-        deliver(&mut text, |out| write!(out, "{}", 42)).unwrap();
-        assert_eq!(text, b"42");
+        deliver(&mut text, |out| writeln!(out, "{}\u{1b}[2J", 42)).unwrap();
+        assert_eq!(text, "42\u{fffd}[2J\n".as_bytes());
     }
 }

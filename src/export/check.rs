@@ -50,18 +50,18 @@ pub fn write_text(picture: &Picture, thresholds: &Thresholds, out: &mut impl Wri
     let verdict = &picture.verdict;
     let title = if verdict.severity == Severity::Warn { "WARNING" } else { verdict.severity.title() };
     let perfdata = perfdata(picture, thresholds).join(" ");
-    writeln!(out, "PORTTOP {title} - {} | {perfdata}", unpiped(&verdict.sentence))?;
+    writeln!(out, "PORTTOP {title} - {} | {perfdata}", plain(&verdict.sentence))?;
     for finding in &picture.findings {
-        writeln!(out, "{}: {}", finding.severity.title(), unpiped(&finding.title))?;
+        writeln!(out, "{}: {}", finding.severity.title(), plain(&finding.title))?;
         for line in &finding.evidence {
-            writeln!(out, "  {}", unpiped(line))?;
+            writeln!(out, "  {}", plain(line))?;
         }
         for step in &finding.next {
-            writeln!(out, "  > {}", unpiped(&said(step)))?;
+            writeln!(out, "  > {}", plain(&said(step)))?;
         }
     }
     for gap in &picture.snapshot.gaps {
-        writeln!(out, "not read: {}", unpiped(&safe(&gap.to_string())))?;
+        writeln!(out, "not read: {}", plain(&gap.to_string()))?;
     }
     Ok(())
 }
@@ -71,12 +71,12 @@ pub fn write_text(picture: &Picture, thresholds: &Thresholds, out: &mut impl Wri
 /// # Errors
 /// When the writer fails.
 pub fn write_unknown(reason: &str, out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "PORTTOP UNKNOWN - {}", unpiped(reason))
+    writeln!(out, "PORTTOP UNKNOWN - {}", plain(reason))
 }
 
-/// Without the character that begins perfdata.
-fn unpiped(text: &str) -> String {
-    text.replace('|', "/")
+/// One line that is safe to show, without the character that begins perfdata.
+fn plain(text: &str) -> String {
+    safe(text).replace('|', "/")
 }
 
 fn said(step: &Step) -> String {
@@ -179,11 +179,7 @@ pub fn write_json(picture: &Picture, out: &mut impl Write) -> io::Result<()> {
         failures_per_second: picture.failures.as_ref().map(|failures| failures.per_second),
         findings: picture.findings.iter().map(FindingRecord::of).collect(),
         events: picture.events.iter().map(EventRecord::of).collect(),
-        degradations: snapshot
-            .gaps
-            .iter()
-            .map(|gap| GapRecord::of(gap, |text| safe(text).into_owned()))
-            .collect(),
+        degradations: snapshot.gaps.iter().map(GapRecord::of).collect(),
     };
     document::write(out, &written)
 }

@@ -17,14 +17,13 @@ pub(super) struct GapRecord {
 }
 
 impl GapRecord {
-    /// The record of a gap, with its words made fit for where they go.
-    pub fn of(gap: &Gap, fit: fn(&str) -> String) -> Self {
+    pub fn of(gap: &Gap) -> Self {
         let Gap { subject, reason, remedy } = gap;
         let (family, protocol) = subject.space();
         Self {
-            what: fit(&subject.to_string()),
-            reason: fit(&reason.to_string()),
-            remedy: remedy.map(|remedy| fit(&remedy.to_string())),
+            what: subject.to_string(),
+            reason: reason.to_string(),
+            remedy: remedy.map(|remedy| remedy.to_string()),
             subject: subject.key(),
             family,
             protocol,

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::text::{keep_end, width};
+use crate::text::{blanks, keep_end, width};
 
 /// What a shortened column keeps at the least.
 const LEAST: usize = 8;
@@ -40,7 +40,7 @@ impl Grid {
             let mut text = String::new();
             for (place, ((cell, side), columns)) in line.iter().zip(&self.sides).zip(&widths).enumerate() {
                 let cell = keep_end(cell, *columns);
-                let padding = " ".repeat(columns - width(&cell));
+                let padding = blanks(&cell, *columns);
                 text.push_str(if place > 0 { " " } else { "" });
                 text.extend(match side {
                     Side::Left => [&*cell, &*padding],

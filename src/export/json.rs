@@ -109,7 +109,7 @@ use super::finding::{EventRecord, FindingRecord};
 use super::gap::GapRecord;
 use super::record::{DestinationRecord, ProcessRecord, SocketRecord, SpaceRecord};
 use crate::model::Backend;
-use crate::text::is_unsafe;
+use crate::text::SafeWriter;
 
 const SCHEMA: &str = "porttop.snapshot/1";
 
@@ -149,7 +149,7 @@ impl<'a> Document<'a> {
             processes: excerpt.processes.iter().copied().map(process).collect(),
             destinations: excerpt.destinations.iter().copied().map(DestinationRecord::of).collect(),
             sockets: sockets.then(|| excerpt.sockets.iter().copied().map(SocketRecord::of).collect()),
-            degradations: snapshot.gaps.iter().map(|gap| GapRecord::of(gap, str::to_owned)).collect(),
+            degradations: snapshot.gaps.iter().map(GapRecord::of).collect(),
             findings: picture.findings.iter().map(FindingRecord::of).collect(),
             events: picture.events.iter().map(EventRecord::of).collect(),
         }
@@ -162,12 +162,13 @@ impl<'a> Document<'a> {
 /// When the writer fails.
 pub fn write(excerpt: &Excerpt, sockets: bool, out: &mut impl Write) -> io::Result<()> {
     let document = Document::of(excerpt, sockets);
-    document.serialize(&mut Serializer::with_formatter(&mut *out, Lines::default()))?;
+    let mut out = SafeWriter::escaping(out);
+    document.serialize(&mut Serializer::with_formatter(&mut out, Lines::default()))?;
     writeln!(out)
 }
 
 /// The fields of the object each on a line, the items of its arrays each on a line, and all within them
-/// on that line; nothing unsafe unescaped.
+/// on that line.
 #[derive(Default)]
 struct Lines {
     depth: usize,
@@ -224,18 +225,5 @@ impl Formatter for Lines {
     fn end_array_value<W: ?Sized + Write>(&mut self, _: &mut W) -> io::Result<()> {
         self.array_is_empty = false;
         Ok(())
-    }
-
-    fn write_string_fragment<W: ?Sized + Write>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
-        let mut rest = fragment;
-        while let Some((place, character)) = rest.char_indices().find(|(_, character)| is_unsafe(*character))
-        {
-            out.write_all(&rest.as_bytes()[..place])?;
-            for unit in character.encode_utf16(&mut [0; 2]) {
-                write!(out, "\\u{unit:04x}")?;
-            }
-            rest = &rest[place + character.len_utf8()..];
-        }
-        out.write_all(rest.as_bytes())
     }
 }

@@ -82,15 +82,14 @@ pub fn write_state_json(now: Now<'_>, picture: &Picture, out: &mut impl Write) -
         .collect();
     let file = now.ok().and_then(|now| now.file.as_ref()).map(|file| {
         let sets = file.content.sets().map(|sets| ends(sets.range));
-        let unread = if let FileContent::Unreadable(why) = &file.content { Some(safe(why)) } else { None };
+        let unread = if let FileContent::Unreadable(why) = &file.content { Some(why) } else { None };
         serde_json::json!({ "path": file.path.display().to_string(), "sets": sets, "unread": unread })
     });
     let limits = now.ok().map(|now| {
         let (lowest, least) = (now.limits.lowest_start, now.limits.least_ports);
         serde_json::json!({ "lowest_start": lowest, "least_ports": least, "highest_end": 65535 })
     });
-    let unread: Vec<_> =
-        unread(now, picture).map(|gap| GapRecord::of(&gap, |text| safe(text).into_owned())).collect();
+    let unread: Vec<_> = unread(now, picture).map(|gap| GapRecord::of(&gap)).collect();
     document::write(
         out,
         &serde_json::json!({
@@ -252,8 +251,7 @@ pub fn write_outcome_json(
             Ok(done) => (done.outcome.sentences(), &*done.gaps),
             Err(why) => (super::action::not_done(why), &[][..]),
         };
-        let gaps: Vec<_> =
-            gaps.iter().map(|gap| GapRecord::of(gap, |text| safe(text).into_owned())).collect();
+        let gaps: Vec<_> = gaps.iter().map(GapRecord::of).collect();
         serde_json::json!({ "kind": kind, "sentences": sentences, "degradations": gaps })
     });
     document::write(

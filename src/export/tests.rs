@@ -9,11 +9,14 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::record::{ProcessRecord, SocketRecord};
-use super::{Excerpt, Order, csv, json, table};
+use super::{Excerpt, Order, check, csv, json, table};
 use crate::analysis::tests_support::{owner, process, snapshot, tcp, udp};
-use crate::analysis::{Analysis, Filter, GroupBy, Picture, ProcessColumn, Sort};
-use crate::model::{Gap, Missing, NamespaceId, Port, PortEvent, Process, Remedy, Snapshot, SpaceId, State};
-use crate::text::{is_unsafe, width};
+use crate::analysis::{Analysis, Filter, GroupBy, Picture, ProcessColumn, Sort, Thresholds};
+use crate::model::{
+    Gap, Missing, NamespaceId, Port, PortEvent, PortRange, Process, Remedy, Snapshot, SpaceId, State,
+};
+use crate::text::tests_support::hostile;
+use crate::text::{is_unsafe, split_at, width};
 
 const HOSTILE: &str = "=cmd\u{1b}[2J\u{202e}\n\"é\u{e0041}";
 
@@ -362,28 +365,69 @@ fn every_format_passes_on_why_the_writer_failed() {
     }
 }
 
+/// A full machine of which the process with this name holds the most, and of which something with this
+/// name could not be read.
+fn named(name: &str) -> Snapshot {
+    let mut machine = machine();
+    let (_, known) = process(owner(77), name, name);
+    let known =
+        Process { path: Some(name.to_owned()), service: Some(name.into()), ..Arc::unwrap_or_clone(known) };
+    machine.processes.insert(owner(77), Arc::new(known));
+    machine.spaces[0].dynamic.as_mut().unwrap().range = PortRange::new(Port(10_000), Port(10_019)).unwrap();
+    let held =
+        (10_005..10_019).map(|port| tcp(State::Bound, &format!("0.0.0.0:{port}"), None, Some(owner(77))));
+    machine.sockets.extend(held);
+    machine.gaps.push(Gap::error(Missing::Processes, name));
+    machine
+}
+
+/// Whether a text moves, hides or turns nothing.
+fn is_plain(text: &str) -> bool {
+    !text.replace("\r\n", "").replace('\n', "").contains(is_unsafe)
+}
+
 proptest! {
     #[test]
-    fn no_name_harms_whoever_reads_an_export(name in "(\\PC|[=+@\\-\u{1}-\u{1f}\u{7f}-\u{9f}\u{200b}-\u{202e}\",])*") {
-        let mut machine = machine();
-        machine.processes.extend([process(owner(77), &name, &name)]);
-        let picture = picture(machine, GroupBy::Process);
+    fn no_name_harms_whoever_reads_an_export(name in hostile()) {
+        let picture = picture(named(&name), GroupBy::Process);
         let excerpt = whole(&picture);
 
         let json = text(|out| json::write(&excerpt, false, out));
-        prop_assert!(!json.replace('\n', "").contains(is_unsafe));
+        prop_assert!(is_plain(&json));
         let value: Value = serde_json::from_str(&json).unwrap();
         let row = value["processes"].as_array().unwrap().iter().find(|row| row["pid"] == 77).unwrap();
         prop_assert_eq!(row["name"].as_str(), Some(name.as_str()));
 
         let csv = text(|out| csv::write_processes(&excerpt, out));
-        prop_assert!(!csv.replace("\r\n", "").contains(is_unsafe));
+        prop_assert!(is_plain(&csv));
         let mut reader = ::csv::Reader::from_reader(csv.as_bytes());
         let rows: Vec<_> = reader.records().map(Result::unwrap).collect();
         prop_assert_eq!(rows.len(), picture.rows.len());
         prop_assert!(rows.iter().flatten().all(|cell| !cell.starts_with(['=', '+', '-', '@'])));
 
-        let table = text(|out| table::write(&excerpt, true, Some(80), out));
-        prop_assert!(!table.replace('\n', "").contains(is_unsafe));
+        let check = text(|out| check::write_text(&picture, &Thresholds::default(), out));
+        prop_assert!(is_plain(&check));
+        prop_assert_eq!(check.matches('|').count(), 1);
+        let json = text(|out| check::write_json(&picture, out));
+        prop_assert!(is_plain(&json));
+        serde_json::from_str::<Value>(&json).unwrap();
+    }
+
+    #[test]
+    fn whatever_a_name_is_the_columns_line_up(name in hostile(), room in prop::option::of(20usize..160)) {
+        let picture = picture(named(&name), GroupBy::Process);
+        let table = text(|out| table::write(&whole(&picture), true, room, out));
+        prop_assert!(is_plain(&table));
+        let lines: Vec<_> = table.lines().collect();
+        let header = lines.iter().position(|line| line.trim_start().starts_with("PID NAME")).unwrap();
+        let rows = &lines[header..=header + picture.rows.len()];
+        // The last of the numbers ends in the same column everywhere; only the user stands behind it.
+        let end = width(rows[0].strip_suffix(" USER").unwrap());
+        for row in rows {
+            let numbers = split_at(row, end);
+            prop_assert_eq!(width(numbers.0), end, "{}", table);
+            prop_assert!(numbers.0.ends_with(|last: char| last.is_ascii_alphanumeric()), "{}", table);
+            prop_assert!(numbers.1.is_empty() || numbers.1.starts_with(' '), "{}", table);
+        }
     }
 }

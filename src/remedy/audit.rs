@@ -7,7 +7,7 @@ use super::plan::Plan;
 use super::state::StateDirectory;
 use crate::model::{Gap, Missing, Reason};
 use crate::platform::clock;
-use crate::text::thousands;
+use crate::text::{safe, thousands};
 
 const FILE: &str = "audit.jsonl";
 const LOCK: &str = "audit.lock";
@@ -51,6 +51,19 @@ pub enum Stage {
     },
 }
 
+impl Stage {
+    /// With names from outside as they may be shown: whoever reads the file may do so without porttop.
+    fn made_safe(self) -> Self {
+        let safe = |lines: Vec<String>| lines.iter().map(|line| safe(line).into_owned()).collect();
+        match self {
+            Self::Asked { commands, promises } => {
+                Self::Asked { commands: safe(commands), promises: safe(promises) }
+            }
+            Self::Done { succeeded, result } => Self::Done { succeeded, result: safe(result) },
+        }
+    }
+}
+
 /// Writes the two lines of one action.
 pub(super) struct Record<'a> {
     state: &'a StateDirectory,
@@ -74,9 +87,10 @@ impl<'a> Record<'a> {
     }
 
     fn write(&self, stage: Stage) -> Result<(), Gap> {
-        let user = ["SUDO_USER", "USER", "USERNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+        let user = ["SUDO_USER", "USER", "USERNAME"].into_iter().find_map(std::env::var_os);
+        let user = user.map(|user| safe(&user.to_string_lossy()).into_owned());
         let (time, action) = (clock::now(), self.action.to_owned());
-        let entry = Entry { time, id: self.id.clone(), user, action, stage };
+        let entry = Entry { time, id: self.id.clone(), user, action, stage: stage.made_safe() };
         let lock = self.state.lock(LOCK, "is writing the audit")?;
         self.state.append(&lock, FILE, &entry)
     }

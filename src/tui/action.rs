@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crossterm::event::{KeyEvent, MouseEvent};
 
+use super::arrange::{Arranged, Request as Rows};
 use super::handles::Listed;
 use super::page::Pane;
 use crate::analysis::{GroupBy, ProcessColumn};
@@ -19,6 +20,8 @@ pub enum Action {
     Latest(Latest),
     /// The handles of a process were listed, or could not be.
     Handles(Owner, Listed),
+    /// The rows of a table were arranged.
+    Arranged(Box<Arranged>),
     /// A key was pressed.
     Key(KeyEvent, Press),
     /// Text was pasted, in a terminal that tells it from keys.
@@ -128,6 +131,8 @@ pub enum Effect {
     Every(Duration),
     /// Group the processes this way from now on.
     Group(GroupBy),
+    /// Arrange the rows of a table; an [`Action::Arranged`] comes back.
+    Arrange(Box<Rows>),
     /// List the handles of a process.
     ListHandles(Owner),
     /// Do this beside the screen; an [`Action::Answer`] comes back.

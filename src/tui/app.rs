@@ -7,9 +7,10 @@ use jiff::tz::TimeZone;
 
 use super::Options;
 use super::action::Press;
+use super::arrange::{Arranged, Arranging, Request, Wish};
 use super::handles::Listed;
 use super::keymap::{Binding, Context};
-use super::list::{ItemKey, List};
+use super::list::{ItemKey, List, find};
 use super::page::{Page, Pane, Subject};
 use super::remedy::{Outcome, OwnForm, ProbeForm, Question, Ranges, Working};
 use super::theme::Theme;
@@ -81,9 +82,14 @@ pub struct App {
     pub request: RequestId,
     /// What came last; the screen may stand still at what came before.
     pub(super) latest: Option<Arc<Picture>>,
+    /// Which rows were asked for.
+    pub(super) arranging: Arranging,
     /// The machine first, then what was opened from it.
     pages: Vec<Page>,
+    /// What is shown; the rows of every table are places in it.
     picture: Option<Arc<Picture>>,
+    /// What is to be shown once its rows are arranged.
+    next: Option<Arc<Picture>>,
     arrived: Option<Duration>,
 }
 
@@ -120,8 +126,10 @@ impl App {
             outcomes: Vec::new(),
             request: RequestId::default(),
             latest: None,
+            arranging: Arranging::default(),
             pages: vec![machine],
             picture: None,
+            next: None,
             arrived: None,
         })
     }
@@ -141,7 +149,7 @@ impl App {
     /// What the page shows.
     #[must_use]
     pub fn picture(&self) -> Option<&Arc<Picture>> {
-        self.page().kept.as_ref().or(self.picture.as_ref())
+        self.picture.as_ref()
     }
 
     /// Where a key pressed now would go.
@@ -218,21 +226,16 @@ impl App {
     }
 
     fn stands_still(&self) -> bool {
-        (self.paused || self.dialog.is_some()) && self.picture.is_some()
+        (self.paused || self.dialog.is_some()) && self.next.is_some()
     }
 
-    /// Shows what came last, or what is being looked at when the screen stands still.
+    /// Shows what came last, or what is being looked at when the screen stands still, once its rows are
+    /// arranged.
     pub fn show_latest(&mut self) {
-        let held = self.picture.as_ref().filter(|_| self.stands_still());
-        let Some(mut picture) = held.or(self.latest.as_ref()).cloned() else { return };
-        let group_by = if self.pages.len() == 1 { self.group_by } else { GroupBy::Process };
-        if picture.group_by != group_by {
-            picture = Arc::new(picture.grouped_by(group_by));
-        }
-        let before = self.picture.take();
-        self.picture = Some(Arc::clone(&picture));
+        let held = self.next.as_ref().filter(|_| self.stands_still());
+        let Some(picture) = held.or(self.latest.as_ref()).cloned() else { return };
+        let before = self.next.replace(Arc::clone(&picture));
         self.keep_what_ended(before, &picture);
-        self.arrange();
     }
 
     /// Remembers what is known of the process on the page; when it has ended and holds nothing any more,
@@ -256,7 +259,7 @@ impl App {
         let (now, still) = (self.now.elapsed, self.stands_still());
         let page = self.page_mut();
         let Subject::Process(owner, _) = page.subject else { return None };
-        let first = page.handles.listed.is_none() && page.handles.refused.is_none();
+        let first = page.handles.newest.is_none() && page.handles.refused.is_none();
         let looks = page.pane == Pane::Handles && (first || !still);
         (looks && page.handles.is_due(now)).then_some(owner)
     }
@@ -267,18 +270,61 @@ impl App {
         for page in self.pages.iter_mut().filter(|page| is_about(page)) {
             page.handles.take(listed.clone());
         }
-        let shown = is_about(self.page()) && self.page().pane == Pane::Handles;
-        if shown {
-            self.arrange();
-        }
-        shown
+        is_about(self.page()) && self.page().pane == Pane::Handles
     }
 
-    /// Filters and sorts the open table anew.
-    pub fn arrange(&mut self) {
-        if let Some(picture) = self.picture().cloned() {
-            self.page_mut().arrange(&picture);
+    /// What decides which rows are to be shown.
+    fn wish(&self) -> Wish {
+        self.page().wish(if self.pages.len() == 1 { self.group_by } else { GroupBy::Process })
+    }
+
+    /// The request for the rows of what is to be shown, unless it was made already.
+    pub fn wanted_rows(&mut self) -> Option<Request> {
+        let wish = self.wish();
+        let Self { arranging, pages, next, .. } = self;
+        let page = pages.last()?;
+        let picture = page.kept.as_ref().or(next.as_ref())?;
+        let handles = page.handles.newest.as_ref().filter(|_| page.pane == Pane::Handles);
+        let key = page.list().and_then(|list| list.key.as_ref());
+        arranging.ask(wish, picture, handles, key)
+    }
+
+    /// Shows a picture with the rows that were asked for; false when another table is open by now.
+    pub fn show(&mut self, Arranged { request, order, found }: Arranged) -> bool {
+        if !request.wish.is_about_table_of(&self.wish()) {
+            return false;
         }
+        if !self.picture.as_ref().is_some_and(|picture| Arc::ptr_eq(picture, &request.picture)) {
+            self.pages.iter_mut().for_each(Page::forget_rows);
+            self.picture = Some(Arc::clone(&request.picture));
+        }
+        let page = self.page_mut();
+        if request.handles.is_some() {
+            page.handles.listed.clone_from(&request.handles);
+        }
+        if let Some(list) = page.list_mut() {
+            let key_at = |place| request.key_at(place);
+            let is_same = list.key == request.key;
+            let again = || find(&order, request.items(), list.key.as_ref(), key_at);
+            let found = if is_same { found } else { again() };
+            list.arrange(order, found);
+        }
+        self.arranging.show(&request);
+        true
+    }
+
+    /// Whether the rows of the open table are those that are wished for.
+    #[must_use]
+    pub fn is_arranged(&self) -> bool {
+        let page = self.page();
+        page.list().is_none() || self.next.is_none() || self.arranging.shows(&self.wish())
+    }
+
+    /// Whether a key must wait for rows, so that it meets those it is meant for.
+    #[must_use]
+    pub fn keys_wait(&self) -> bool {
+        let meant_for_rows = !self.page().filter.editing && !self.is_arranged();
+        self.dialog.is_none() && (self.arranging.holds_keys() || meant_for_rows)
     }
 
     /// Opens a page over the one on the screen, with this socket selected if it has it.
@@ -300,7 +346,7 @@ impl App {
     }
 
     /// Goes to a view of the machine.
-    pub fn show(&mut self, pane: Pane) {
+    pub fn go_to(&mut self, pane: Pane) {
         self.pages.truncate(1);
         self.page_mut().pane = pane;
         self.show_latest();
@@ -334,7 +380,8 @@ impl App {
             let place = page.list()?.selected()?;
             page.key_at(&picture, place)
         });
-        if let Some(list) = page.list_mut() {
+        // Rows that are still to come have a place of their own.
+        if let Some(list) = page.list_mut().filter(|list| !list.order.is_empty()) {
             list.reveal(height);
             list.key = list.key.take().or(key);
         }

@@ -27,7 +27,6 @@ fn show_connection(app: &mut App) {
     page.turn_to(Pane::Sockets);
     page.filter.clear();
     page.sockets.list.key = Some(key);
-    app.arrange();
 }
 
 /// Shows what the selected finding is about: its process, or the view it links to with its filter.
@@ -37,13 +36,12 @@ fn show_subject(app: &mut App) {
         View::Processes => Pane::Processes,
         View::Destinations => Pane::Destinations,
         View::Sockets => Pane::Sockets,
-        View::Ranges => return app.show(Pane::Ranges),
+        View::Ranges => return app.go_to(Pane::Ranges),
         View::Findings => return,
         View::Events => Pane::Events,
     };
-    app.show(pane);
+    app.go_to(pane);
     app.page_mut().filter = FilterLine::new(&finding.link.filter).unwrap_or_default();
-    app.arrange();
     if let Some(owner) = finding.owner.filter(|_| OF_HANDLES.contains(&finding.id)) {
         let process = app.picture().and_then(|picture| picture.snapshot.processes.get(&owner).cloned());
         app.open(Subject::Process(owner, process), None);

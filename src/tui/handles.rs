@@ -3,14 +3,18 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
+use super::action::Action;
 use super::list::ItemKey;
 use super::page::{FilterLine, Table};
+use super::worker::Worker;
 use crate::analysis::{Column, Direction, Sort};
-use crate::model::{Gap, Handle, HandleKind, Handles, Observed, Socket};
-use crate::platform::Reading;
+use crate::model::{Gap, Handle, HandleKind, Handles, Observed, Owner, Socket};
+use crate::platform::{HandleLists, Reading};
 
 /// How often handles are listed while one looks at them.
 const REFRESH: Duration = Duration::from_secs(3);
@@ -80,8 +84,10 @@ pub struct HandleList {
     pub table: Table<HandleColumn>,
     /// The filter of the other panes while this one is open, and the other way round.
     pub other_filter: FilterLine,
-    /// What was listed last.
+    /// What is shown.
     pub listed: Option<Arc<Reading<Handles>>>,
+    /// What was listed last, and is shown once it is arranged.
+    pub newest: Option<Arc<Reading<Handles>>>,
     /// Why that is not the newest.
     pub refused: Option<Gap>,
     /// How many there were when the pane was opened.
@@ -96,6 +102,7 @@ impl Default for HandleList {
             table: Table::by(Sort { column: HandleColumn::Number, direction: Direction::Ascending }),
             other_filter: FilterLine::plain(),
             listed: None,
+            newest: None,
             refused: None,
             at_first: None,
             asked: None,
@@ -122,7 +129,7 @@ impl HandleList {
         match listed {
             Ok(listed) => {
                 self.at_first = self.at_first.or(Some(listed.value.handles.len()));
-                (self.listed, self.refused) = (Some(listed), None);
+                (self.newest, self.refused) = (Some(listed), None);
             }
             Err(gap) => self.refused = Some(gap),
         }
@@ -151,28 +158,37 @@ impl HandleList {
     pub fn key_at(&self, place: usize) -> Option<ItemKey> {
         Some(ItemKey::Handle(self.all().get(place)?.number))
     }
+}
 
-    /// Sorts those that have every word of the filter; one with `!` before it must be missing.
-    pub fn arrange(&mut self, filter: &str, snapshot: &Observed) {
-        let Some(listed) = self.listed.clone() else { return };
-        let handles = &listed.value.handles;
-        let words: Vec<String> = filter.split_whitespace().map(str::to_lowercase).collect();
-        let passes = |handle: &Handle| {
-            if words.is_empty() {
-                return true;
-            }
-            let text =
-                format!("{} {} {}", handle.number, kind(&handle.kind), name(handle).unwrap_or_default());
-            let text = text.to_lowercase();
-            words.iter().all(|word| match word.strip_prefix('!') {
-                Some(word) => word.is_empty() || !text.contains(word),
-                None => text.contains(word),
-            })
-        };
-        let order = self.table.sort.places(handles, snapshot, |place| passes(&handles[place]));
-        let key_at = |place: usize| Some(ItemKey::Handle(handles.get(place)?.number));
-        self.table.list.arrange(order, handles.len(), key_at);
-    }
+/// Lists handles on a thread of its own.
+///
+/// # Errors
+/// When the system gives no thread.
+pub fn worker(
+    mut lists: Box<dyn HandleLists>,
+    deliver: impl Fn(Action) -> bool + Send + 'static,
+) -> io::Result<Worker<Owner>> {
+    let list = move |owner, _: &Receiver<Owner>| Action::Handles(owner, lists.list(owner).map(Arc::new));
+    Worker::start("handles", list, deliver)
+}
+
+/// The places of the handles that have every word, in order; one with `!` before it must be missing.
+#[must_use]
+pub fn arranged(handles: &Handles, sort: Sort<HandleColumn>, words: &str, snapshot: &Observed) -> Vec<u32> {
+    let handles = &handles.handles;
+    let words: Vec<String> = words.split_whitespace().map(str::to_lowercase).collect();
+    let passes = |handle: &Handle| {
+        if words.is_empty() {
+            return true;
+        }
+        let text = format!("{} {} {}", handle.number, kind(&handle.kind), name(handle).unwrap_or_default());
+        let text = text.to_lowercase();
+        words.iter().all(|word| match word.strip_prefix('!') {
+            Some(word) => word.is_empty() || !text.contains(word),
+            None => text.contains(word),
+        })
+    };
+    sort.places(handles, snapshot, |place| passes(&handles[place]))
 }
 
 /// The name of a kind.

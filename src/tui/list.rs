@@ -99,17 +99,14 @@ impl List {
         self.order.get(self.cursor).map(|place| *place as usize)
     }
 
-    /// Takes a new order of so many items and keeps the selection on its item, or near where it was when
-    /// that is hidden or gone.
-    pub fn arrange(&mut self, order: Vec<u32>, items: usize, key_at: impl Fn(usize) -> Option<ItemKey>) {
+    /// Takes a new order and keeps the selection on its item, or near where it was when that is hidden or
+    /// gone.
+    pub fn arrange(&mut self, order: Vec<u32>, found: Found) {
         self.order = order;
-        let wanted = |place: usize| key_at(place) == self.key;
-        if self.key.is_some() {
-            match self.order.iter().position(|place| wanted(*place as usize)) {
-                Some(found) => self.cursor = found,
-                None if !(0..items).any(wanted) => self.key = None,
-                None => {}
-            }
+        match found {
+            Found::At(place) => self.cursor = place,
+            Found::Gone => self.key = None,
+            Found::Hidden => {}
         }
         self.cursor = self.cursor.min(self.order.len().saturating_sub(1));
     }
@@ -143,6 +140,36 @@ impl List {
     }
 }
 
+/// What has become of the selected item in a new order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// It is there.
+    At(usize),
+    /// It does not pass.
+    Hidden,
+    /// It does not exist any more, or none was selected.
+    Gone,
+}
+
+/// Looks for what is selected in the order of so many items.
+#[must_use]
+pub fn find(
+    order: &[u32],
+    items: usize,
+    key: Option<&ItemKey>,
+    key_at: impl Fn(usize) -> Option<ItemKey>,
+) -> Found {
+    if key.is_none() {
+        return Found::Gone;
+    }
+    let wanted = |place: usize| key_at(place).as_ref() == key;
+    match order.iter().position(|place| wanted(*place as usize)) {
+        Some(found) => Found::At(found),
+        None if (0..items).any(wanted) => Found::Hidden,
+        None => Found::Gone,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,17 +183,21 @@ mod tests {
     fn the_selection_follows_its_item_and_stays_near_when_it_is_gone() {
         let key = |place: usize| Some(ItemKey::Row(RowKey::Program(place.to_string().into())));
         let mut list = List { key: key(7), cursor: 2, ..List::default() };
-        list.arrange(vec![5, 6, 7, 8], 9, key);
+        let arrange = |list: &mut List, order: &[u32], items| {
+            let found = find(order, items, list.key.as_ref(), key);
+            list.arrange(order.to_vec(), found);
+        };
+        arrange(&mut list, &[5, 6, 7, 8], 9);
         assert_eq!(list.selected(), Some(7));
-        list.arrange(vec![7, 8, 5, 6], 9, key);
+        arrange(&mut list, &[7, 8, 5, 6], 9);
         assert_eq!((list.selected(), list.cursor), (Some(7), 0));
-        list.arrange(vec![5, 6], 9, key);
+        arrange(&mut list, &[5, 6], 9);
         assert_eq!((list.selected(), &list.key), (Some(5), &key(7)), "hidden");
-        list.arrange(vec![5, 6, 7], 9, key);
+        arrange(&mut list, &[5, 6, 7], 9);
         assert_eq!(list.selected(), Some(7), "shown again");
-        list.arrange(vec![1, 2], 3, key);
+        arrange(&mut list, &[1, 2], 3);
         assert_eq!((list.selected(), &list.key), (Some(2), &None), "gone");
-        list.arrange(Vec::new(), 0, key);
+        arrange(&mut list, &[], 0);
         assert_eq!(list.selected(), None);
     }
 

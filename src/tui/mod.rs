@@ -6,7 +6,9 @@
 
 pub mod action;
 pub mod app;
+pub mod arrange;
 mod burst;
+mod filter_line;
 mod follow;
 pub mod handles;
 mod input;

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use tui_input::Input;
-
+use super::arrange::{TableWish, Wish};
+pub use super::filter_line::{FilterLine, paste};
 use super::handles::HandleList;
 use super::list::{DestinationKey, FindingKey, ItemKey, List, SocketKey};
 use crate::analysis::{
-    Column, DestinationColumn, Direction, Filter, FilterError, Picture, ProcessColumn, Row, RowKey,
-    SocketColumn, Sort,
+    Column, DestinationColumn, Direction, GroupBy, Picture, ProcessColumn, Row, RowKey, SocketColumn, Sort,
 };
 use crate::model::{Observed, Owner, Process, Socket};
 
@@ -58,6 +57,19 @@ pub enum Subject {
     Destination(DestinationKey),
 }
 
+impl PartialEq for Subject {
+    /// A process is the same whatever is known of it.
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Machine, Self::Machine) | (Self::NoOwner, Self::NoOwner) => true,
+            (Self::Group(one), Self::Group(other)) => one == other,
+            (Self::Process(one, _), Self::Process(other, _)) => one == other,
+            (Self::Destination(one), Self::Destination(other)) => one == other,
+            _ => false,
+        }
+    }
+}
+
 impl Subject {
     /// The panes of a page about it.
     #[must_use]
@@ -77,7 +89,9 @@ impl Subject {
         }
     }
 
-    fn has_row(&self, row: &Row) -> bool {
+    /// Whether a row is one of its processes.
+    #[must_use]
+    pub fn has_row(&self, row: &Row) -> bool {
         let Self::Group(group) = self else { return true };
         let process = row.process.as_ref();
         match group {
@@ -88,7 +102,9 @@ impl Subject {
         }
     }
 
-    fn has_socket(&self, place: usize, socket: &Socket, picture: &Picture) -> bool {
+    /// Whether a socket, by its place, is one of its own.
+    #[must_use]
+    pub fn has_socket(&self, place: usize, socket: &Socket, picture: &Picture) -> bool {
         match self {
             Self::Machine => true,
             Self::Group(_) => self.has_row(&picture.rows[picture.row_of(place)]),
@@ -107,81 +123,6 @@ impl Subject {
         super::app::is_whole(snapshot)
             && (!snapshot.processes.contains_key(owner) || snapshot.ended.contains(owner))
     }
-}
-
-/// A filter and the text it is made from.
-#[derive(Clone, Debug, Default)]
-pub struct FilterLine {
-    /// What is typed.
-    pub input: Input,
-    /// Whether it is being typed.
-    pub editing: bool,
-    /// What of it can be understood: it is in force.
-    pub filter: Filter,
-    /// Why what is typed can't be understood.
-    pub error: Option<FilterError>,
-    /// Whether it is words to look for, and not the filter language.
-    pub is_plain: bool,
-}
-
-impl FilterLine {
-    /// A filter in force.
-    ///
-    /// # Errors
-    /// When it can't be understood.
-    pub fn new(text: &str) -> Result<Self, FilterError> {
-        let filter = Filter::parse(text)?;
-        Ok(Self { input: Input::new(text.to_owned()), filter, ..Self::default() })
-    }
-
-    /// A filter of words to look for.
-    #[must_use]
-    pub fn plain() -> Self {
-        Self { is_plain: true, ..Self::default() }
-    }
-
-    /// Lets everything through again.
-    pub fn clear(&mut self) {
-        *self = Self { is_plain: self.is_plain, ..Self::default() };
-    }
-
-    /// Reads again what is typed. A wrong term, and all that is half typed looks wrong, leaves in force
-    /// what stands before it.
-    pub fn read(&mut self) {
-        if self.is_plain {
-            return;
-        }
-        let mut text = self.input.value();
-        self.error = Filter::parse(text).err();
-        self.filter = loop {
-            match Filter::parse(text) {
-                Ok(filter) => break filter,
-                Err(_) => text = text.rsplit_once(char::is_whitespace).map_or("", |(before, _)| before),
-            }
-        };
-    }
-
-    /// Whether there is something to clear.
-    #[must_use]
-    pub fn is_set(&self) -> bool {
-        !self.input.value().is_empty() || !self.filter.is_empty()
-    }
-}
-
-/// The longest text of a field.
-const LONGEST: usize = 1000;
-
-/// Puts pasted text into a field where its cursor is: on one line, and no more than fits.
-pub fn paste(input: &mut Input, text: &str) {
-    let room = LONGEST.saturating_sub(input.value().chars().count());
-    let line = text.trim_matches(|char: char| char.is_whitespace() || char.is_control()).chars();
-    let line = line.map(|char| if char.is_control() { ' ' } else { char });
-    let pasted: Vec<char> = line.take(room).collect();
-    let mut whole: Vec<char> = input.value().chars().collect();
-    let cursor = input.cursor().min(whole.len());
-    let behind = cursor + pasted.len();
-    whole.splice(cursor..cursor, pasted);
-    *input = Input::new(whole.into_iter().collect()).with_cursor(behind);
 }
 
 /// A table: how it is sorted and which rows it shows.
@@ -337,7 +278,7 @@ impl Page {
         }
     }
 
-    /// Changes the order of the open table; [`Page::arrange`] puts it into force.
+    /// Changes the order of the open table; its rows come when they are arranged by it.
     pub fn sort(&mut self, what: Sorting) {
         match self.pane {
             Pane::Processes => self.processes.sorting(what),
@@ -366,48 +307,39 @@ impl Page {
         sorted_by_handles || self.filter.is_set() || !matches!(self.subject, Subject::Machine)
     }
 
-    /// Filters and sorts the open table.
-    pub fn arrange(&mut self, picture: &Picture) {
-        if self.pane == Pane::Handles {
-            return self.handles.arrange(self.filter.input.value(), &picture.snapshot);
-        }
-        let passes = picture.select(&self.filter.filter);
-        let (snapshot, subject, pane) = (&*picture.snapshot, &self.subject, self.pane);
-        let shows_idle = self.shows_idle();
-        let order = match pane {
-            Pane::Processes => self.processes.sort.places(&picture.rows, snapshot, |place| {
-                let row = &picture.rows[place];
-                passes.rows[place] && subject.has_row(row) && (shows_idle || concerns_ports(row))
-            }),
-            Pane::Destinations => {
-                let keep = |place: usize| passes.destinations[place];
-                self.destinations.sort.places(&picture.destinations, snapshot, keep)
+    /// What decides which rows the open table shows and in which order.
+    #[must_use]
+    pub fn wish(&self, group_by: GroupBy) -> Wish {
+        let table = match self.pane {
+            Pane::Processes => TableWish::Processes(self.processes.sort, self.shows_idle()),
+            Pane::Destinations => TableWish::Destinations(self.destinations.sort),
+            Pane::Sockets => TableWish::Sockets(self.sockets.sort),
+            Pane::Handles => {
+                TableWish::Handles(self.handles.table.sort, self.filter.input.value().to_owned())
             }
-            Pane::Sockets => self.sockets.sort.places(&snapshot.sockets, snapshot, |place| {
-                passes.sockets[place] && subject.has_socket(place, &snapshot.sockets[place], picture)
-            }),
-            Pane::Findings => (0..u32::try_from(picture.findings.len()).unwrap_or(0)).collect(),
-            Pane::Events | Pane::Handles | Pane::Timeline | Pane::Details | Pane::Ranges => return,
+            other => TableWish::Other(other),
         };
-        let items = match pane {
-            Pane::Processes => picture.rows.len(),
-            Pane::Destinations => picture.destinations.len(),
-            Pane::Sockets => snapshot.sockets.len(),
-            Pane::Findings => picture.findings.len(),
-            Pane::Events | Pane::Handles | Pane::Timeline | Pane::Details | Pane::Ranges => 0,
-        };
-        if let Some(list) = self.list_mut() {
-            list.arrange(order, items, |place| key_at(pane, picture, place));
+        Wish { subject: self.subject.clone(), group_by, filter: self.filter.filter.clone(), table }
+    }
+
+    /// Forgets the rows that are places in a picture.
+    pub fn forget_rows(&mut self) {
+        let lists = [&mut self.processes.list, &mut self.destinations.list, &mut self.sockets.list];
+        for list in lists.into_iter().chain([&mut self.findings]) {
+            list.order.clear();
         }
     }
 }
 
 /// Whether a row holds sockets, as far as they could be read, or was refused ports.
-fn concerns_ports(row: &Row) -> bool {
+#[must_use]
+pub fn concerns_ports(row: &Row) -> bool {
     row.counts.sockets() != Some(0) || row.failures_per_second > Some(0.0)
 }
 
-fn key_at(pane: Pane, picture: &Picture, place: usize) -> Option<ItemKey> {
+/// What an item of a pane stands for, by its place in the picture.
+#[must_use]
+pub fn key_at(pane: Pane, picture: &Picture, place: usize) -> Option<ItemKey> {
     match pane {
         Pane::Processes => Some(ItemKey::Row(picture.rows.get(place)?.key.clone())),
         Pane::Destinations => {

@@ -9,18 +9,19 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::action::{Action, Effect};
 use super::app::App;
+use super::arrange::{self, Request};
 use super::burst::Burst;
 use super::terminal::Screen;
 use super::update::update;
-use super::worker::HandleWorker;
-use super::{Options, TuiError, input, view};
+use super::worker::Worker;
+use super::{Options, TuiError, handles, input, view};
 use crate::model::{Gap, Missing, Owner, Reason};
 use crate::monitor::{Latest, Monitor, Watching};
 use crate::platform::signals::{Notice, Signals};
 use crate::platform::{clock, console, terminal, zone};
 use crate::remedy::License;
 use crate::remedy::service::Service;
-use crate::remedy::worker::{Answer, Worker};
+use crate::remedy::worker::{Answer, Worker as Remedies};
 use crate::source::Source;
 
 /// At most about 30 frames a second.
@@ -41,15 +42,16 @@ pub(super) fn run(mut source: Box<dyn Source>, options: &Options) -> Result<(), 
         app.size = console::size();
         screen.clear(app.size)?;
         screen.draw(|frame| view::draw(&app, frame))?;
-        let (listed_sender, listed) = mpsc::unbounded_channel();
-        let start = |lists| HandleWorker::start(lists, move |action| listed_sender.send(action).is_ok());
-        let worker = source.handles().map(start).transpose()?;
+        let (done_sender, done) = mpsc::unbounded_channel();
+        let done_with = move |action| done_sender.send(action).is_ok();
+        let rows = arrange::worker(done_with.clone())?;
+        let handles = source.handles().map(|lists| handles::worker(lists, done_with)).transpose()?;
         let monitor = Monitor::new(source, options.thresholds, app.group_by);
         let (watching, pictures) = monitor.start(options.interval.clone())?;
         let (answer_sender, answers) = mpsc::unbounded_channel();
         let service = Service::new(License::unless(read_only));
         // Nobody is left to be told when the screen has gone.
-        let remedies = Worker::new(service, move |answer| drop(answer_sender.send(answer)));
+        let remedies = Remedies::new(service, move |answer| drop(answer_sender.send(answer)));
         let frame_due = Instant::now();
         let burst = Burst::since(started);
         let state = Loop {
@@ -57,14 +59,15 @@ pub(super) fn run(mut source: Box<dyn Source>, options: &Options) -> Result<(), 
             started,
             screen,
             watching,
-            worker,
+            rows,
+            handles,
             remedies,
             changed: false,
             frame_due,
             burst,
             wake: None,
         };
-        match state.run(signals, pictures, listed, answers).await {
+        match state.run(signals, pictures, done, answers).await {
             // A terminal that is gone ends the screen as its user would.
             Err(TuiError::Io(error)) if terminal::is_lost(&error) => Ok(()),
             ended => ended,
@@ -77,10 +80,12 @@ struct Loop {
     started: time::Instant,
     screen: Screen,
     watching: Watching,
-    /// None where handles can't be listed.
-    worker: Option<HandleWorker>,
+    /// Arranges the rows of tables.
+    rows: Worker<Request>,
+    /// Lists handles; none where they can't be listed.
+    handles: Option<Worker<Owner>>,
     /// Dropped after the screen: what is half done is finished when the terminal is given back.
-    remedies: Worker,
+    remedies: Remedies,
     changed: bool,
     frame_due: Instant,
     burst: Burst,
@@ -96,7 +101,7 @@ impl Loop {
         mut self,
         mut signals: Signals,
         mut pictures: watch::Receiver<Option<Latest>>,
-        mut listed: mpsc::UnboundedReceiver<Action>,
+        mut done: mpsc::UnboundedReceiver<Action>,
         mut answers: mpsc::UnboundedReceiver<Answer>,
     ) -> Result<(), TuiError> {
         let mut events = input::start()?;
@@ -111,12 +116,12 @@ impl Loop {
                     Some(event) => self.event(&event?)?,
                     None => Next::Break(()),
                 },
+                Some(action) = done.recv() => self.apply(action)?,
                 changed = pictures.changed() => {
                     changed.map_err(|_| TuiError::NoMorePictures)?;
                     let latest = pictures.borrow_and_update().clone();
                     latest.map_or(Ok(Next::Continue(())), |latest| self.apply(Action::Latest(latest)))?
                 }
-                Some(action) = listed.recv() => self.apply(action)?,
                 Some(answer) = answers.recv() => {
                     // Whoever has changed something wants to see what it did.
                     if answer.response.changed() {
@@ -222,6 +227,7 @@ impl Loop {
                 }
                 Effect::Every(interval) => self.watching.every(interval),
                 Effect::Group(by) => self.watching.group(by),
+                Effect::Arrange(request) => self.rows.ask(*request),
                 Effect::ListHandles(owner) => self.list_handles(owner),
                 Effect::Ask(id, request) => self.remedies.ask(id, *request),
                 Effect::Copy(text) => {
@@ -236,8 +242,8 @@ impl Loop {
     }
 
     fn list_handles(&mut self, owner: Owner) {
-        if let Some(worker) = &self.worker {
-            worker.list(owner);
+        if let Some(handles) = &self.handles {
+            handles.ask(owner);
         } else {
             let refused = Gap::new(Missing::HandlesOf(owner.pid), Reason::Backend);
             self.changed |= self.app.take_handles(owner, &Err(refused));

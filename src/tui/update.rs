@@ -1,9 +1,8 @@
 //! What happens when something happens: state and action in, effects out. Nothing is done here that a
 //! test could not repeat.
 
-use crossterm::event::{Event, KeyEvent, MouseButton, MouseEvent, MouseEventKind};
+use crossterm::event::{KeyEvent, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::Position;
-use tui_input::backend::crossterm::EventHandler;
 
 use super::action::{Action, Command, Effect};
 use super::app::{App, Dialog};
@@ -32,6 +31,13 @@ pub fn update(app: &mut App, action: Action) -> Vec<Effect> {
                 Vec::new()
             }
         }
+        Action::Arranged(arranged) => {
+            if app.show(*arranged) {
+                [vec![Effect::Draw], release_keys(app)].concat()
+            } else {
+                Vec::new()
+            }
+        }
         Action::Key(event, press) => {
             (app.press, app.clock) = (press, app.clock.max(press.at));
             key(app, event)
@@ -46,7 +52,8 @@ pub fn update(app: &mut App, action: Action) -> Vec<Effect> {
         Action::Clock(now) => {
             let before = app.silence();
             app.now = now;
-            if before == app.silence() { Vec::new() } else { vec![Effect::Draw] }
+            let takes_long = app.arranging.tick();
+            if before == app.silence() && !takes_long { Vec::new() } else { vec![Effect::Draw] }
         }
         Action::Answer(answer) => remedy::answered(app, *answer),
         Action::Drawn(now) => {
@@ -64,10 +71,46 @@ pub fn update(app: &mut App, action: Action) -> Vec<Effect> {
     };
     app.settle();
     effects.extend(app.wanted_handles().map(Effect::ListHandles));
+    effects.extend(app.wanted_rows().map(|request| Effect::Arrange(Box::new(request))));
     effects
 }
 
+/// A key meets the rows it is meant for, and waits where they are still being arranged. To leave and to go
+/// back never waits.
 fn key(app: &mut App, event: KeyEvent) -> Vec<Effect> {
+    if app.keys_wait() {
+        match app.context().command(event) {
+            Some(Command::Quit | Command::Redraw) => {}
+            Some(Command::Back) => app.arranging.forget_keys(),
+            _ => {
+                app.arranging.hold(event, app.press);
+                return Vec::new();
+            }
+        }
+    }
+    press(app, event)
+}
+
+/// Presses the keys that have waited, until one changes what is to be shown. None of them answers a
+/// question that was not there when it was pressed.
+fn release_keys(app: &mut App) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    app.settle();
+    while app.is_arranged()
+        && app.dialog.is_none()
+        && let Some((event, pressed)) = app.arranging.next_key()
+    {
+        app.press = pressed;
+        effects.extend(press(app, event));
+        app.settle();
+    }
+    if app.dialog.is_some() {
+        app.arranging.forget_keys();
+    }
+    effects
+}
+
+fn press(app: &mut App, event: KeyEvent) -> Vec<Effect> {
     if let Some(command) = app.context().command(event) {
         let allowed = app.acts || !command.acts();
         return if allowed { run(app, command) } else { Vec::new() };
@@ -76,9 +119,7 @@ fn key(app: &mut App, event: KeyEvent) -> Vec<Effect> {
         return remedy::typed(app, event);
     }
     let filter = &mut app.page_mut().filter;
-    if filter.editing && filter.input.handle_event(&Event::Key(event)).is_some() {
-        filter.read();
-        app.arrange();
+    if filter.editing && filter.type_in(event) {
         return vec![Effect::Draw];
     }
     Vec::new()
@@ -93,9 +134,7 @@ fn paste(app: &mut App, text: &str) -> Vec<Effect> {
     if !filter.editing {
         return Vec::new();
     }
-    super::page::paste(&mut filter.input, text);
-    filter.read();
-    app.arrange();
+    filter.paste(text);
     vec![Effect::Draw]
 }
 
@@ -133,15 +172,12 @@ fn on_page(app: &mut App, command: Command) {
             app.paused = !app.paused;
             app.show_latest();
         }
-        Command::Show(pane) => app.show(pane),
+        Command::Show(pane) => app.go_to(pane),
         Command::Open => open(app),
         Command::Follow => super::follow::follow(app),
         Command::Back => back(app),
         Command::Filter => app.page_mut().filter.editing = true,
-        Command::KeepFilter => {
-            let filter = &mut app.page_mut().filter;
-            filter.editing = filter.error.is_some();
-        }
+        Command::KeepFilter => app.page_mut().filter.keep(),
         Command::DropFilter => clear_filter(app),
         Command::SortBy(column) => {
             let place = ProcessColumn::ALL.iter().position(|other| *other == column);
@@ -196,21 +232,19 @@ pub(super) fn step(at: usize, last: usize, screen: usize, command: Command) -> u
 
 fn sort(app: &mut App, what: Sorting) {
     app.page_mut().sort(what);
-    app.arrange();
 }
 
 fn clear_filter(app: &mut App) {
     app.page_mut().filter.clear();
-    app.arrange();
 }
 
 fn back(app: &mut App) {
     if matches!(app.page().pane, Pane::Findings | Pane::Events) {
-        app.show(Pane::Processes);
+        app.go_to(Pane::Processes);
     } else if app.page().pane != Pane::Ranges && app.page().filter.is_set() {
         clear_filter(app);
     } else if !app.close() && app.page().pane == Pane::Ranges {
-        app.show(Pane::Processes);
+        app.go_to(Pane::Processes);
     }
 }
 
@@ -219,7 +253,6 @@ fn turn(app: &mut App, by: isize) {
     let panes = page.subject.panes();
     let place = panes.iter().position(|pane| *pane == page.pane).unwrap_or(0);
     page.turn_to(panes[(place + panes.len()).saturating_add_signed(by) % panes.len()]);
-    app.arrange();
 }
 
 /// Opens what the selected row stands for.

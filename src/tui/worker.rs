@@ -1,34 +1,32 @@
-//! Lists handles on a thread of its own: it takes as long as it takes, and neither the screen nor the
-//! monitor waits for it.
+//! Works something out on a thread of its own: it takes as long as it takes, and the screen does not wait
+//! for it.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
 use super::action::Action;
-use crate::model::Owner;
-use crate::platform::HandleLists;
 
 /// The running thread; it ends when this is dropped.
-pub struct HandleWorker {
-    requests: mpsc::Sender<Owner>,
+pub struct Worker<R> {
+    requests: mpsc::Sender<R>,
 }
 
-impl HandleWorker {
-    /// Starts it; what it lists goes to `deliver`, which says whether it is still wanted.
+impl<R: Send + 'static> Worker<R> {
+    /// Starts it. It works on one request after the other, and may look at those that wait; what comes of it
+    /// goes to `deliver`, which says whether it is still wanted.
     ///
     /// # Errors
     /// When the system gives no thread.
     pub fn start(
-        mut lists: Box<dyn HandleLists>,
+        name: &str,
+        mut work: impl FnMut(R, &Receiver<R>) -> Action + Send + 'static,
         deliver: impl Fn(Action) -> bool + Send + 'static,
     ) -> io::Result<Self> {
         let (requests, inbox) = mpsc::channel();
-        thread::Builder::new().name("handles".into()).spawn(move || {
-            for owner in inbox {
-                let listed = lists.list(owner).map(Arc::new);
-                if !deliver(Action::Handles(owner, listed)) {
+        thread::Builder::new().name(name.into()).spawn(move || {
+            while let Ok(request) = inbox.recv() {
+                if !deliver(work(request, &inbox)) {
                     return;
                 }
             }
@@ -36,8 +34,8 @@ impl HandleWorker {
         Ok(Self { requests })
     }
 
-    /// Asks for the handles of a process.
-    pub fn list(&self, owner: Owner) {
-        self.requests.send(owner).ok();
+    /// Asks for something.
+    pub fn ask(&self, request: R) {
+        self.requests.send(request).ok();
     }
 }

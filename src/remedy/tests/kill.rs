@@ -2,10 +2,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use proptest::prelude::*;
 use rstest::rstest;
 
 use super::{OWN_PID, Stand, no_right, on, scene, state};
 use crate::analysis::tests_support::{owner, process, tcp, udp};
+use crate::export::audit as export;
 use crate::model::{
     Gap, Holders, Missing, NamespaceId, Observed, Owner, Pid, Process, Socket, SpaceId, StartTime, State,
     System,
@@ -14,6 +16,8 @@ use crate::platform::control::{ControlError, Signal};
 use crate::remedy::audit::{self, Stage};
 use crate::remedy::kill::{KillPlan, PortsAfter, Promise, TargetOutcome};
 use crate::remedy::{NotDone, Plan, Refusal, Scene};
+use crate::text::is_unsafe;
+use crate::text::tests_support::hostile;
 
 fn shared(state: State, local: &str, holders: &[u32]) -> Socket {
     let holders = Holders::of(holders.iter().map(|pid| owner(*pid)).collect());
@@ -307,4 +311,30 @@ fn who_only_lacks_a_descriptor_for_a_moment_is_ended_and_many_are_counted() {
     let outcome = stand.executor(&state).kill(&plan).unwrap().outcome;
     assert!(outcome.succeeded(), "{outcome:?}");
     assert_eq!(outcome.sentences()[0], "20 processes have ended.");
+}
+
+proptest! {
+    #[test]
+    fn no_name_reaches_the_audit_as_it_is(name in hostile()) {
+        let mut snapshot = inhabited(System::Windows, busy());
+        let (_, target) = process(owner(4312), &name, &name);
+        let target = Process { service: Some(name.as_str().into()), ..Arc::unwrap_or_clone(target) };
+        snapshot.processes.insert(owner(4312), Arc::new(target));
+        let stand = Stand::default();
+        let (home, state) = state();
+        let plan = KillPlan::new(scene(&snapshot), &[owner(4312)], Signal::Kill).confirm().unwrap();
+        stand.executor(&state).kill(&plan).unwrap();
+        let file = std::fs::read_to_string(state.path().join("audit.jsonl")).unwrap();
+        prop_assert_eq!(file.lines().count(), 2);
+        let (entries, odd) = audit::read(&state).unwrap();
+        prop_assert!(odd.is_none());
+        let mut shown = Vec::new();
+        export::write(&entries, &mut shown).unwrap();
+        export::write_json(&entries, &mut shown).unwrap();
+        for text in [file, String::from_utf8(shown).unwrap()] {
+            prop_assert!(!text.replace('\n', "").contains(is_unsafe), "{text:?}");
+            prop_assert!(!text.contains("\\u"), "{text:?}");
+        }
+        drop(home);
+    }
 }

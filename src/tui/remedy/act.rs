@@ -170,7 +170,7 @@ fn show(app: &mut App) {
         app.ranges.space = picture.spaces.iter().position(is_it).unwrap_or(0);
     }
     (app.ranges.chosen, app.ranges.told) = (None, None);
-    app.show(Pane::Ranges);
+    app.go_to(Pane::Ranges);
 }
 
 fn propose(app: &mut App, by: isize) {

@@ -7,14 +7,13 @@ use rstest::rstest;
 
 use super::support::{
     NGINX, ORDERS, blank, click, handles, later, list, machine, mouse, press, screen, see, selected,
-    snapshot, text_of,
+    snapshot, text_of, update,
 };
 use crate::model::{Gap, Holders, Missing, Reason, Remedy, State};
 use crate::tui::Options;
 use crate::tui::action::{Action, Effect};
 use crate::tui::app::App;
 use crate::tui::keymap::{Binding, Context};
-use crate::tui::update::update;
 use crate::tui::view::help;
 
 #[rstest]

@@ -1,5 +1,7 @@
 //! The screen as a user meets it: keys in, text out.
 
+mod arranging;
+mod hostile;
 mod keys;
 mod pastes;
 mod plain;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use insta::assert_snapshot;
 use rstest::rstest;
 
-use super::support::{NGINX, ORDERS, blank, look, machine, press, screen, see, selected, text_of};
+use super::support::{NGINX, ORDERS, blank, look, machine, press, screen, see, selected, text_of, update};
 use crate::model::{
     Family, NamespaceId, Owner, Port, PortRange, Protocol, RangeLimits, Snapshot, State, System,
 };
@@ -23,7 +23,6 @@ use crate::tui::Options;
 use crate::tui::action::{Action, Command, Effect};
 use crate::tui::app::{App, Dialog};
 use crate::tui::keymap::Context;
-use crate::tui::update::update;
 
 /// What was asked for.
 pub fn asked(effects: Vec<Effect>) -> Vec<(RequestId, Request)> {

@@ -7,12 +7,11 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent,
 use proptest::prelude::*;
 
 use super::remedies::{arrives, asked, fake};
-use super::support::{ORDERS, blank, cells, cells_on, handles, look, machine, snapshot, text_of};
+use super::support::{ORDERS, blank, cells, cells_on, handles, look, machine, snapshot, text_of, update};
 use crate::model::{Gap, Missing, Progress, Reason, Snapshot};
 use crate::platform::Reading;
 use crate::tui::Options;
 use crate::tui::action::{Action, Press};
-use crate::tui::update::update;
 
 fn key() -> impl Strategy<Value = Action> {
     let named = prop::sample::select(vec![

@@ -26,7 +26,7 @@ use crate::source::script::Script;
 use crate::tui::Options;
 use crate::tui::action::{Action, Effect, Press};
 use crate::tui::app::App;
-use crate::tui::update::update;
+use crate::tui::update;
 use crate::tui::view;
 
 /// The program that leaks.
@@ -213,6 +213,21 @@ pub fn handles(sockets: u64) -> Handles {
         handles.push(Handle { socket, ..handle(20 + 4 * number, HandleKind::Socket, None) });
     }
     Handles { owner: ORDERS, handles, limit: Some(40) }
+}
+
+/// Lets something happen, and arranges at once what the screen wants arranged.
+pub fn update(app: &mut App, action: Action) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    for effect in update::update(app, action) {
+        match effect {
+            Effect::Arrange(request) => {
+                let arranged = Action::Arranged(Box::new(request.arrange()));
+                effects.extend(update(app, arranged).into_iter().filter(|effect| *effect != Effect::Draw));
+            }
+            other => effects.push(other),
+        }
+    }
+    effects
 }
 
 /// Lets the screen have listed handles.

@@ -6,14 +6,13 @@ use jiff::{SignedDuration, Timestamp};
 use rstest::rstest;
 use tokio::sync::watch;
 
-use super::support::{ORDERS, blank, handles, later, list, machine, press, screen, see, text_of};
+use super::support::{ORDERS, blank, handles, later, list, machine, press, screen, see, text_of, update};
 use crate::analysis::{GroupBy, Thresholds};
 use crate::monitor::{Interval, Latest, Monitor, Pace};
 use crate::source::script::Script;
 use crate::tui::Options;
 use crate::tui::action::{Action, Effect};
 use crate::tui::app::{App, is_whole};
-use crate::tui::update::update;
 
 #[rstest]
 #[case::back(|wall: Timestamp| wall - SignedDuration::from_hours(2))]

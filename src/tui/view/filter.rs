@@ -4,13 +4,16 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 
-use crate::text::{keep_start, safe, width};
+use crate::text::{keep_end, keep_start, safe, split_at, width};
 use crate::tui::app::App;
+use crate::tui::page::FilterLine;
 use crate::tui::theme::{KEY, NOTICE, WEAK};
-use crate::tui::widget::paint::put;
+use crate::tui::widget::paint::{columns, put};
 
 /// Before the text.
 const PROMPT: &str = " / ";
+/// Behind it.
+const GAP: u16 = 2;
 
 /// Draws it.
 pub fn draw(app: &App, area: Rect, frame: &mut Buffer) {
@@ -19,19 +22,13 @@ pub fn draw(app: &App, area: Rect, frame: &mut Buffer) {
         return;
     }
     let start = put(frame, area, area.x, PROMPT, KEY);
-    let room = usize::from(area.right().saturating_sub(start));
-    let x = put(
-        frame,
-        area,
-        start,
-        &visible(filter.input.value(), filter.input.visual_cursor(), room),
-        Style::new(),
-    );
-    let room = usize::from(area.right().saturating_sub(x + 2));
+    let (text, _) = visible(filter, area);
+    let x = put(frame, area, start, &text, Style::new());
+    let room = usize::from(area.right().saturating_sub(x + GAP));
     match &filter.error {
         Some(error) => {
             let error = error.to_string();
-            put(frame, area, x + 2, &keep_start(&safe(&error), room), NOTICE);
+            put(frame, area, x + GAP, &keep_start(&safe(&error), room), NOTICE);
         }
         None if filter.input.value().is_empty() => {
             let example = if filter.is_plain {
@@ -39,7 +36,7 @@ pub fn draw(app: &App, area: Rect, frame: &mut Buffer) {
             } else {
                 "name, pid, user, port, address; state:time_wait port:8080 !nginx"
             };
-            put(frame, area, x + 2, &keep_start(example, room), WEAK);
+            put(frame, area, x + GAP, &keep_start(example, room), WEAK);
         }
         None => {}
     }
@@ -52,24 +49,21 @@ pub fn cursor(app: &App, area: Rect) -> Option<Position> {
     if !filter.editing || area.is_empty() {
         return None;
     }
-    let start = area.x + u16::try_from(PROMPT.len()).ok()?;
-    let room = usize::from(area.right().saturating_sub(start));
-    let at = filter.input.visual_cursor();
-    let at = at - hidden(at, room);
-    Some(Position::new((start + u16::try_from(at).ok()?).min(area.right() - 1), area.y))
+    let (_, at) = visible(filter, area);
+    let x = usize::from(area.x) + PROMPT.len() + at;
+    Some(Position::new(u16::try_from(x).ok()?.min(area.right() - 1), area.y))
 }
 
-/// How many columns at the start are scrolled out so that the cursor is visible.
-fn hidden(cursor: usize, room: usize) -> usize {
-    (cursor + 1).saturating_sub(room)
-}
-
-fn visible(text: &str, cursor: usize, room: usize) -> String {
-    let mut skip = hidden(cursor, room);
-    let rest = text.chars().skip_while(|character| {
-        let hide = skip > 0;
-        skip = skip.saturating_sub(width(character.encode_utf8(&mut [0; 4])));
-        hide
-    });
-    rest.collect()
+/// What of the text has room, always with the end of what stands before the cursor, and the column of the
+/// cursor in it. What is wrong with a long text has half of the line.
+fn visible(filter: &FilterLine, area: Rect) -> (String, usize) {
+    let room = usize::from(area.width).saturating_sub(PROMPT.len());
+    let error = filter.error.as_ref().map_or(0, |error| columns(&error.to_string()) + GAP);
+    let room = room.saturating_sub(usize::from(error.min(area.width / 2)));
+    let text = safe(filter.input.value());
+    let cursor = text.char_indices().nth(filter.input.cursor()).map_or(text.len(), |(place, _)| place);
+    let (before, behind) = text.split_at(cursor);
+    let before = keep_end(before, room.saturating_sub(1));
+    let at = width(&before);
+    (format!("{before}{}", split_at(behind, room.saturating_sub(at)).0), at)
 }

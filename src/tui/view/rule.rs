@@ -14,11 +14,14 @@ use crate::tui::widget::paint::{fill, put, put_right};
 pub fn draw(app: &App, area: Rect, frame: &mut Buffer) {
     fill(frame, area, "─", WEAK);
     let page = app.page();
-    let mut room = area;
-    if let Some(list) = page.list() {
+    let mut room = Rect { width: area.width.saturating_sub(2), ..area };
+    if let Some(list) = page.list().filter(|list| app.is_arranged() || !list.order.is_empty()) {
         let place = (list.cursor + 1).min(list.order.len());
         let position = format!(" {}/{} ", thousands(place as u64), thousands(list.order.len() as u64));
-        room.width = put_right(frame, Rect { width: area.width.saturating_sub(2), ..area }, &position, WEAK);
+        room.width = put_right(frame, room, &position, WEAK);
+    }
+    if app.arranging.takes_long() {
+        room.width = put_right(frame, room, " arranging… ", NOTICE);
     }
     let x = put(frame, room, area.x + 2, &format!(" {} ", title(app)), STRONG);
     let text = page.filter.input.value();

@@ -40,6 +40,9 @@ pub fn draw(app: &App, layout: &Layout, frame: &mut Buffer) {
         Pane::Findings | Pane::Events | Pane::Timeline | Pane::Details | Pane::Ranges => {}
     }
     if page.list().is_some_and(|list| list.order.is_empty()) {
+        if !app.is_arranged() {
+            return;
+        }
         let unread = picture.snapshot.unread().any_table() && page.pane != Pane::Handles;
         let nothing = match (page.filter.is_set(), page.pane) {
             _ if unread => "not all sockets could be read, and none of those that were is here",

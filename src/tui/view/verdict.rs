@@ -3,8 +3,9 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
+use unicode_segmentation::UnicodeSegmentation;
 
-use crate::text::keep_start;
+use crate::text::{keep_start, split_at};
 use crate::tui::app::App;
 use crate::tui::theme::badge;
 use crate::tui::widget::paint::{columns, put, row};
@@ -60,16 +61,14 @@ pub fn wrap(text: &str, width: u16) -> Vec<String> {
     lines
 }
 
-/// Takes off what is beyond the width.
+/// Takes off what is beyond the width; at least one cluster stays.
 fn split_off(line: &mut String, width: u16) -> Option<String> {
     if columns(line) <= width {
         return None;
     }
-    let fits = |end: &usize| columns(&line[..*end]) <= width;
-    let mut ends = line.char_indices().map(|(place, _)| place).skip(1);
-    let first = ends.next()?;
-    let end = ends.take_while(fits).last().unwrap_or(first);
-    Some(line.split_off(end))
+    let fitting = split_at(line, width.into()).0.len();
+    let first = line.graphemes(true).next().map_or(0, str::len);
+    Some(line.split_off(fitting.max(first))).filter(|rest| !rest.is_empty())
 }
 
 #[cfg(test)]

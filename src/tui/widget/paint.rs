@@ -19,7 +19,7 @@ pub fn put(frame: &mut Buffer, area: Rect, x: u16, text: &str, style: Style) -> 
 
 /// Writes text at the right end of the first line of an area; returns the column before it.
 pub fn put_right(frame: &mut Buffer, area: Rect, text: &str, style: Style) -> u16 {
-    let columns = columns(&safe(text));
+    let columns = columns(text);
     let x = area.right().saturating_sub(columns).max(area.left());
     put(frame, area, x, text, style);
     x
@@ -42,10 +42,10 @@ pub fn fill(frame: &mut Buffer, area: Rect, symbol: &str, style: Style) {
     }
 }
 
-/// The columns a text takes.
+/// The columns a text takes when it is put somewhere.
 #[must_use]
 pub fn columns(text: &str) -> u16 {
-    u16::try_from(width(text)).unwrap_or(u16::MAX)
+    u16::try_from(width(&safe(text))).unwrap_or(u16::MAX)
 }
 
 /// One line of an area.

@@ -1,10 +1,206 @@
-//! The columns of the three tables: their names and the order they put rows in. How a cell is drawn is
-//! the view's.
+//! The columns of the tables. Each is one value: its names, its width, what stands in it and the fields it
+//! is exported as. The order of rows, the cells of the screen, the plain table, CSV and JSON all come from
+//! that, so a new column is a new entry in one of the lists below and nothing else.
+
+pub mod destinations;
+pub mod processes;
+pub mod sockets;
+mod value;
 
 use std::cmp::Ordering;
+use std::fmt;
 
-use super::{Destination, Row};
-use crate::model::{Observed, Process, Socket, State};
+pub use value::Value;
+
+use super::{GroupBy, Picture};
+
+/// What a row of a table is.
+pub trait Item: Sized + 'static {
+    /// The columns of its table, in their order.
+    fn columns() -> &'static [Column<Self>];
+
+    /// The order of rows that are equal in a column.
+    fn tie_break(&self, other: &Self) -> Ordering;
+
+    /// The fields of an export, in their order.
+    #[must_use]
+    fn fields() -> Vec<(&'static Field<Self>, &'static Column<Self>)> {
+        let of = |column: &'static Column<Self>| column.fields.iter().map(move |field| (field, column));
+        let mut fields: Vec<_> = Self::columns().iter().flat_map(of).collect();
+        fields.sort_by_key(|(field, _)| field.place);
+        fields
+    }
+}
+
+/// A column of a table.
+pub struct Column<R: 'static> {
+    /// Its name on the command line and in menus.
+    pub key: &'static str,
+    /// Its header.
+    pub title: &'static str,
+    /// Its header where a row stands for several processes, if that is another one.
+    pub title_of_groups: Option<&'static str>,
+    /// What it holds.
+    pub kind: Kind,
+    /// The columns of the terminal it needs, and the most it makes use of.
+    pub width: (u16, u16),
+    /// How soon it has room: the lower the sooner.
+    pub rank: u8,
+    /// The same, and what it needs, where its table is about something special: see [`Item`]s.
+    pub special: Option<(u8, u16)>,
+    /// What is to be seen at first sight.
+    pub emphasis: Emphasis,
+    /// What stands in it.
+    pub value: for<'a> fn(&'a R, &'a Picture) -> Value<'a>,
+    /// What it is exported as.
+    pub fields: &'static [Field<R>],
+}
+
+/// What a column holds: where its text stands, which end of a long one stays, and which rows one wants to
+/// see first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// How much: at the right, largest first.
+    Amount,
+    /// Which one: at the right, smallest first.
+    Number,
+    /// How it went: at the left, what has grown most first.
+    Trend,
+    /// A word: at the left, its start stays.
+    Word,
+    /// A name: at the left, its end stays.
+    Name,
+}
+
+impl Kind {
+    const fn largest_first(self) -> bool {
+        matches!(self, Self::Amount | Self::Trend)
+    }
+}
+
+/// What is to be seen at first sight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Emphasis {
+    /// Nothing.
+    None,
+    /// It always stands out.
+    Strong,
+    /// More than nothing is bad.
+    Alarm,
+}
+
+/// A field of an export. Its name is a promise.
+pub struct Field<R: 'static> {
+    /// Its place among all of its table; a new one is the last.
+    pub place: u8,
+    /// Its name.
+    pub name: &'static str,
+    /// What it means.
+    pub meaning: &'static str,
+    /// Where it is.
+    pub within: Within,
+    /// What stands in it, when that is not what stands in its column.
+    pub value: Option<for<'a> fn(&'a R, &'a Picture) -> Value<'a>>,
+}
+
+/// Where a field is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Within {
+    /// In CSV and JSON.
+    All,
+    /// In JSON.
+    Json,
+    /// In JSON where a row stands for several processes.
+    JsonOfGroups,
+}
+
+impl<R> Column<R> {
+    const AMOUNT: Self = Self {
+        key: "",
+        title: "",
+        title_of_groups: None,
+        kind: Kind::Amount,
+        width: (6, 6),
+        rank: u8::MAX,
+        special: None,
+        emphasis: Emphasis::None,
+        value: |_, _| Value::NotRead,
+        fields: &[],
+    };
+    const NAME: Self = Self { kind: Kind::Name, ..Self::AMOUNT };
+    const WORD: Self = Self { kind: Kind::Word, ..Self::AMOUNT };
+    const NUMBER: Self = Self { kind: Kind::Number, width: (7, 7), ..Self::AMOUNT };
+    /// For tables that are not exported.
+    pub const PLAIN: Self = Self::WORD;
+
+    /// How soon it has room.
+    #[must_use]
+    pub fn rank(&self, special: bool) -> u8 {
+        self.special.filter(|_| special).map_or(self.rank, |(rank, _)| rank)
+    }
+
+    /// The columns of the terminal it needs.
+    #[must_use]
+    pub fn least(&self, special: bool) -> u16 {
+        self.special.filter(|_| special).map_or(self.width.0, |(_, least)| least)
+    }
+
+    /// Its header over the rows of a picture.
+    #[must_use]
+    pub fn title_in(&self, picture: &Picture) -> &'static str {
+        let of_groups = self.title_of_groups.filter(|_| picture.group_by != GroupBy::Process);
+        of_groups.unwrap_or(self.title)
+    }
+
+    /// Whether its text stands at the right.
+    #[must_use]
+    pub const fn is_right(&self) -> bool {
+        matches!(self.kind, Kind::Amount | Kind::Number)
+    }
+}
+
+impl<R> PartialEq for Column<R> {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
+
+impl<R> Field<R> {
+    const ALL: Self = Self { place: 0, name: "", meaning: "", within: Within::All, value: None };
+
+    /// What stands in it.
+    pub fn value<'a>(&self, column: &Column<R>, row: &'a R, picture: &'a Picture) -> Value<'a> {
+        self.value.unwrap_or(column.value)(row, picture)
+    }
+}
+
+impl<R: Item> Column<R> {
+    /// The column of that name; case, and `-` for `_`, do not matter.
+    ///
+    /// # Errors
+    /// When there is none: the message names those there are.
+    pub fn parse(name: &str) -> Result<&'static Self, UnknownColumn> {
+        let wanted = name.to_lowercase().replace('-', "_");
+        R::columns()
+            .iter()
+            .find(|column| column.key == wanted)
+            .ok_or_else(|| UnknownColumn { name: name.to_owned(), known: keys::<R>() })
+    }
+}
+
+/// The names of the columns of a table.
+#[must_use]
+pub fn keys<R: Item>() -> String {
+    R::columns().iter().map(|column| column.key).collect::<Vec<_>>().join(", ")
+}
+
+/// A column that does not exist.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no column '{}'; there are: {known}", crate::text::safe(name))]
+pub struct UnknownColumn {
+    name: String,
+    known: String,
+}
 
 /// Which way a table is sorted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,436 +223,96 @@ impl Direction {
 }
 
 /// A column to sort by, and which way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Sort<C> {
+pub struct Sort<R: 'static> {
     /// The column.
-    pub column: C,
+    pub column: &'static Column<R>,
     /// The direction.
     pub direction: Direction,
 }
 
-impl<C: Column> Sort<C> {
-    /// Sorted by `column` the way one wants to see it first: numbers descending, words ascending.
+impl<R: Item> Sort<R> {
+    /// Sorted by a column the way one wants to see it first.
     #[must_use]
-    pub fn by(column: C) -> Self {
-        let direction = if column.is_number() { Direction::Descending } else { Direction::Ascending };
+    pub fn by(column: &'static Column<R>) -> Self {
+        let largest_first = column.kind.largest_first();
+        let direction = if largest_first { Direction::Descending } else { Direction::Ascending };
         Self { column, direction }
     }
 
-    /// The places of the items that `keep` lets through, in order. What is equal keeps the order of
-    /// [`Column::tie_break`], whichever the direction, so rows do not dance.
-    pub fn places(self, items: &[C::Item], snapshot: &Observed, keep: impl Fn(usize) -> bool) -> Vec<u32> {
-        let mut places: Vec<u32> = (0..u32::try_from(items.len()).unwrap_or(u32::MAX))
-            .filter(|place| keep(*place as usize))
-            .collect();
-        places.sort_unstable_by(|a, b| {
-            let (a, b) = (&items[*a as usize], &items[*b as usize]);
-            let order = self.column.order(a, b, snapshot);
+    /// The same by the name of a column; by the first where there is none of that name.
+    #[must_use]
+    pub fn by_key(key: &str) -> Self {
+        Self::by(Column::parse(key).unwrap_or(&R::columns()[0]))
+    }
+
+    /// The places of the items that `keep` lets through, in order. What was not read comes last where the
+    /// column is sorted the way one wants to see it first. What is equal keeps the order of
+    /// [`Item::tie_break`], whichever the direction, so rows do not dance.
+    pub fn places(self, items: &[R], picture: &Picture, keep: impl Fn(usize) -> bool) -> Vec<u32> {
+        let kept = (0u32..).zip(items).filter(|(place, _)| keep(*place as usize));
+        let mut values: Vec<_> =
+            kept.map(|(place, item)| ((self.column.value)(item, picture), place)).collect();
+        values.sort_unstable_by(|(a, a_place), (b, b_place)| {
+            let smallest_first = !self.column.kind.largest_first();
+            let missing = if smallest_first { a.is_missing().cmp(&b.is_missing()) } else { Ordering::Equal };
+            let order = missing.then_with(|| a.order(b));
             let order = if self.direction == Direction::Descending { order.reverse() } else { order };
-            order.then_with(|| C::tie_break(a, b))
+            order.then_with(|| items[*a_place as usize].tie_break(&items[*b_place as usize]))
         });
-        places
+        values.into_iter().map(|(_, place)| place).collect()
     }
 }
 
-/// A column of a table.
-pub trait Column: Copy + Eq + Sized + 'static {
-    /// What a row of the table is.
-    type Item;
-
-    /// Every column, in the order of the table.
-    const ALL: &'static [Self];
-
-    /// Its name on the command line and in menus.
-    fn key(self) -> &'static str;
-
-    /// Its header.
-    fn title(self) -> &'static str;
-
-    /// Whether it holds numbers: right-aligned, and largest first.
-    fn is_number(self) -> bool;
-
-    /// The ascending order of two items; what was not read comes first.
-    fn order(self, a: &Self::Item, b: &Self::Item, snapshot: &Observed) -> Ordering;
-
-    /// The order of items that are equal in every column.
-    fn tie_break(a: &Self::Item, b: &Self::Item) -> Ordering;
-
-    /// The column of that name; case, and `-` for `_`, do not matter.
-    ///
-    /// # Errors
-    /// When there is none: the message names those there are.
-    fn parse(name: &str) -> Result<Self, UnknownColumn> {
-        let wanted = name.to_lowercase().replace('-', "_");
-        Self::ALL.iter().copied().find(|column| column.key() == wanted).ok_or_else(|| UnknownColumn {
-            name: name.to_owned(),
-            known: Self::ALL.iter().map(|column| column.key()).collect::<Vec<_>>().join(", "),
-        })
+impl<R> Clone for Sort<R> {
+    fn clone(&self) -> Self {
+        *self
     }
 }
 
-/// A column that does not exist.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no column '{}'; there are: {known}", crate::text::safe(name))]
-pub struct UnknownColumn {
-    name: String,
-    known: String,
-}
+impl<R> Copy for Sort<R> {}
 
-/// The columns of the table of processes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs, reason = "each is documented by its title and by what it sorts")]
-pub enum ProcessColumn {
-    Pid,
-    Name,
-    Ports,
-    Share,
-    Bound,
-    TimeWait,
-    CloseWait,
-    Established,
-    New,
-    Failures,
-    Handles,
-    Sockets,
-    Trend,
-    SynSent,
-    FinWait,
-    Listen,
-    Udp,
-    User,
-    Service,
-    Path,
-}
-
-impl Column for ProcessColumn {
-    type Item = Row;
-
-    const ALL: &'static [Self] = &[
-        Self::Pid,
-        Self::Name,
-        Self::Ports,
-        Self::Share,
-        Self::Bound,
-        Self::TimeWait,
-        Self::CloseWait,
-        Self::Established,
-        Self::New,
-        Self::Failures,
-        Self::Handles,
-        Self::Sockets,
-        Self::Trend,
-        Self::SynSent,
-        Self::FinWait,
-        Self::Listen,
-        Self::Udp,
-        Self::User,
-        Self::Service,
-        Self::Path,
-    ];
-
-    fn key(self) -> &'static str {
-        match self {
-            Self::Pid => "pid",
-            Self::Name => "name",
-            Self::Ports => "ports",
-            Self::Share => "share",
-            Self::Bound => "bound",
-            Self::TimeWait => "time_wait",
-            Self::CloseWait => "close_wait",
-            Self::Established => "established",
-            Self::New => "new",
-            Self::Failures => "failures",
-            Self::Handles => "handles",
-            Self::Sockets => "sockets",
-            Self::Trend => "trend",
-            Self::SynSent => "syn_sent",
-            Self::FinWait => "fin_wait",
-            Self::Listen => "listen",
-            Self::Udp => "udp",
-            Self::User => "user",
-            Self::Service => "service",
-            Self::Path => "path",
-        }
-    }
-
-    fn title(self) -> &'static str {
-        match self {
-            Self::Pid => "PID",
-            Self::Name => "NAME",
-            Self::Ports => "PORTS",
-            Self::Share => "%",
-            Self::Bound => "BOUND",
-            Self::TimeWait => "T-WAIT",
-            Self::CloseWait => "C-WAIT",
-            Self::Established => "ESTAB",
-            Self::New => "NEW/s",
-            Self::Failures => "FAIL/s",
-            Self::Handles => "HANDLE",
-            Self::Sockets => "SOCKS",
-            Self::Trend => "TREND",
-            Self::SynSent => "SYN-S",
-            Self::FinWait => "F-WAIT",
-            Self::Listen => "LISTEN",
-            Self::Udp => "UDP",
-            Self::User => "USER",
-            Self::Service => "SERVICE",
-            Self::Path => "PATH",
-        }
-    }
-
-    fn is_number(self) -> bool {
-        !matches!(self, Self::Pid | Self::Name | Self::User | Self::Service | Self::Path)
-    }
-
-    fn order(self, a: &Row, b: &Row, _: &Observed) -> Ordering {
-        fn path(row: &Row) -> Option<&str> {
-            row.process.as_ref()?.path.as_deref()
-        }
-        fn service(row: &Row) -> Option<&str> {
-            row.process.as_ref()?.service.as_deref()
-        }
-        let by = |value: fn(&Row) -> u32| value(a).cmp(&value(b));
-        match self {
-            Self::Pid => a.key.cmp(&b.key),
-            Self::Name => words(&a.name, &b.name),
-            Self::Ports => by(|row| row.counts.seen_ports),
-            Self::Share => decimals(a.share, b.share),
-            Self::Bound => by(|row| row.counts.seen(State::Bound)),
-            Self::TimeWait => by(|row| row.counts.seen(State::TimeWait)),
-            Self::CloseWait => by(|row| row.counts.seen(State::CloseWait)),
-            Self::Established => by(|row| row.counts.seen(State::Established)),
-            Self::New => decimals(a.new_per_second, b.new_per_second),
-            Self::Failures => decimals(a.failures_per_second, b.failures_per_second),
-            Self::Handles => a.handles.cmp(&b.handles),
-            Self::Sockets => by(|row| row.counts.seen_sockets()),
-            Self::Trend => growth(&a.trend).cmp(&growth(&b.trend)),
-            Self::SynSent => by(|row| row.counts.seen(State::SynSent)),
-            Self::FinWait => a.counts.fin_wait().cmp(&b.counts.fin_wait()),
-            Self::Listen => by(|row| row.counts.seen(State::Listen)),
-            Self::Udp => by(|row| row.counts.seen(State::Udp)),
-            Self::User => a.user().cmp(&b.user()),
-            Self::Service => service(a).cmp(&service(b)),
-            Self::Path => path(a).cmp(&path(b)),
-        }
-    }
-
-    fn tie_break(a: &Row, b: &Row) -> Ordering {
-        b.counts.seen_sockets().cmp(&a.counts.seen_sockets()).then_with(|| a.key.cmp(&b.key))
+impl<R> PartialEq for Sort<R> {
+    fn eq(&self, other: &Self) -> bool {
+        self.column == other.column && self.direction == other.direction
     }
 }
 
-/// The columns of the table of destinations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs, reason = "each is documented by its title and by what it sorts")]
-pub enum DestinationColumn {
-    Protocol,
-    Local,
-    Remote,
-    Ports,
-    Fill,
-    TimeWait,
-    CloseWait,
-    Established,
-    Sockets,
-    Owner,
-}
+impl<R> Eq for Sort<R> {}
 
-impl Column for DestinationColumn {
-    type Item = Destination;
-
-    const ALL: &'static [Self] = &[
-        Self::Protocol,
-        Self::Local,
-        Self::Remote,
-        Self::Ports,
-        Self::Fill,
-        Self::TimeWait,
-        Self::CloseWait,
-        Self::Established,
-        Self::Sockets,
-        Self::Owner,
-    ];
-
-    fn key(self) -> &'static str {
-        match self {
-            Self::Protocol => "protocol",
-            Self::Local => "local",
-            Self::Remote => "remote",
-            Self::Ports => "ports",
-            Self::Fill => "fill",
-            Self::TimeWait => "time_wait",
-            Self::CloseWait => "close_wait",
-            Self::Established => "established",
-            Self::Sockets => "sockets",
-            Self::Owner => "owner",
-        }
-    }
-
-    fn title(self) -> &'static str {
-        match self {
-            Self::Protocol => "PROTO",
-            Self::Local => "LOCAL",
-            Self::Remote => "REMOTE",
-            Self::Ports => "PORTS",
-            Self::Fill => "FILL%",
-            Self::TimeWait => "T-WAIT",
-            Self::CloseWait => "C-WAIT",
-            Self::Established => "ESTAB",
-            Self::Sockets => "SOCKS",
-            Self::Owner => "PROCESS",
-        }
-    }
-
-    fn is_number(self) -> bool {
-        !matches!(self, Self::Protocol | Self::Local | Self::Remote | Self::Owner)
-    }
-
-    fn order(self, a: &Destination, b: &Destination, snapshot: &Observed) -> Ordering {
-        let by = |state: State| a.counts.seen(state).cmp(&b.counts.seen(state));
-        match self {
-            Self::Protocol => a.protocol.cmp(&b.protocol),
-            Self::Local => a.local.cmp(&b.local),
-            Self::Remote => a.remote.cmp(&b.remote),
-            Self::Ports => a.counts.seen_ports.cmp(&b.counts.seen_ports),
-            Self::Fill => decimals(a.fill, b.fill),
-            Self::TimeWait => by(State::TimeWait),
-            Self::CloseWait => by(State::CloseWait),
-            Self::Established => by(State::Established),
-            Self::Sockets => a.counts.seen_sockets().cmp(&b.counts.seen_sockets()),
-            Self::Owner => {
-                let name = |destination: &Destination| {
-                    let process = snapshot.processes.get(destination.owners.first()?)?;
-                    Some(process.name.to_lowercase())
-                };
-                name(a).cmp(&name(b))
-            }
-        }
-    }
-
-    fn tie_break(a: &Destination, b: &Destination) -> Ordering {
-        (a.remote, a.local, a.protocol, a.namespace).cmp(&(b.remote, b.local, b.protocol, b.namespace))
+impl<R> fmt::Debug for Sort<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?}", self.column.key, self.direction)
     }
 }
 
-/// The columns of the tables of sockets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs, reason = "each is documented by its title and by what it sorts")]
-pub enum SocketColumn {
-    Protocol,
-    Local,
-    Remote,
-    State,
-    How,
-    Left,
-    Pid,
-    Name,
-    ReceiveQueue,
-    SendQueue,
-    Uid,
-}
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
 
-impl Column for SocketColumn {
-    type Item = Socket;
+    use super::*;
+    use crate::analysis::{Destination, Row};
+    use crate::model::{Handle, Socket};
 
-    const ALL: &'static [Self] = &[
-        Self::Protocol,
-        Self::Local,
-        Self::Remote,
-        Self::State,
-        Self::How,
-        Self::Left,
-        Self::Pid,
-        Self::Name,
-        Self::ReceiveQueue,
-        Self::SendQueue,
-        Self::Uid,
-    ];
-
-    fn key(self) -> &'static str {
-        match self {
-            Self::Protocol => "protocol",
-            Self::Local => "local",
-            Self::Remote => "remote",
-            Self::State => "state",
-            Self::How => "how",
-            Self::Left => "left",
-            Self::Pid => "pid",
-            Self::Name => "name",
-            Self::ReceiveQueue => "receive_queue",
-            Self::SendQueue => "send_queue",
-            Self::Uid => "uid",
+    fn hold_together<R: Item>(sorted_by: &[&str]) {
+        let columns = R::columns();
+        let all = |of: fn(&Column<R>) -> u8| columns.iter().map(of).collect::<HashSet<_>>().len();
+        assert_eq!(columns.iter().map(|column| column.key).collect::<HashSet<_>>().len(), columns.len());
+        assert_eq!([all(|column| column.rank(false)), all(|column| column.rank(true))], [columns.len(); 2]);
+        assert!(columns.iter().any(|column| column.rank == 0), "one is always there");
+        for (place, (field, _)) in R::fields().into_iter().enumerate() {
+            assert_eq!(usize::from(field.place), place, "{}", field.name);
+            assert!(!field.name.is_empty() && !field.meaning.is_empty(), "{place}");
+        }
+        for key in sorted_by {
+            assert_eq!(Sort::<R>::by_key(key).column.key, *key);
         }
     }
 
-    fn title(self) -> &'static str {
-        match self {
-            Self::Protocol => "PROTO",
-            Self::Local => "LOCAL",
-            Self::Remote => "REMOTE",
-            Self::State => "STATE",
-            Self::How => "HOW",
-            Self::Left => "LEFT",
-            Self::Pid => "PID",
-            Self::Name => "NAME",
-            Self::ReceiveQueue => "RECV-Q",
-            Self::SendQueue => "SEND-Q",
-            Self::Uid => "UID",
-        }
-    }
-
-    fn is_number(self) -> bool {
-        matches!(self, Self::Left | Self::ReceiveQueue | Self::SendQueue)
-    }
-
-    fn order(self, a: &Socket, b: &Socket, snapshot: &Observed) -> Ordering {
-        fn process<'a>(socket: &Socket, snapshot: &'a Observed) -> Option<&'a Process> {
-            snapshot.processes.get(&socket.holders.counted()?).map(AsRef::as_ref)
-        }
-        match self {
-            Self::Protocol => (a.protocol, a.family()).cmp(&(b.protocol, b.family())),
-            Self::Local => a.local.cmp(&b.local),
-            Self::Remote => a.remote.cmp(&b.remote),
-            Self::State => a.state.cmp(&b.state),
-            Self::How => a.attribution.cmp(&b.attribution),
-            Self::Left => a.expires.cmp(&b.expires),
-            Self::Pid => a.holders.counted().cmp(&b.holders.counted()),
-            Self::Name if a.holders.counted() == b.holders.counted() => Ordering::Equal,
-            Self::Name => {
-                let name = |socket| process(socket, snapshot).map(|process| process.name.as_str());
-                words(name(a).unwrap_or(""), name(b).unwrap_or(""))
-            }
-            Self::ReceiveQueue => a.receive_queue.cmp(&b.receive_queue),
-            Self::SendQueue => a.send_queue.cmp(&b.send_queue),
-            Self::Uid => a.uid.cmp(&b.uid),
-        }
-    }
-
-    fn tie_break(a: &Socket, b: &Socket) -> Ordering {
-        (a.protocol, a.local, a.remote, a.cookie, a.inode)
-            .cmp(&(b.protocol, b.local, b.remote, b.cookie, b.inode))
-    }
-}
-
-fn words(a: &str, b: &str) -> Ordering {
-    if a.is_ascii() && b.is_ascii() {
-        let lower = |byte: u8| byte.to_ascii_lowercase();
-        return a.bytes().map(lower).cmp(b.bytes().map(lower));
-    }
-    a.chars().flat_map(char::to_lowercase).cmp(b.chars().flat_map(char::to_lowercase))
-}
-
-fn decimals(a: Option<f64>, b: Option<f64>) -> Ordering {
-    match (a, b) {
-        (Some(a), Some(b)) => a.total_cmp(&b),
-        (a, b) => a.is_some().cmp(&b.is_some()),
-    }
-}
-
-/// How much a trend has gained from its first sample to its last.
-fn growth(trend: &[u32]) -> i64 {
-    match (trend.first(), trend.last()) {
-        (Some(first), Some(last)) => i64::from(*last) - i64::from(*first),
-        _ => 0,
+    #[test]
+    fn keys_ranks_and_places_are_unique_and_what_is_sorted_by_exists() {
+        hold_together::<Row>(&["ports", "bound", "time_wait", "handles"]);
+        hold_together::<Destination>(&["ports"]);
+        hold_together::<Socket>(&["local", "protocol"]);
+        hold_together::<Handle>(&["number"]);
     }
 }

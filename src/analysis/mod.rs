@@ -29,7 +29,7 @@ mod verdict;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use column::{Column, DestinationColumn, Direction, ProcessColumn, SocketColumn, Sort};
+pub use column::{Column, Direction, Item, Sort, Value};
 pub use failures::{Failing, Failures};
 pub use filter::{Filter, FilterError};
 pub use findings::{Finding, Link, Severity, Step, Thresholds, View};

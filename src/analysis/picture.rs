@@ -63,6 +63,12 @@ impl Picture {
         Self { group_by, rows, row_of, ..self.clone() }
     }
 
+    /// Whether ports were refused to somebody just now.
+    #[must_use]
+    pub fn refuses_ports(&self) -> bool {
+        self.failures.as_ref().is_some_and(|failures| failures.recent > 0)
+    }
+
     /// What the filter lets through.
     #[must_use]
     pub fn select(&self, filter: &Filter) -> Selection {

@@ -198,7 +198,7 @@ fn on_linux_a_full_destination_is_named() {
 
 #[test]
 fn sorting_is_stable_both_ways_and_puts_the_unread_last_when_descending() {
-    let machine = Observed::from(snapshot(vec![]));
+    let picture = picture(snapshot(vec![]));
     let row = |pid: u32, handles: Option<u64>| {
         let one = snapshot(vec![udp("0.0.0.0:1", Some(owner(pid)))]);
         let mut row = rows::rows(&one.into(), GroupBy::Process).rows.remove(0);
@@ -206,11 +206,11 @@ fn sorting_is_stable_both_ways_and_puts_the_unread_last_when_descending() {
         row
     };
     let rows = [row(1, Some(5)), row(2, None), row(3, Some(9)), row(4, Some(5))];
-    let down = Sort::by(ProcessColumn::Handles);
-    assert_eq!(down.places(&rows, &machine, |_| true), [2, 0, 3, 1]);
+    let down = Sort::by_key("handles");
+    assert_eq!(down.places(&rows, &picture, |_| true), [2, 0, 3, 1]);
     let up = Sort { direction: down.direction.reversed(), ..down };
-    assert_eq!(up.places(&rows, &machine, |_| true), [1, 0, 3, 2]);
-    assert_eq!(up.places(&rows, &machine, |place| place != 1), [0, 3, 2]);
+    assert_eq!(up.places(&rows, &picture, |_| true), [1, 0, 3, 2]);
+    assert_eq!(up.places(&rows, &picture, |place| place != 1), [0, 3, 2]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use color_eyre::eyre::Result;
 
 use super::values::{self, FilterText};
 use super::{UsageError, interval};
-use crate::analysis::{GroupBy, ProcessColumn, Sort, Thresholds};
+use crate::analysis::{GroupBy, Row, Sort, Thresholds};
 use crate::model::Backend;
 use crate::monitor::Interval;
 use crate::platform::console;
@@ -31,8 +31,8 @@ pub(super) struct Args {
     #[arg(long, default_value = "process", value_parser = values::group_by())]
     group_by: GroupBy,
     /// Sort by this column; COLUMN:asc or COLUMN:desc for the direction
-    #[arg(long, value_name = "COLUMN", default_value = "ports", value_parser = values::sort::<ProcessColumn>)]
-    sort: Sort<ProcessColumn>,
+    #[arg(long, value_name = "COLUMN", default_value = "ports", value_parser = values::sort::<Row>)]
+    sort: Sort<Row>,
     /// Show only what passes: text, or terms such as `state:time_wait`, `!port:8080`, `remote:10.0.0.0/8`
     #[arg(long, value_name = "EXPR", default_value = "", hide_default_value = true)]
     filter: FilterText,

@@ -4,12 +4,10 @@ use std::str::FromStr;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use crate::analysis::column::UnknownColumn;
-use crate::analysis::{
-    Column, DestinationColumn, Direction, Filter, FilterError, GroupBy, ProcessColumn, SocketColumn, Sort,
-};
+use crate::analysis::column::{UnknownColumn, keys};
+use crate::analysis::{Column, Destination, Direction, Filter, FilterError, GroupBy, Item, Sort};
 use crate::export::Order;
-use crate::model::Backend;
+use crate::model::{Backend, Socket};
 
 /// `native` or `portable`.
 pub(super) fn backend() -> impl TypedValueParser<Value = Backend> {
@@ -55,30 +53,25 @@ impl FromStr for FilterText {
 pub(super) enum SortError {
     #[error(transparent)]
     Column(#[from] UnknownColumn),
-    #[error("{0}; of destinations: {destinations}; of sockets: {sockets}", destinations = keys::<DestinationColumn>(), sockets = keys::<SocketColumn>())]
+    #[error("{0}; of destinations: {destinations}; of sockets: {sockets}", destinations = keys::<Destination>(), sockets = keys::<Socket>())]
     AnyColumn(UnknownColumn),
     #[error("'{0}' is no direction; it is asc or desc")]
     Direction(String),
 }
 
-fn keys<C: Column>() -> String {
-    C::ALL.iter().map(|column| column.key()).collect::<Vec<_>>().join(", ")
-}
-
 /// `COLUMN`, the way one wants to see it first, or `COLUMN:asc`, `COLUMN:desc`.
-pub(super) fn sort<C: Column>(text: &str) -> Result<Sort<C>, SortError> {
+pub(super) fn sort<R: Item>(text: &str) -> Result<Sort<R>, SortError> {
     let (column, direction) = split(text)?;
-    Ok(directed(C::parse(column)?, direction))
+    Ok(directed(Column::parse(column)?, direction))
 }
 
 /// The same for every table that has the column; the others keep their order.
 pub(super) fn order(text: &str) -> Result<Order, SortError> {
     let (name, direction) = split(text)?;
     let mut order = Order::default();
-    let processes = ProcessColumn::parse(name).map(|column| order.processes = directed(column, direction));
-    let destinations =
-        DestinationColumn::parse(name).map(|column| order.destinations = directed(column, direction));
-    let sockets = SocketColumn::parse(name).map(|column| order.sockets = directed(column, direction));
+    let processes = Column::parse(name).map(|column| order.processes = directed(column, direction));
+    let destinations = Column::parse(name).map(|column| order.destinations = directed(column, direction));
+    let sockets = Column::parse(name).map(|column| order.sockets = directed(column, direction));
     match (processes, destinations, sockets) {
         (Err(unknown), Err(_), Err(_)) => Err(SortError::AnyColumn(unknown)),
         _ => Ok(order),
@@ -94,7 +87,7 @@ fn split(text: &str) -> Result<(&str, Option<Direction>), SortError> {
     }
 }
 
-fn directed<C: Column>(column: C, direction: Option<Direction>) -> Sort<C> {
+fn directed<R: Item>(column: &'static Column<R>, direction: Option<Direction>) -> Sort<R> {
     let natural = Sort::by(column);
     Sort { direction: direction.unwrap_or(natural.direction), ..natural }
 }
@@ -102,30 +95,27 @@ fn directed<C: Column>(column: C, direction: Option<Direction>) -> Sort<C> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analysis::Row;
 
     #[test]
     fn a_sort_is_a_column_and_if_wanted_a_direction() {
-        assert_eq!(
-            sort("bound"),
-            Ok(Sort { column: ProcessColumn::Bound, direction: Direction::Descending })
-        );
-        assert_eq!(sort("name"), Ok(Sort { column: ProcessColumn::Name, direction: Direction::Ascending }));
-        assert_eq!(
-            sort("Time-Wait:asc"),
-            Ok(Sort { column: ProcessColumn::TimeWait, direction: Direction::Ascending })
-        );
-        assert!(sort::<ProcessColumn>("state").is_err());
-        assert!(sort::<ProcessColumn>("ports:").is_err());
+        let sorted = |text| sort::<Row>(text).map(|sort| (sort.column.key, sort.direction));
+        assert_eq!(sorted("bound"), Ok(("bound", Direction::Descending)));
+        assert_eq!(sorted("name"), Ok(("name", Direction::Ascending)));
+        assert_eq!(sorted("Time-Wait:asc"), Ok(("time_wait", Direction::Ascending)));
+        assert!(sort::<Row>("state").is_err());
+        assert!(sort::<Row>("ports:").is_err());
     }
 
     #[test]
     fn an_order_sorts_every_table_that_has_the_column() {
         let pid = order("pid:desc").unwrap();
-        assert_eq!(pid.processes, Sort { column: ProcessColumn::Pid, direction: Direction::Descending });
-        assert_eq!(pid.sockets, Sort { column: SocketColumn::Pid, direction: Direction::Descending });
+        let descending = Direction::Descending;
+        assert_eq!(pid.processes, Sort { direction: descending, ..Sort::by_key("pid") });
+        assert_eq!(pid.sockets, Sort { direction: descending, ..Sort::by_key("pid") });
         assert_eq!(pid.destinations, Order::default().destinations);
         let left = order("left").unwrap();
-        assert_eq!(left.sockets, Sort::by(SocketColumn::Left));
+        assert_eq!(left.sockets, Sort::by_key("left"));
         assert_eq!(left.processes, Order::default().processes);
     }
 }

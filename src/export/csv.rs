@@ -9,10 +9,11 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 
 use csv::{Terminator, WriterBuilder};
-use serde::Serialize;
 
 use super::Excerpt;
-use super::record::{ProcessRecord, SocketRecord};
+use super::record::milliseconds;
+use crate::analysis::column::Within;
+use crate::analysis::{Item, Picture, Value};
 use crate::text::safe;
 
 /// Writes the table of processes.
@@ -20,8 +21,7 @@ use crate::text::safe;
 /// # Errors
 /// When the writer fails.
 pub fn write_processes(excerpt: &Excerpt, out: &mut impl Write) -> io::Result<()> {
-    let records = excerpt.processes.iter().copied().map(|row| ProcessRecord::of(row, inert));
-    write(&ProcessRecord::FIELDS, records, out)
+    write(&excerpt.processes, excerpt.picture, out)
 }
 
 /// Writes the table of sockets.
@@ -29,20 +29,37 @@ pub fn write_processes(excerpt: &Excerpt, out: &mut impl Write) -> io::Result<()
 /// # Errors
 /// When the writer fails.
 pub fn write_sockets(excerpt: &Excerpt, out: &mut impl Write) -> io::Result<()> {
-    write(&SocketRecord::FIELDS, excerpt.sockets.iter().copied().map(SocketRecord::of), out)
+    write(&excerpt.sockets, excerpt.picture, out)
 }
 
-fn write(
-    header: &[&str],
-    records: impl Iterator<Item = impl Serialize>,
-    out: &mut impl Write,
-) -> io::Result<()> {
+fn write<R: Item>(rows: &[&R], picture: &Picture, out: &mut impl Write) -> io::Result<()> {
+    let mut fields = R::fields();
+    fields.retain(|(field, _)| field.within == Within::All);
     let mut table = WriterBuilder::new().has_headers(false).terminator(Terminator::CRLF).from_writer(out);
-    table.write_record(header).map_err(into_io)?;
-    for record in records {
-        table.serialize(record).map_err(into_io)?;
+    table.write_record(fields.iter().map(|(field, _)| field.name)).map_err(into_io)?;
+    for row in rows {
+        for (field, column) in &fields {
+            table.write_field(&*text(&field.value(column, row, picture))).map_err(into_io)?;
+        }
+        table.write_record(None::<&[u8]>).map_err(into_io)?;
     }
     table.flush()
+}
+
+/// A value as a cell: numbers as they are.
+fn text<'a>(value: &'a Value<'_>) -> Cow<'a, str> {
+    match value {
+        // What was seen in part is not known.
+        Value::NotRead | Value::AtLeast(_) => "".into(),
+        Value::Count(number) => number.to_string().into(),
+        Value::Share(number) | Value::Rate(number) => number.to_string().into(),
+        Value::Text(text) => inert(text),
+        Value::Word(_, word, _) => (*word).into(),
+        Value::Left(left) => milliseconds(*left).to_string().into(),
+        Value::Flag(flag) => flag.to_string().into(),
+        Value::Trend(samples) => samples.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ").into(),
+        other => other.words().unwrap_or_default(),
+    }
 }
 
 /// The writer's own error where there is one: its kind tells a closed pipe from a full disk.

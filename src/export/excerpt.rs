@@ -1,28 +1,26 @@
 //! What of a picture is exported, and in which order.
 
-use crate::analysis::{
-    Column, Destination, DestinationColumn, Filter, Picture, ProcessColumn, Row, SocketColumn, Sort,
-};
-use crate::model::{Observed, Socket};
+use crate::analysis::{Destination, Filter, Item, Picture, Row, Sort};
+use crate::model::Socket;
 
 /// How each table is sorted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Order {
     /// The processes.
-    pub processes: Sort<ProcessColumn>,
+    pub processes: Sort<Row>,
     /// The destinations.
-    pub destinations: Sort<DestinationColumn>,
+    pub destinations: Sort<Destination>,
     /// The sockets.
-    pub sockets: Sort<SocketColumn>,
+    pub sockets: Sort<Socket>,
 }
 
 impl Default for Order {
     /// Most ports first; sockets by protocol and address.
     fn default() -> Self {
         Self {
-            processes: Sort::by(ProcessColumn::Ports),
-            destinations: Sort::by(DestinationColumn::Ports),
-            sockets: Sort::by(SocketColumn::Protocol),
+            processes: Sort::by_key("ports"),
+            destinations: Sort::by_key("ports"),
+            sockets: Sort::by_key("protocol"),
         }
     }
 }
@@ -51,21 +49,21 @@ impl<'a> Excerpt<'a> {
         Self {
             picture,
             order,
-            processes: chosen(order.processes, rows, &passes.rows, snapshot, top),
-            destinations: chosen(order.destinations, destinations, &passes.destinations, snapshot, top),
-            sockets: chosen(order.sockets, &snapshot.sockets, &passes.sockets, snapshot, top),
+            processes: chosen(order.processes, rows, &passes.rows, picture, top),
+            destinations: chosen(order.destinations, destinations, &passes.destinations, picture, top),
+            sockets: chosen(order.sockets, &snapshot.sockets, &passes.sockets, picture, top),
         }
     }
 }
 
-fn chosen<'a, C: Column>(
-    sort: Sort<C>,
-    items: &'a [C::Item],
+fn chosen<'a, R: Item>(
+    sort: Sort<R>,
+    items: &'a [R],
     passes: &[bool],
-    snapshot: &Observed,
+    picture: &Picture,
     top: Option<u32>,
-) -> Vec<&'a C::Item> {
-    let places = sort.places(items, snapshot, |place| passes[place]);
+) -> Vec<&'a R> {
+    let places = sort.places(items, picture, |place| passes[place]);
     places
         .into_iter()
         .take(top.map_or(usize::MAX, |top| top as usize))

@@ -14,35 +14,43 @@ pub(super) enum Side {
     Right,
 }
 
+/// A column of a grid.
+#[derive(Clone, Copy)]
+pub(super) struct Head {
+    pub title: &'static str,
+    pub side: Side,
+    /// How soon it has room: the lower the sooner, and 0 always.
+    pub rank: u8,
+}
+
 /// A table of text with a header. Only columns of text are ever shortened.
 pub(super) struct Grid {
-    sides: Vec<Side>,
+    heads: Vec<Head>,
     lines: Vec<Vec<String>>,
 }
 
 impl Grid {
-    pub fn new<const N: usize>(columns: [(&str, Side); N]) -> Self {
-        Self {
-            sides: columns.map(|(_, side)| side).to_vec(),
-            lines: vec![columns.map(|(title, _)| title.to_owned()).to_vec()],
-        }
+    pub fn new(heads: Vec<Head>) -> Self {
+        let titles = heads.iter().map(|head| head.title.to_owned()).collect();
+        Self { heads, lines: vec![titles] }
     }
 
     /// Adds a line below the others, a cell for each column.
-    pub fn push<const N: usize>(&mut self, cells: [String; N]) {
-        self.lines.push(Vec::from(cells));
+    pub fn push(&mut self, cells: impl IntoIterator<Item = String>) {
+        self.lines.push(cells.into_iter().collect());
     }
 
-    /// Writes header and lines; the widest columns of text give way until a line fits into `room`.
+    /// Writes header and lines. Where they don't fit into `room`, the columns of the highest ranks are left
+    /// out, and the widest of text give way.
     pub fn write(&self, room: Option<usize>, out: &mut impl Write) -> io::Result<()> {
         let widths = self.widths(room.unwrap_or(usize::MAX));
         for line in &self.lines {
             let mut text = String::new();
-            for (place, ((cell, side), columns)) in line.iter().zip(&self.sides).zip(&widths).enumerate() {
-                let cell = keep_end(cell, *columns);
+            for (place, columns) in &widths {
+                let cell = keep_end(&line[*place], *columns);
                 let padding = blanks(&cell, *columns);
-                text.push_str(if place > 0 { " " } else { "" });
-                text.extend(match side {
+                text.push_str(if text.is_empty() { "" } else { " " });
+                text.extend(match self.heads[*place].side {
                     Side::Left => [&*cell, &*padding],
                     Side::Right => [&*padding, &*cell],
                 });
@@ -52,17 +60,27 @@ impl Grid {
         Ok(())
     }
 
-    fn widths(&self, room: usize) -> Vec<usize> {
-        let column = |place: usize| self.lines.iter().map(|line| width(&line[place])).max().unwrap_or(0);
-        let mut widths: Vec<usize> = (0..self.sides.len()).map(column).collect();
-        let mut excess = (widths.iter().sum::<usize>() + widths.len() - 1).saturating_sub(room);
+    /// The columns that have room, by their place, and how wide they are.
+    fn widths(&self, room: usize) -> Vec<(usize, usize)> {
+        let widest = |place: usize| self.lines.iter().map(|line| width(&line[place])).max().unwrap_or(0);
+        let mut widths: Vec<(usize, usize)> =
+            (0..self.heads.len()).map(|place| (place, widest(place))).collect();
+        let is_text = |place: usize| self.heads[place].side == Side::Left;
+        let needed =
+            |(place, width): &(usize, usize)| if is_text(*place) { *width.min(&LEAST) } else { *width };
+        widths.sort_by_key(|(place, _)| self.heads[*place].rank);
+        let mut taken = 0;
+        let mut fits = |column: &(usize, usize)| {
+            taken += needed(column) + usize::from(taken > 0);
+            taken <= room || self.heads[column.0].rank == 0
+        };
+        let fitting = widths.iter().take_while(|column| fits(column)).count();
+        widths.truncate(fitting);
+        widths.sort_unstable();
+        let mut excess = (widths.iter().map(|(_, width)| width + 1).sum::<usize>() - 1).saturating_sub(room);
         while excess > 0 {
-            let text = widths.iter_mut().zip(&self.sides).filter(|(_, side)| **side == Side::Left);
-            let Some((widest, _)) =
-                text.max_by_key(|(width, _)| **width).filter(|(width, _)| **width > LEAST)
-            else {
-                break;
-            };
+            let text = widths.iter_mut().filter(|(place, width)| is_text(*place) && *width > LEAST);
+            let Some((_, widest)) = text.max_by_key(|(_, width)| *width) else { break };
             *widest -= 1;
             excess -= 1;
         }

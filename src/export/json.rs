@@ -35,40 +35,8 @@
 //!   `syn_received`, `established`, `fin_wait_1`, `fin_wait_2`, `close_wait`, `closing`, `last_ack`,
 //!   `time_wait`, `udp`
 //!
-//! ## `processes`
-//! - `pid`: null for the sockets nobody is known to own, and for a group
-//! - `start_time`: RFC 3339
-//! - `name`: `"(no owner)"` for the sockets nobody is known to own; the name of a group
-//! - `path`: the full path of its program
-//! - `user`: by name where it is known, else by number or SID
-//! - `ports`: distinct local ports inside the dynamic range, summed over the port spaces; this and all that
-//!   follows is null where a table of sockets that may count could not be read
-//! - `bound`, `time_wait`, `close_wait`, `established`, `syn_sent`: sockets in that state
-//! - `fin_wait`: sockets in `fin_wait_1`, `fin_wait_2`, `closing` or `last_ack`
-//! - `listen`, `udp`: sockets in that state
-//! - `sockets`: sockets in any state
-//! - `handles`: open handles or file descriptors
-//! - `pids`: the processes of a group; only with a `--group-by` other than `process`
-//! - `ended`: its processes have ended, and what they closed still holds ports
-//! - `attribution`: its sockets by how their owner is known: `exact`, `observed`, `listener`, `inferred`,
-//!   `unknown`
-//!
-//! ## `destinations`
-//! - `protocol`: `"tcp"` or `"udp"`
-//! - `local_address`, `remote_address`, `remote_port`: from where to where
-//! - `ports`: distinct local ports of the dynamic range toward it
-//! - `fill`: `ports` as a share of capacity, 0 to 1
-//! - `pids`: who is known to connect to it
-//!
-//! ## `sockets`
-//! - `protocol`, `family`: its port space
-//! - `local_address`, `local_port`: its own end
-//! - `remote_address`, `remote_port`: its peer; null when it has none
-//! - `state`: one of the names of `by_state`
-//! - `pid`: its owner, the first by number when several hold it
-//! - `attribution`: how the owner is known: `"exact"`, `"observed"`, `"listener"`, `"inferred"` or
-//!   `"unknown"`
-//! - `expires_ms`: milliseconds until a TIME_WAIT ends
+//! ## `processes`, `destinations` and `sockets`
+//! The fields of the columns in [`crate::analysis::column`], which says what each means.
 //!
 //! ## `degradations`
 //! - `what`: what is missing
@@ -97,7 +65,6 @@
 //! - `time`: RFC 3339
 //! - `meaning`: what it says
 
-use std::borrow::Cow;
 use std::io::{self, Write};
 
 use jiff::Timestamp;
@@ -107,8 +74,9 @@ use serde_json::ser::{Formatter, Serializer};
 use super::Excerpt;
 use super::finding::{EventRecord, FindingRecord};
 use super::gap::GapRecord;
-use super::record::{DestinationRecord, ProcessRecord, SocketRecord, SpaceRecord};
-use crate::model::Backend;
+use super::record::{Records, SpaceRecord};
+use crate::analysis::{Destination, Row};
+use crate::model::{Backend, Socket};
 use crate::text::SafeWriter;
 
 const SCHEMA: &str = "porttop.snapshot/1";
@@ -121,20 +89,19 @@ struct Document<'a> {
     os: &'a str,
     backend: Backend,
     port_spaces: Vec<SpaceRecord>,
-    processes: Vec<ProcessRecord<'a>>,
-    destinations: Vec<DestinationRecord>,
+    processes: Records<'a, Row>,
+    destinations: Records<'a, Destination>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    sockets: Option<Vec<SocketRecord>>,
+    sockets: Option<Records<'a, Socket>>,
     degradations: Vec<GapRecord>,
     findings: Vec<FindingRecord<'a>>,
     events: Vec<EventRecord>,
 }
 
 impl<'a> Document<'a> {
-    fn of(excerpt: &Excerpt<'a>, sockets: bool) -> Self {
+    fn of(excerpt: &'a Excerpt<'a>, sockets: bool) -> Self {
         let picture = excerpt.picture;
         let snapshot = picture.snapshot.as_ref();
-        let process = |row| ProcessRecord::of(row, Cow::Borrowed).in_full(row, picture.group_by);
         Self {
             schema: SCHEMA,
             time: snapshot.taken.wall,
@@ -146,9 +113,9 @@ impl<'a> Document<'a> {
                 .iter()
                 .map(|space| SpaceRecord::of(space, &snapshot.spaces))
                 .collect(),
-            processes: excerpt.processes.iter().copied().map(process).collect(),
-            destinations: excerpt.destinations.iter().copied().map(DestinationRecord::of).collect(),
-            sockets: sockets.then(|| excerpt.sockets.iter().copied().map(SocketRecord::of).collect()),
+            processes: Records::of(&excerpt.processes, picture),
+            destinations: Records::of(&excerpt.destinations, picture),
+            sockets: sockets.then(|| Records::of(&excerpt.sockets, picture)),
             degradations: snapshot.gaps.iter().map(GapRecord::of).collect(),
             findings: picture.findings.iter().map(FindingRecord::of).collect(),
             events: picture.events.iter().map(EventRecord::of).collect(),

@@ -1,14 +1,13 @@
-//! The fields of an export: names, order and types, the same in JSON and CSV. The names are a promise:
-//! they stay, new ones come at the end. What was not read is none.
+//! The fields of an export. Those of rows are the fields of their columns, in JSON and CSV alike. Names are
+//! a promise: they stay, new ones come at the end. What was not read is none.
 
-use std::borrow::Cow;
-use std::net::IpAddr;
+use std::time::Duration;
 
-use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-use crate::analysis::{Attributions, Destination, GroupBy, Row, RowKey, SpaceUsage};
-use crate::model::{Attribution, Counts, DynamicRange, Family, Port, PortSpace, Protocol, Socket, State};
+use crate::analysis::column::{Field, Within};
+use crate::analysis::{Column, GroupBy, Item, Picture, SpaceUsage, Value};
+use crate::model::{Attribution, Counts, DynamicRange, Family, Port, PortSpace, Protocol, State};
 
 /// A port space.
 #[derive(Serialize)]
@@ -51,174 +50,65 @@ impl Serialize for ByState {
     }
 }
 
-/// A row of the table of processes.
-#[derive(Serialize)]
-pub(super) struct ProcessRecord<'a> {
-    pid: Option<u32>,
-    start_time: Option<Timestamp>,
-    name: Option<Cow<'a, str>>,
-    path: Option<Cow<'a, str>>,
-    user: Option<Cow<'a, str>>,
-    ports: Option<u32>,
-    bound: Option<u32>,
-    time_wait: Option<u32>,
-    close_wait: Option<u32>,
-    established: Option<u32>,
-    syn_sent: Option<u32>,
-    fin_wait: Option<u32>,
-    listen: Option<u32>,
-    udp: Option<u32>,
-    sockets: Option<u32>,
-    handles: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pids: Option<Vec<u32>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ended: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    attribution: Option<ByAttribution>,
+/// The rows of a table with their fields, for JSON.
+pub(super) struct Records<'a, R: Item> {
+    rows: &'a [&'a R],
+    fields: Vec<(&'static Field<R>, &'static Column<R>)>,
+    picture: &'a Picture,
 }
 
-/// None where not all sockets were read.
-struct ByAttribution(Option<Attributions>);
+impl<'a, R: Item> Records<'a, R> {
+    pub fn of(rows: &'a [&'a R], picture: &'a Picture) -> Self {
+        let mut fields = R::fields();
+        fields.retain(|(field, _)| {
+            field.within != Within::JsonOfGroups || picture.group_by != GroupBy::Process
+        });
+        Self { rows, fields, picture }
+    }
+}
 
-impl Serialize for ByAttribution {
+impl<R: Item> Serialize for Records<'_, R> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(Attribution::ALL.map(|how| (how.name(), self.0.map(|known| known.of(how)))))
+        serializer.collect_seq(self.rows.iter().map(|row| Record(self, row)))
     }
 }
 
-impl<'a> ProcessRecord<'a> {
-    /// The fields that every row has.
-    pub const FIELDS: [&'static str; 16] = [
-        "pid",
-        "start_time",
-        "name",
-        "path",
-        "user",
-        "ports",
-        "bound",
-        "time_wait",
-        "close_wait",
-        "established",
-        "syn_sent",
-        "fin_wait",
-        "listen",
-        "udp",
-        "sockets",
-        "handles",
-    ];
+struct Record<'a, R: Item>(&'a Records<'a, R>, &'a R);
 
-    /// The record of a row; outside text goes through `text`.
-    pub fn of(row: &'a Row, text: impl Fn(&'a str) -> Cow<'a, str>) -> Self {
-        let process = row.process.as_deref();
-        let name = match row.key {
-            RowKey::Process(_) => process.map(|process| process.name.as_str()),
-            _ => Some(row.name.as_str()),
-        };
-        Self {
-            pid: row.pid(),
-            start_time: process.and_then(|process| process.started),
-            name: name.map(&text),
-            path: process.and_then(|process| process.path.as_deref()).map(&text),
-            user: row.user().map(&text),
-            ports: row.counts.ports,
-            bound: row.counts.of(State::Bound),
-            time_wait: row.counts.of(State::TimeWait),
-            close_wait: row.counts.of(State::CloseWait),
-            established: row.counts.of(State::Established),
-            syn_sent: row.counts.of(State::SynSent),
-            fin_wait: row.counts.fin_wait(),
-            listen: row.counts.of(State::Listen),
-            udp: row.counts.of(State::Udp),
-            sockets: row.counts.sockets(),
-            handles: row.handles,
-            pids: None,
-            ended: None,
-            attribution: None,
-        }
+impl<R: Item> Serialize for Record<'_, R> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(Records { fields, picture, .. }, row) = self;
+        let entry =
+            |(field, column): &(&Field<R>, &Column<R>)| (field.name, Json(field.value(column, row, picture)));
+        serializer.collect_map(fields.iter().map(entry))
     }
+}
 
-    /// The same with what only JSON has room for: whether it has ended, how its sockets are known to be
-    /// its own, and the processes it stands for, where a row can be several.
-    pub fn in_full(self, row: &Row, group_by: GroupBy) -> Self {
-        let pids = || row.owners.iter().map(|owner| owner.pid.0).collect();
-        Self {
-            pids: (group_by != GroupBy::Process).then(pids),
-            ended: Some(row.ended),
-            attribution: Some(ByAttribution(row.counts.is_whole().then_some(row.attributions))),
-            ..self
+struct Json<'a>(Value<'a>);
+
+impl Serialize for Json<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match &self.0 {
+            // What was seen in part is not known.
+            Value::NotRead | Value::AtLeast(_) => to.serialize_none(),
+            Value::Id(number) | Value::Count(number) => to.serialize_u64(*number),
+            Value::Share(number) | Value::Rate(number) => to.serialize_f64(*number),
+            Value::Text(text) => to.serialize_str(text),
+            Value::Word(_, word, _) => to.serialize_str(word),
+            Value::Ip(ip) => to.collect_str(ip),
+            Value::Address(address) => to.collect_str(address),
+            Value::Left(left) => milliseconds(*left).serialize(to),
+            Value::Time(time) => time.serialize(to),
+            Value::Flag(flag) => to.serialize_bool(*flag),
+            Value::Trend(samples) => to.collect_seq(*samples),
+            Value::Pids(owners) => to.collect_seq(owners.iter().map(|owner| owner.pid.0)),
+            Value::Attributions(known) => {
+                to.collect_map(Attribution::ALL.map(|how| (how.name(), known.map(|known| known.of(how)))))
+            }
         }
     }
 }
 
-/// A destination.
-#[derive(Serialize)]
-pub(super) struct DestinationRecord {
-    protocol: Protocol,
-    local_address: IpAddr,
-    remote_address: IpAddr,
-    remote_port: u16,
-    ports: Option<u32>,
-    fill: Option<f64>,
-    pids: Vec<u32>,
-}
-
-impl DestinationRecord {
-    pub fn of(destination: &Destination) -> Self {
-        Self {
-            protocol: destination.protocol,
-            local_address: destination.local.to_canonical(),
-            remote_address: destination.remote.ip().to_canonical(),
-            remote_port: destination.remote.port(),
-            ports: destination.counts.ports,
-            fill: destination.fill,
-            pids: destination.owners.iter().map(|owner| owner.pid.0).collect(),
-        }
-    }
-}
-
-/// A socket.
-#[derive(Serialize)]
-pub(super) struct SocketRecord {
-    protocol: Protocol,
-    family: Family,
-    local_address: IpAddr,
-    local_port: Port,
-    remote_address: Option<IpAddr>,
-    remote_port: Option<u16>,
-    state: &'static str,
-    pid: Option<u32>,
-    attribution: Attribution,
-    expires_ms: Option<u64>,
-}
-
-impl SocketRecord {
-    /// The fields that every socket has.
-    pub const FIELDS: [&'static str; 10] = [
-        "protocol",
-        "family",
-        "local_address",
-        "local_port",
-        "remote_address",
-        "remote_port",
-        "state",
-        "pid",
-        "attribution",
-        "expires_ms",
-    ];
-
-    pub fn of(socket: &Socket) -> Self {
-        Self {
-            protocol: socket.protocol,
-            family: socket.family(),
-            local_address: socket.local.ip().to_canonical(),
-            local_port: socket.local_port(),
-            remote_address: socket.remote.map(|remote| remote.ip().to_canonical()),
-            remote_port: socket.remote.map(|remote| remote.port()),
-            state: socket.state.key(),
-            pid: socket.holders.counted().map(|owner| owner.pid.0),
-            attribution: socket.attribution,
-            expires_ms: socket.expires.map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX)),
-        }
-    }
+pub(super) fn milliseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

@@ -4,10 +4,10 @@
 use std::io::{self, Write};
 
 use super::Excerpt;
-use super::grid::{Grid, Side};
-use crate::analysis::{Column, ProcessColumn, Row, SocketColumn, SpaceUsage};
-use crate::model::{Observed, PortSpace, Socket, State};
-use crate::text::{clock, percent, safe, thousands};
+use super::grid::{Grid, Head, Side};
+use crate::analysis::{Column, Item, Picture, Row, Sort, SpaceUsage};
+use crate::model::{Observed, PortSpace};
+use crate::text::{percent, safe, thousands};
 
 use Side::{Left, Right};
 
@@ -27,10 +27,11 @@ pub fn write(excerpt: &Excerpt, sockets: bool, width: Option<usize>, out: &mut i
     writeln!(out)?;
     spaces(&picture.spaces, &snapshot.spaces).write(width, out)?;
     writeln!(out)?;
-    let (shown, idle): (Vec<&Row>, Vec<&Row>) = excerpt.processes.iter().partition(|row| {
-        row.counts.sockets() != Some(0) || excerpt.order.processes.column == ProcessColumn::Handles
-    });
-    processes(&shown).write(width, out)?;
+    let (shown, idle): (Vec<&Row>, Vec<&Row>) = excerpt
+        .processes
+        .iter()
+        .partition(|row| row.counts.sockets() != Some(0) || excerpt.order.processes.column.key == "handles");
+    rows(&shown, excerpt.order.processes, picture.refuses_ports(), picture).write(width, out)?;
     if !idle.is_empty() {
         writeln!(
             out,
@@ -40,20 +41,22 @@ pub fn write(excerpt: &Excerpt, sockets: bool, width: Option<usize>, out: &mut i
     }
     if sockets {
         writeln!(out)?;
-        self::sockets(&excerpt.sockets, snapshot).write(width, out)?;
+        rows(&excerpt.sockets, excerpt.order.sockets, false, picture).write(width, out)?;
     }
     gaps(snapshot, out)
 }
 
 fn spaces(usages: &[SpaceUsage], spaces: &[PortSpace]) -> Grid {
-    let mut grid = Grid::new([
+    let head = |(title, side)| Head { title, side, rank: 0 };
+    let titles = [
         ("SPACE", Left),
         ("RANGE", Left),
         ("CAPACITY", Right),
         ("IN USE", Right),
         ("FREE", Right),
         ("%", Right),
-    ]);
+    ];
+    let mut grid = Grid::new(titles.map(head).into());
     for usage in usages {
         let space = spaces.iter().find(|space| space.id == usage.id);
         let dynamic = space.and_then(|space| space.dynamic.as_ref());
@@ -69,67 +72,20 @@ fn spaces(usages: &[SpaceUsage], spaces: &[PortSpace]) -> Grid {
     grid
 }
 
-fn processes(rows: &[&Row]) -> Grid {
-    use ProcessColumn::{
-        Bound, CloseWait, Established, Handles, Name, Pid, Ports, Share, Sockets, TimeWait, User,
+/// The rows of a table with its columns: all of them where there is room, and the one that it is sorted by
+/// whenever it can be.
+fn rows<R: Item>(rows: &[&R], sort: Sort<R>, special: bool, picture: &Picture) -> Grid {
+    let head = |column: &Column<R>| Head {
+        title: column.title_in(picture),
+        side: if column.is_right() { Right } else { Left },
+        rank: if column == sort.column { column.rank.min(1) } else { column.rank(special) },
     };
-    let mut grid = Grid::new([
-        (Pid.title(), Right),
-        (Name.title(), Left),
-        (Ports.title(), Right),
-        (Share.title(), Right),
-        (Bound.title(), Right),
-        (TimeWait.title(), Right),
-        (CloseWait.title(), Right),
-        (Established.title(), Right),
-        (Handles.title(), Right),
-        (Sockets.title(), Right),
-        (User.title(), Left),
-    ]);
+    let mut grid = Grid::new(R::columns().iter().map(head).collect());
     for row in rows {
-        let in_state = |state| number(row.counts.of(state));
-        grid.push([
-            or_dash(row.pid().map(|pid| pid.to_string())),
-            safe(&row.name).into_owned(),
-            at_least(row.counts.ports, row.counts.seen_ports),
-            or_dash(row.share.map(|share| percent(share).to_string())),
-            in_state(State::Bound),
-            in_state(State::TimeWait),
-            in_state(State::CloseWait),
-            in_state(State::Established),
-            number(row.handles),
-            at_least(row.counts.sockets(), row.counts.seen_sockets()),
-            or_dash(row.user().map(|user| safe(user).into_owned())),
-        ]);
-    }
-    grid
-}
-
-fn sockets(sockets: &[&Socket], snapshot: &Observed) -> Grid {
-    use SocketColumn::{How, Left as TimeLeft, Local, Name, Pid, Protocol, Remote, State};
-    let mut grid = Grid::new([
-        (Protocol.title(), Left),
-        (Local.title(), Left),
-        (Remote.title(), Left),
-        (State.title(), Left),
-        (How.title(), Left),
-        (TimeLeft.title(), Right),
-        (Pid.title(), Right),
-        (Name.title(), Left),
-    ]);
-    for socket in sockets {
-        let owner = socket.holders.counted();
-        let process = owner.and_then(|owner| snapshot.processes.get(&owner));
-        grid.push([
-            socket.protocol.key().to_owned(),
-            socket.local.to_string(),
-            socket.remote.map_or_else(|| "*:*".to_owned(), |remote| remote.to_string()),
-            socket.state.title().to_owned(),
-            socket.attribution.name().to_owned(),
-            or_dash(socket.expires.map(clock)),
-            or_dash(owner.map(|owner| owner.pid.to_string())),
-            or_dash(process.map(|process| safe(&process.name).into_owned())),
-        ]);
+        grid.push(R::columns().iter().map(|column| {
+            let value = (column.value)(row, picture);
+            value.words().map_or_else(|| NOT_READ.to_owned(), |words| safe(&words).into_owned())
+        }));
     }
     grid
 }
@@ -153,13 +109,6 @@ fn number(value: Option<impl Into<u64>>) -> String {
 }
 
 /// `12,840`, or `12,840+` when that is only what was seen.
-fn at_least(count: Option<u32>, seen: u32) -> String {
-    match count {
-        None if seen > 0 => format!("{}+", thousands(seen.into())),
-        count => number(count),
-    }
-}
-
 fn or_dash(value: Option<String>) -> String {
     value.unwrap_or_else(|| NOT_READ.to_owned())
 }

@@ -8,12 +8,12 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::record::{ProcessRecord, SocketRecord};
 use super::{Excerpt, Order, check, csv, json, table};
+use crate::analysis::column::Within;
 use crate::analysis::tests_support::{owner, process, snapshot, tcp, udp};
-use crate::analysis::{Analysis, Filter, GroupBy, Picture, ProcessColumn, Sort, Thresholds};
+use crate::analysis::{Analysis, Destination, Filter, GroupBy, Item, Picture, Row, Sort, Thresholds};
 use crate::model::{
-    Gap, Missing, NamespaceId, Port, PortEvent, PortRange, Process, Remedy, Snapshot, SpaceId, State,
+    Gap, Missing, NamespaceId, Port, PortEvent, PortRange, Process, Remedy, Snapshot, Socket, SpaceId, State,
 };
 use crate::text::tests_support::hostile;
 use crate::text::{is_unsafe, split_at, width};
@@ -84,12 +84,12 @@ fn the_table_lists_processes_without_sockets_only_where_handles_matter() {
     machine.processes.insert(idle, Arc::new(Process { handles: Some(9), ..Arc::unwrap_or_clone(known) }));
     let picture = picture(machine, GroupBy::Process);
     let printed = |column| {
-        let order = Order { processes: Sort::by(column), ..Order::default() };
+        let order = Order { processes: Sort::by_key(column), ..Order::default() };
         text(|out| table::write(&Excerpt::of(&picture, &Filter::default(), order, None), false, None, out))
     };
-    let by_ports = printed(ProcessColumn::Ports);
+    let by_ports = printed("ports");
     assert!(!by_ports.contains("idle") && by_ports.contains("1 without sockets left out"), "{by_ports}");
-    let by_handles = printed(ProcessColumn::Handles);
+    let by_handles = printed("handles");
     assert!(by_handles.contains("idle") && !by_handles.contains("left out"), "{by_handles}");
 }
 
@@ -110,24 +110,24 @@ fn json_says_what_was_seen() {
         {"family": "ipv6", "protocol": "udp", "start": null, "end": null, "reserved": null, "capacity": null, "in_use": null, "free": null, "by_state": {"bound": 0, "listen": 0, "syn_sent": 0, "syn_received": 0, "established": 0, "fin_wait_1": 0, "fin_wait_2": 0, "close_wait": 0, "closing": 0, "last_ack": 0, "time_wait": 0, "udp": 1}}
       ],
       "processes": [
-        {"pid": 4312, "start_time": "2026-11-22T11:02:10Z", "name": "orders.exe", "path": "C:\\Apps\\Orders, new\\orders.exe", "user": "CORP\\svc-orders", "ports": 3, "bound": 1, "time_wait": 1, "close_wait": 0, "established": 1, "syn_sent": 0, "fin_wait": 0, "listen": 0, "udp": 0, "sockets": 3, "handles": 13107, "ended": false, "attribution": {"exact": 3, "observed": 0, "listener": 0, "inferred": 0, "unknown": 0}},
-        {"pid": 99, "start_time": null, "name": null, "path": null, "user": null, "ports": 1, "bound": 0, "time_wait": 0, "close_wait": 1, "established": 0, "syn_sent": 0, "fin_wait": 0, "listen": 0, "udp": 0, "sockets": 1, "handles": null, "ended": true, "attribution": {"exact": 1, "observed": 0, "listener": 0, "inferred": 0, "unknown": 0}},
-        {"pid": null, "start_time": null, "name": "(no owner)", "path": null, "user": null, "ports": 1, "bound": 0, "time_wait": 1, "close_wait": 0, "established": 0, "syn_sent": 0, "fin_wait": 0, "listen": 0, "udp": 0, "sockets": 1, "handles": null, "ended": false, "attribution": {"exact": 0, "observed": 0, "listener": 0, "inferred": 0, "unknown": 1}},
-        {"pid": 77, "start_time": null, "name": "=cmd\u001b[2J\u202e\n\"é\udb40\udc41", "path": null, "user": null, "ports": null, "bound": 0, "time_wait": 0, "close_wait": 0, "established": 0, "syn_sent": 0, "fin_wait": 0, "listen": 1, "udp": 1, "sockets": 2, "handles": null, "ended": false, "attribution": {"exact": 2, "observed": 0, "listener": 0, "inferred": 0, "unknown": 0}}
+        {"pid": 4312, "start_time": "2026-11-22T11:02:10Z", "name": "orders.exe", "path": "C:\\Apps\\Orders, new\\orders.exe", "user": "CORP\\svc-orders", "ports": 3, "bound": 1, "time_wait": 1, "close_wait": 0, "established": 1, "syn_sent": 0, "fin_wait": 0, "listen": 0, "udp": 0, "sockets": 3, "handles": 13107, "ended": false, "attribution": {"exact": 3, "observed": 0, "listener": 0, "inferred": 0, "unknown": 0}, "share": 0.003003003003003003, "new_per_second": null, "failures_per_second": null, "trend": [3], "service": null},
+        {"pid": 99, "start_time": null, "name": null, "path": null, "user": null, "ports": 1, "bound": 0, "time_wait": 0, "close_wait": 1, "established": 0, "syn_sent": 0, "fin_wait": 0, "listen": 0, "udp": 0, "sockets": 1, "handles": null, "ended": true, "attribution": {"exact": 1, "observed": 0, "listener": 0, "inferred": 0, "unknown": 0}, "share": 0.001001001001001001, "new_per_second": null, "failures_per_second": null, "trend": [1], "service": null},
+        {"pid": null, "start_time": null, "name": "(no owner)", "path": null, "user": null, "ports": 1, "bound": 0, "time_wait": 1, "close_wait": 0, "established": 0, "syn_sent": 0, "fin_wait": 0, "listen": 0, "udp": 0, "sockets": 1, "handles": null, "ended": false, "attribution": {"exact": 0, "observed": 0, "listener": 0, "inferred": 0, "unknown": 1}, "share": 0.001001001001001001, "new_per_second": null, "failures_per_second": null, "trend": [1], "service": null},
+        {"pid": 77, "start_time": null, "name": "=cmd\u001b[2J\u202e\n\"é\udb40\udc41", "path": null, "user": null, "ports": null, "bound": 0, "time_wait": 0, "close_wait": 0, "established": 0, "syn_sent": 0, "fin_wait": 0, "listen": 1, "udp": 1, "sockets": 2, "handles": null, "ended": false, "attribution": {"exact": 2, "observed": 0, "listener": 0, "inferred": 0, "unknown": 0}, "share": null, "new_per_second": null, "failures_per_second": null, "trend": [2], "service": null}
       ],
       "destinations": [
-        {"protocol": "tcp", "local_address": "10.0.0.5", "remote_address": "10.0.0.9", "remote_port": 1433, "ports": 2, "fill": 0.002002002002002002, "pids": [4312]},
-        {"protocol": "tcp", "local_address": "10.0.0.5", "remote_address": "10.0.0.7", "remote_port": 80, "ports": 1, "fill": 0.001001001001001001, "pids": []},
-        {"protocol": "tcp", "local_address": "::1", "remote_address": "2001:db8::7", "remote_port": 443, "ports": 1, "fill": 0.001001001001001001, "pids": [99]}
+        {"protocol": "tcp", "local_address": "10.0.0.5", "remote_address": "10.0.0.9", "remote_port": 1433, "ports": 2, "fill": 0.002002002002002002, "pids": [4312], "time_wait": 1, "close_wait": 0, "established": 1, "sockets": 2},
+        {"protocol": "tcp", "local_address": "10.0.0.5", "remote_address": "10.0.0.7", "remote_port": 80, "ports": 1, "fill": 0.001001001001001001, "pids": [], "time_wait": 1, "close_wait": 0, "established": 0, "sockets": 1},
+        {"protocol": "tcp", "local_address": "::1", "remote_address": "2001:db8::7", "remote_port": 443, "ports": 1, "fill": 0.001001001001001001, "pids": [99], "time_wait": 0, "close_wait": 1, "established": 0, "sockets": 1}
       ],
       "sockets": [
-        {"protocol": "tcp", "family": "ipv4", "local_address": "0.0.0.0", "local_port": 10000, "remote_address": null, "remote_port": null, "state": "bound", "pid": 4312, "attribution": "exact", "expires_ms": null},
-        {"protocol": "tcp", "family": "ipv4", "local_address": "10.0.0.5", "local_port": 10001, "remote_address": "10.0.0.9", "remote_port": 1433, "state": "time_wait", "pid": 4312, "attribution": "exact", "expires_ms": 101500},
-        {"protocol": "tcp", "family": "ipv4", "local_address": "10.0.0.5", "local_port": 10002, "remote_address": "10.0.0.9", "remote_port": 1433, "state": "established", "pid": 4312, "attribution": "exact", "expires_ms": null},
-        {"protocol": "tcp", "family": "ipv4", "local_address": "10.0.0.5", "local_port": 10004, "remote_address": "10.0.0.7", "remote_port": 80, "state": "time_wait", "pid": null, "attribution": "unknown", "expires_ms": null},
-        {"protocol": "tcp", "family": "ipv6", "local_address": "::", "local_port": 8080, "remote_address": null, "remote_port": null, "state": "listen", "pid": 77, "attribution": "exact", "expires_ms": null},
-        {"protocol": "tcp", "family": "ipv6", "local_address": "::1", "local_port": 10003, "remote_address": "2001:db8::7", "remote_port": 443, "state": "close_wait", "pid": 99, "attribution": "exact", "expires_ms": null},
-        {"protocol": "udp", "family": "ipv6", "local_address": "fe80::1", "local_port": 10500, "remote_address": null, "remote_port": null, "state": "udp", "pid": 77, "attribution": "exact", "expires_ms": null}
+        {"protocol": "tcp", "family": "ipv4", "local_address": "0.0.0.0", "local_port": 10000, "remote_address": null, "remote_port": null, "state": "bound", "pid": 4312, "attribution": "exact", "expires_ms": null, "name": "orders.exe", "receive_queue": null, "send_queue": null, "uid": null},
+        {"protocol": "tcp", "family": "ipv4", "local_address": "10.0.0.5", "local_port": 10001, "remote_address": "10.0.0.9", "remote_port": 1433, "state": "time_wait", "pid": 4312, "attribution": "exact", "expires_ms": 101500, "name": "orders.exe", "receive_queue": null, "send_queue": null, "uid": null},
+        {"protocol": "tcp", "family": "ipv4", "local_address": "10.0.0.5", "local_port": 10002, "remote_address": "10.0.0.9", "remote_port": 1433, "state": "established", "pid": 4312, "attribution": "exact", "expires_ms": null, "name": "orders.exe", "receive_queue": null, "send_queue": null, "uid": null},
+        {"protocol": "tcp", "family": "ipv4", "local_address": "10.0.0.5", "local_port": 10004, "remote_address": "10.0.0.7", "remote_port": 80, "state": "time_wait", "pid": null, "attribution": "unknown", "expires_ms": null, "name": null, "receive_queue": null, "send_queue": null, "uid": null},
+        {"protocol": "tcp", "family": "ipv6", "local_address": "::", "local_port": 8080, "remote_address": null, "remote_port": null, "state": "listen", "pid": 77, "attribution": "exact", "expires_ms": null, "name": "=cmd\u001b[2J\u202e\n\"é\udb40\udc41", "receive_queue": null, "send_queue": null, "uid": null},
+        {"protocol": "tcp", "family": "ipv6", "local_address": "::1", "local_port": 10003, "remote_address": "2001:db8::7", "remote_port": 443, "state": "close_wait", "pid": 99, "attribution": "exact", "expires_ms": null, "name": null, "receive_queue": null, "send_queue": null, "uid": null},
+        {"protocol": "udp", "family": "ipv6", "local_address": "fe80::1", "local_port": 10500, "remote_address": null, "remote_port": null, "state": "udp", "pid": 77, "attribution": "exact", "expires_ms": null, "name": "=cmd\u001b[2J\u202e\n\"é\udb40\udc41", "receive_queue": null, "send_queue": null, "uid": null}
       ],
       "degradations": [
         {"what": "handles of 1 process", "reason": "no right\r", "remedy": "run porttop as administrator", "subject": "handle_counts", "family": null, "protocol": null, "cause": "error"},
@@ -149,11 +149,11 @@ fn json_says_what_was_seen() {
 fn csv_of_processes() {
     let picture = picture(machine(), GroupBy::Process);
     insta::assert_snapshot!(text(|out| csv::write_processes(&whole(&picture), out)), @r#"
-    pid,start_time,name,path,user,ports,bound,time_wait,close_wait,established,syn_sent,fin_wait,listen,udp,sockets,handles
-    4312,2026-11-22T11:02:10Z,orders.exe,"C:\Apps\Orders, new\orders.exe",CORP\svc-orders,3,1,1,0,1,0,0,0,0,3,13107
-    99,,,,,1,0,0,1,0,0,0,0,0,1,
-    ,,(no owner),,,1,0,1,0,0,0,0,0,0,1,
-    77,,"'=cmd�[2J��""é�",,,,0,0,0,0,0,0,1,1,2,
+    pid,start_time,name,path,user,ports,bound,time_wait,close_wait,established,syn_sent,fin_wait,listen,udp,sockets,handles,share,new_per_second,failures_per_second,trend,service
+    4312,2026-11-22T11:02:10Z,orders.exe,"C:\Apps\Orders, new\orders.exe",CORP\svc-orders,3,1,1,0,1,0,0,0,0,3,13107,0.003003003003003003,,,3,
+    99,,,,,1,0,0,1,0,0,0,0,0,1,,0.001001001001001001,,,1,
+    ,,(no owner),,,1,0,1,0,0,0,0,0,0,1,,0.001001001001001001,,,1,
+    77,,"'=cmd�[2J��""é�",,,,0,0,0,0,0,0,1,1,2,,,,,2,
     "#);
 }
 
@@ -161,14 +161,14 @@ fn csv_of_processes() {
 fn csv_of_sockets() {
     let picture = picture(machine(), GroupBy::Process);
     insta::assert_snapshot!(text(|out| csv::write_sockets(&whole(&picture), out)), @r#"
-    protocol,family,local_address,local_port,remote_address,remote_port,state,pid,attribution,expires_ms
-    tcp,ipv4,0.0.0.0,10000,,,bound,4312,exact,
-    tcp,ipv4,10.0.0.5,10001,10.0.0.9,1433,time_wait,4312,exact,101500
-    tcp,ipv4,10.0.0.5,10002,10.0.0.9,1433,established,4312,exact,
-    tcp,ipv4,10.0.0.5,10004,10.0.0.7,80,time_wait,,unknown,
-    tcp,ipv6,::,8080,,,listen,77,exact,
-    tcp,ipv6,::1,10003,2001:db8::7,443,close_wait,99,exact,
-    udp,ipv6,fe80::1,10500,,,udp,77,exact,
+    protocol,family,local_address,local_port,remote_address,remote_port,state,pid,attribution,expires_ms,name,receive_queue,send_queue,uid
+    tcp,ipv4,0.0.0.0,10000,,,bound,4312,exact,,orders.exe,,,
+    tcp,ipv4,10.0.0.5,10001,10.0.0.9,1433,time_wait,4312,exact,101500,orders.exe,,,
+    tcp,ipv4,10.0.0.5,10002,10.0.0.9,1433,established,4312,exact,,orders.exe,,,
+    tcp,ipv4,10.0.0.5,10004,10.0.0.7,80,time_wait,,unknown,,,,,
+    tcp,ipv6,::,8080,,,listen,77,exact,,"'=cmd�[2J��""é�",,,
+    tcp,ipv6,::1,10003,2001:db8::7,443,close_wait,99,exact,,,,,
+    udp,ipv6,fe80::1,10500,,,udp,77,exact,,"'=cmd�[2J��""é�",,,
     "#);
 }
 
@@ -185,20 +185,20 @@ fn table_for_a_person() {
     UDP IPv4 10000-10999      999      0  999 0
     UDP IPv6 -                  -      -    - -
 
-     PID NAME          PORTS % BOUND T-WAIT C-WAIT ESTAB HANDLE SOCKS USER
-    4312 orders.exe        3 1     1      1      0     1 13,107     3 CORP\svc-orders
-      99 (pid 99)          1 1     0      0      1     0      -     1 -
-       - (no owner)        1 1     0      1      0     0      -     1 -
-      77 =cmd�[2J��"é�     - -     0      0      0     0      -     2 -
+     PID NAME          PORTS % BOUND T-WAIT C-WAIT ESTAB NEW/s FAIL/s HANDLE SOCKS TREND SYN-S F-WAIT LISTEN UDP USER            SERVICE PATH
+    4312 orders.exe        3 1     1      1      0     1     -      - 13,107     3 -         0      0      0   0 CORP\svc-orders -       C:\Apps\Orders, new\orders.exe
+      99 (pid 99) †        1 1     0      0      1     0     -      -      -     1 -         0      0      0   0 -               -       -
+       - (no owner)        1 1     0      1      0     0     -      -      -     1 -         0      0      0   0 -               -       -
+      77 =cmd�[2J��"é�     - -     0      0      0     0     -      -      -     2 -         0      0      1   1 -               -       -
 
-    PROTO LOCAL           REMOTE            STATE       HOW     LEFT  PID NAME
-    tcp   0.0.0.0:10000   *:*               BOUND       exact      - 4312 orders.exe
-    tcp   10.0.0.5:10001  10.0.0.9:1433     TIME_WAIT   exact   1:42 4312 orders.exe
-    tcp   10.0.0.5:10002  10.0.0.9:1433     ESTABLISHED exact      - 4312 orders.exe
-    tcp   10.0.0.5:10004  10.0.0.7:80       TIME_WAIT   unknown    -    - -
-    tcp   [::]:8080       *:*               LISTEN      exact      -   77 =cmd�[2J��"é�
-    tcp   [::1]:10003     [2001:db8::7]:443 CLOSE_WAIT  exact      -   99 -
-    udp   [fe80::1]:10500 *:*               UDP         exact      -   77 =cmd�[2J��"é�
+    PROTO LOCAL           REMOTE            STATE       HOW     LEFT  PID NAME          RECV-Q SEND-Q UID
+    tcp   0.0.0.0:10000   *:*               BOUND       exact      - 4312 orders.exe         -      - -
+    tcp   10.0.0.5:10001  10.0.0.9:1433     TIME_WAIT   exact   1:42 4312 orders.exe         -      - -
+    tcp   10.0.0.5:10002  10.0.0.9:1433     ESTABLISHED exact      - 4312 orders.exe         -      - -
+    tcp   10.0.0.5:10004  10.0.0.7:80       TIME_WAIT   unknown    -    - -                  -      - -
+    tcp   [::]:8080       *:*               LISTEN      exact      -   77 =cmd�[2J��"é�      -      - -
+    tcp   [::1]:10003     [2001:db8::7]:443 CLOSE_WAIT  exact      -   99 (pid 99)           -      - -
+    udp   [fe80::1]:10500 *:*               UDP         exact      -   77 =cmd�[2J��"é�      -      - -
 
     not seen: handles of 1 process: no right� (run porttop as administrator)
     not seen: dynamic port range of UDP IPv6: no such file
@@ -291,8 +291,7 @@ fn the_documented_fields_are_those_that_are_written() {
         keys
     };
     let mut written = BTreeMap::from([("the object".to_owned(), keys(&json))]);
-    for table in ["port_spaces", "processes", "destinations", "sockets", "degradations", "findings", "events"]
-    {
+    for table in ["port_spaces", "degradations", "findings", "events"] {
         written.insert(table.to_owned(), keys(&json[table][0]));
     }
     let mut documented = documented();
@@ -305,23 +304,53 @@ fn the_documented_fields_are_those_that_are_written() {
     }
 }
 
+/// The names of the fields that a table has within an output.
+fn fields<R: Item>(within: &[Within]) -> Vec<&'static str> {
+    let fields = R::fields().into_iter().filter(|(field, _)| within.contains(&field.within));
+    fields.map(|(field, _)| field.name).collect()
+}
+
 #[test]
-fn csv_has_the_fields_of_the_json_in_its_order() {
+fn every_column_is_in_every_output_and_only_its_fields_are() {
+    fn in_json<R: Item>(json: &str, table: &str, grouped: bool) {
+        let rows = json.split_once(&format!("\"{table}\": [")).unwrap().1;
+        let row = rows.lines().nth(1).unwrap().trim().trim_end_matches(',');
+        let within = [Within::All, Within::Json, Within::JsonOfGroups];
+        let names = fields::<R>(if grouped { &within } else { &within[..2] });
+        let places: Vec<_> = names.iter().map(|name| row.find(&format!("\"{name}\": ")).unwrap()).collect();
+        assert!(places.is_sorted(), "{row}");
+        let parsed: Value = serde_json::from_str(row).unwrap();
+        assert_eq!(parsed.as_object().unwrap().len(), names.len(), "{row}");
+        for column in R::columns() {
+            assert!(column.fields.iter().any(|field| names.contains(&field.name)), "{table}: {}", column.key);
+        }
+    }
+    fn in_csv<R: Item>(csv: &str) {
+        let header: Vec<_> = csv.lines().next().unwrap().split(',').collect();
+        assert_eq!(header, fields::<R>(&[Within::All]));
+        for column in R::columns() {
+            assert!(column.fields.iter().any(|field| header.contains(&field.name)), "{}", column.key);
+        }
+    }
+    fn in_table<R: Item>(table: &str) {
+        let titles: Vec<_> = R::columns().iter().map(|column| column.title).collect();
+        let is_header = |line: &str| line.split_whitespace().eq(titles.iter().copied());
+        assert!(table.lines().any(is_header), "{titles:?} in\n{table}");
+    }
     let picture = picture(machine(), GroupBy::Process);
-    let json = text(|out| json::write(&whole(&picture), true, out));
-    let line =
-        |start: &str| json.lines().find(|line| line.trim_start().starts_with(start)).unwrap().to_owned();
-    let in_order = |line: &str, fields: &[&str]| {
-        let places: Vec<_> =
-            fields.iter().map(|field| line.find(&format!("\"{field}\": ")).unwrap()).collect();
-        assert!(places.is_sorted(), "{line}");
-        assert_eq!(line.matches("\": ").count(), fields.len(), "{line}");
-    };
-    let fields = [ProcessRecord::FIELDS.as_slice(), &["ended", "attribution"]].concat();
-    let process = line("{\"pid\": 4312");
-    let (flat, _) = process.split_once("{\"exact\"").unwrap();
-    in_order(flat, &fields);
-    in_order(&line("{\"protocol\": \"tcp\", \"family\""), &SocketRecord::FIELDS);
+    let excerpt = whole(&picture);
+    let json = text(|out| json::write(&excerpt, true, out));
+    in_json::<Row>(&json, "processes", false);
+    in_json::<Destination>(&json, "destinations", false);
+    in_json::<Socket>(&json, "sockets", false);
+    in_csv::<Row>(&text(|out| csv::write_processes(&excerpt, out)));
+    in_csv::<Socket>(&text(|out| csv::write_sockets(&excerpt, out)));
+    let table = text(|out| table::write(&excerpt, true, None, out));
+    in_table::<Row>(&table);
+    in_table::<Socket>(&table);
+
+    let groups = self::picture(machine(), GroupBy::Program);
+    in_json::<Row>(&text(|out| json::write(&whole(&groups), true, out)), "processes", true);
 }
 
 #[test]
@@ -377,7 +406,7 @@ fn named(name: &str) -> Snapshot {
     let held =
         (10_005..10_019).map(|port| tcp(State::Bound, &format!("0.0.0.0:{port}"), None, Some(owner(77))));
     machine.sockets.extend(held);
-    machine.gaps.push(Gap::error(Missing::Processes, name));
+    machine.gaps = vec![Gap::error(Missing::Processes, name)];
     machine
 }
 
@@ -419,14 +448,14 @@ proptest! {
         let table = text(|out| table::write(&whole(&picture), true, room, out));
         prop_assert!(is_plain(&table));
         let lines: Vec<_> = table.lines().collect();
-        let header = lines.iter().position(|line| line.trim_start().starts_with("PID NAME")).unwrap();
+        let header = lines.iter().position(|line| line.contains("PORTS")).unwrap();
         let rows = &lines[header..=header + picture.rows.len()];
-        // The last of the numbers ends in the same column everywhere; only the user stands behind it.
-        let end = width(rows[0].strip_suffix(" USER").unwrap());
+        // The number behind the name ends in the same column everywhere.
+        let end = width(rows[0].split_once("PORTS").unwrap().0) + "PORTS".len();
         for row in rows {
             let numbers = split_at(row, end);
             prop_assert_eq!(width(numbers.0), end, "{}", table);
-            prop_assert!(numbers.0.ends_with(|last: char| last.is_ascii_alphanumeric()), "{}", table);
+            prop_assert!(numbers.0.ends_with(|last: char| last.is_ascii_alphanumeric() || last == '-' || last == '+'), "{}", table);
             prop_assert!(numbers.1.is_empty() || numbers.1.starts_with(' '), "{}", table);
         }
     }

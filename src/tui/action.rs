@@ -7,7 +7,7 @@ use crossterm::event::{KeyEvent, MouseEvent};
 use super::arrange::{Arranged, Request as Rows};
 use super::handles::Listed;
 use super::page::Pane;
-use crate::analysis::{GroupBy, ProcessColumn};
+use crate::analysis::GroupBy;
 use crate::model::{Moment, Owner};
 use crate::monitor::Latest;
 use crate::remedy::service::Request;
@@ -77,7 +77,7 @@ pub enum Command {
     KeepFilter,
     DropFilter,
     SortMenu,
-    SortBy(ProcessColumn),
+    SortBy(&'static str),
     SortLeft,
     SortRight,
     Reverse,

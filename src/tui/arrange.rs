@@ -10,12 +10,12 @@ use std::sync::mpsc::Receiver;
 use crossterm::event::KeyEvent;
 
 use super::action::{Action, Press};
-use super::handles::{HandleColumn, arranged};
+use super::handles::arranged;
 use super::list::{Found, ItemKey, find};
 use super::page::{Pane, Subject, concerns_ports, key_at};
 use super::worker::Worker;
-use crate::analysis::{DestinationColumn, Filter, GroupBy, Picture, ProcessColumn, SocketColumn, Sort};
-use crate::model::Handles;
+use crate::analysis::{Destination, Filter, GroupBy, Picture, Row, Sort};
+use crate::model::{Handle, Handles, Socket};
 use crate::platform::Reading;
 
 /// So many keys wait for rows at the most.
@@ -38,13 +38,13 @@ pub struct Wish {
 #[derive(Clone, Debug, PartialEq)]
 pub enum TableWish {
     /// The processes, those without sockets among them or not.
-    Processes(Sort<ProcessColumn>, bool),
+    Processes(Sort<Row>, bool),
     /// The destinations.
-    Destinations(Sort<DestinationColumn>),
+    Destinations(Sort<Destination>),
     /// The sockets.
-    Sockets(Sort<SocketColumn>),
+    Sockets(Sort<Socket>),
     /// The handles that have these words.
-    Handles(Sort<HandleColumn>, String),
+    Handles(Sort<Handle>, String),
     /// The rows of any other pane come as they are.
     Other(Pane),
 }
@@ -141,24 +141,24 @@ impl Request {
         match table {
             TableWish::Processes(sort, with_idle) => {
                 let passes = picture.select(filter);
-                sort.places(&picture.rows, snapshot, |place| {
+                sort.places(&picture.rows, picture, |place| {
                     let row = &picture.rows[place];
                     passes.rows[place] && subject.has_row(row) && (*with_idle || concerns_ports(row))
                 })
             }
             TableWish::Destinations(sort) => {
                 let passes = picture.select(filter);
-                sort.places(&picture.destinations, snapshot, |place| passes.destinations[place])
+                sort.places(&picture.destinations, picture, |place| passes.destinations[place])
             }
             TableWish::Sockets(sort) => {
                 let passes = picture.select(filter);
-                sort.places(&snapshot.sockets, snapshot, |place| {
+                sort.places(&snapshot.sockets, picture, |place| {
                     passes.sockets[place] && subject.has_socket(place, &snapshot.sockets[place], picture)
                 })
             }
             TableWish::Handles(sort, words) => {
                 let handles = self.handles.as_ref();
-                handles.map_or_else(Vec::new, |handles| arranged(&handles.value, *sort, words, snapshot))
+                handles.map_or_else(Vec::new, |handles| arranged(&handles.value, *sort, words, picture))
             }
             TableWish::Other(_) => (0..u32::try_from(self.items()).unwrap_or(0)).collect(),
         }

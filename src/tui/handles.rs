@@ -12,8 +12,9 @@ use super::action::Action;
 use super::list::ItemKey;
 use super::page::{FilterLine, Table};
 use super::worker::Worker;
-use crate::analysis::{Column, Direction, Sort};
-use crate::model::{Gap, Handle, HandleKind, Handles, Observed, Owner, Socket};
+use crate::analysis::column::Kind;
+use crate::analysis::{Column, Item, Picture, Sort, Value};
+use crate::model::{Gap, Handle, HandleKind, Handles, Owner};
 use crate::platform::{HandleLists, Reading};
 
 /// How often handles are listed while one looks at them.
@@ -22,66 +23,50 @@ const REFRESH: Duration = Duration::from_secs(3);
 /// What a list of handles has come to.
 pub type Listed = Result<Arc<Reading<Handles>>, Gap>;
 
-/// The columns of the table of handles.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs, reason = "each is documented by its title and by what it sorts")]
-pub enum HandleColumn {
-    Number,
-    Kind,
-    Name,
-}
-
-impl Column for HandleColumn {
-    type Item = Handle;
-
-    const ALL: &'static [Self] = &[Self::Number, Self::Kind, Self::Name];
-
-    fn key(self) -> &'static str {
-        match self {
-            Self::Number => "number",
-            Self::Kind => "kind",
-            Self::Name => "name",
-        }
+impl Item for Handle {
+    fn columns() -> &'static [Column<Self>] {
+        COLUMNS
     }
 
-    fn title(self) -> &'static str {
-        match self {
-            Self::Number => "HANDLE",
-            Self::Kind => "KIND",
-            Self::Name => "NAME",
-        }
-    }
-
-    fn is_number(self) -> bool {
-        self == Self::Number
-    }
-
-    fn order(self, a: &Handle, b: &Handle, _: &Observed) -> Ordering {
-        fn ends(handle: &Handle) -> Option<(u8, &Socket)> {
-            handle.socket.as_deref().map(|socket| (socket.state as u8, socket))
-        }
-        match self {
-            Self::Number => a.number.cmp(&b.number),
-            Self::Kind => a.kind.cmp(&b.kind),
-            Self::Name => a.name.cmp(&b.name).then_with(|| match (ends(a), ends(b)) {
-                (Some((a_state, a)), Some((b_state, b))) => {
-                    (a.protocol, a_state, a.local, a.remote).cmp(&(b.protocol, b_state, b.local, b.remote))
-                }
-                (a, b) => a.is_some().cmp(&b.is_some()),
-            }),
-        }
-    }
-
-    fn tie_break(a: &Handle, b: &Handle) -> Ordering {
-        a.number.cmp(&b.number)
+    fn tie_break(&self, other: &Self) -> Ordering {
+        self.number.cmp(&other.number)
     }
 }
+
+static COLUMNS: &[Column<Handle>] = &[
+    Column {
+        key: "number",
+        title: "HANDLE",
+        kind: Kind::Number,
+        width: (8, 10),
+        rank: 0,
+        value: |handle, _| Value::Id(handle.number),
+        ..Column::PLAIN
+    },
+    Column {
+        key: "kind",
+        title: "KIND",
+        width: (10, 20),
+        rank: 20,
+        value: |handle, _| Value::Word(order(&handle.kind), kind(&handle.kind), kind(&handle.kind)),
+        ..Column::PLAIN
+    },
+    Column {
+        key: "name",
+        title: "NAME",
+        kind: Kind::Name,
+        width: (12, u16::MAX),
+        rank: 10,
+        value: |handle, _| Value::text(name(handle)),
+        ..Column::PLAIN
+    },
+];
 
 /// The handles of a page.
 #[derive(Clone, Debug)]
 pub struct HandleList {
     /// How they are shown.
-    pub table: Table<HandleColumn>,
+    pub table: Table<Handle>,
     /// The filter of the other panes while this one is open, and the other way round.
     pub other_filter: FilterLine,
     /// What is shown.
@@ -99,7 +84,7 @@ pub struct HandleList {
 impl Default for HandleList {
     fn default() -> Self {
         Self {
-            table: Table::by(Sort { column: HandleColumn::Number, direction: Direction::Ascending }),
+            table: Table::by(Sort::by_key("number")),
             other_filter: FilterLine::plain(),
             listed: None,
             newest: None,
@@ -174,7 +159,7 @@ pub fn worker(
 
 /// The places of the handles that have every word, in order; one with `!` before it must be missing.
 #[must_use]
-pub fn arranged(handles: &Handles, sort: Sort<HandleColumn>, words: &str, snapshot: &Observed) -> Vec<u32> {
+pub fn arranged(handles: &Handles, sort: Sort<Handle>, words: &str, picture: &Picture) -> Vec<u32> {
     let handles = &handles.handles;
     let words: Vec<String> = words.split_whitespace().map(str::to_lowercase).collect();
     let passes = |handle: &Handle| {
@@ -188,7 +173,19 @@ pub fn arranged(handles: &Handles, sort: Sort<HandleColumn>, words: &str, snapsh
             None => text.contains(word),
         })
     };
-    sort.places(handles, snapshot, |place| passes(&handles[place]))
+    sort.places(handles, picture, |place| passes(&handles[place]))
+}
+
+/// Sockets first: they are what one looks for.
+const fn order(kind: &HandleKind) -> u8 {
+    match kind {
+        HandleKind::Socket => 0,
+        HandleKind::Pipe => 1,
+        HandleKind::File => 2,
+        HandleKind::Directory => 3,
+        HandleKind::Device => 4,
+        HandleKind::Other(_) => 5,
+    }
 }
 
 /// The name of a kind.

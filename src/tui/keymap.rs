@@ -6,7 +6,6 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::action::Command;
 use super::page::Pane;
-use crate::analysis::ProcessColumn;
 
 /// Where a key is pressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -285,9 +284,8 @@ const FILTER: &[Binding] =
     &[Binding::new(&[Key::char('/')], Command::Filter, "filter as you type").hint("filter")];
 
 const PROCESSES: &[Binding] = &[
-    Binding::new(&[Key::char('b')], Command::SortBy(ProcessColumn::Bound), "sort by BOUND").hint("bound"),
-    Binding::new(&[Key::char('t')], Command::SortBy(ProcessColumn::TimeWait), "sort by TIME_WAIT")
-        .hint("time-wait"),
+    Binding::new(&[Key::char('b')], Command::SortBy("bound"), "sort by BOUND").hint("bound"),
+    Binding::new(&[Key::char('t')], Command::SortBy("time_wait"), "sort by TIME_WAIT").hint("time-wait"),
 ];
 
 const GROUP: &[Binding] =

@@ -30,7 +30,7 @@ mod writer;
 use std::io;
 use std::time::Duration;
 
-use crate::analysis::{FilterError, GroupBy, ProcessColumn, Sort, Thresholds};
+use crate::analysis::{FilterError, GroupBy, Row, Sort, Thresholds};
 use crate::monitor::Interval;
 pub use crate::platform::terminal::give_back as restore;
 use crate::source::Source;
@@ -44,7 +44,7 @@ pub struct Options {
     /// How the processes are grouped.
     pub group_by: GroupBy,
     /// How the table of processes is sorted.
-    pub sort: Sort<ProcessColumn>,
+    pub sort: Sort<Row>,
     /// The filter in force, empty for none.
     pub filter: String,
     /// Whether it is traced who closes connections and who is given no port.
@@ -64,7 +64,7 @@ impl Default for Options {
         Self {
             interval: Interval::usual(Duration::from_secs(1)),
             group_by: GroupBy::default(),
-            sort: Sort::by(ProcessColumn::Ports),
+            sort: Sort::by_key("ports"),
             filter: String::new(),
             trace: true,
             ascii: false,

@@ -6,9 +6,7 @@ use super::arrange::{TableWish, Wish};
 pub use super::filter_line::{FilterLine, paste};
 use super::handles::HandleList;
 use super::list::{DestinationKey, FindingKey, ItemKey, List, SocketKey};
-use crate::analysis::{
-    Column, DestinationColumn, Direction, GroupBy, Picture, ProcessColumn, Row, RowKey, SocketColumn, Sort,
-};
+use crate::analysis::{Column, Destination, Direction, GroupBy, Item, Picture, Row, RowKey, Sort};
 use crate::model::{Observed, Owner, Process, Socket};
 
 /// A table or text that fills the screen below the head.
@@ -127,35 +125,35 @@ impl Subject {
 
 /// A table: how it is sorted and which rows it shows.
 #[derive(Clone, Debug)]
-pub struct Table<C> {
+pub struct Table<R: 'static> {
     /// Its order.
-    pub sort: Sort<C>,
+    pub sort: Sort<R>,
     /// Its rows.
     pub list: List,
 }
 
-impl<C: Column> Table<C> {
+impl<R: Item> Table<R> {
     /// A table that has no rows yet.
     #[must_use]
-    pub fn by(sort: Sort<C>) -> Self {
+    pub fn by(sort: Sort<R>) -> Self {
         Self { sort, list: List::default() }
     }
 
-    fn choose(&mut self, column: C) {
+    fn choose(&mut self, column: &'static Column<R>) {
         let direction = self.sort.direction.reversed();
         self.sort = if self.sort.column == column { Sort { column, direction } } else { Sort::by(column) };
     }
 
     fn place(&self) -> usize {
-        C::ALL.iter().position(|column| *column == self.sort.column).unwrap_or(0)
+        R::columns().iter().position(|column| column == self.sort.column).unwrap_or(0)
     }
 
     fn sorting(&mut self, what: Sorting) {
         match what {
-            Sorting::By(place) => C::ALL.get(place).into_iter().for_each(|column| self.choose(*column)),
+            Sorting::By(place) => R::columns().get(place).into_iter().for_each(|column| self.choose(column)),
             Sorting::Beside(step) => {
-                let beside = self.place().checked_add_signed(step).and_then(|place| C::ALL.get(place));
-                self.sort = beside.map_or(self.sort, |column| Sort::by(*column));
+                let beside = self.place().checked_add_signed(step).and_then(|place| R::columns().get(place));
+                self.sort = beside.map_or(self.sort, Sort::by);
             }
             Sorting::Reverse => self.sort.direction = self.sort.direction.reversed(),
         }
@@ -194,11 +192,11 @@ pub struct Page {
     /// What its tables let through.
     pub filter: FilterLine,
     /// Its table of processes.
-    pub processes: Table<ProcessColumn>,
+    pub processes: Table<Row>,
     /// Its table of destinations.
-    pub destinations: Table<DestinationColumn>,
+    pub destinations: Table<Destination>,
     /// Its table of sockets.
-    pub sockets: Table<SocketColumn>,
+    pub sockets: Table<Socket>,
     /// Its list of findings.
     pub findings: List,
     /// Its handles.
@@ -212,14 +210,14 @@ pub struct Page {
 impl Page {
     /// A page with its first pane open.
     #[must_use]
-    pub fn new(subject: Subject, sort: Sort<ProcessColumn>) -> Self {
+    pub fn new(subject: Subject, sort: Sort<Row>) -> Self {
         Self {
             pane: subject.panes()[0],
             subject,
             filter: FilterLine::default(),
             processes: Table::by(sort),
-            destinations: Table::by(Sort::by(DestinationColumn::Ports)),
-            sockets: Table::by(Sort::by(SocketColumn::Local)),
+            destinations: Table::by(Sort::by_key("ports")),
+            sockets: Table::by(Sort::by_key("local")),
             findings: List::default(),
             handles: HandleList::default(),
             scroll: 0,
@@ -263,11 +261,13 @@ impl Page {
     /// The columns of the open table.
     #[must_use]
     pub fn columns(&self) -> Vec<ColumnName> {
-        fn names<C: Column>(table: &Table<C>) -> Vec<ColumnName> {
-            let sorted = |column| (table.sort.column == column).then_some(table.sort.direction);
-            let name =
-                |column: &C| ColumnName { title: column.title(), key: column.key(), sorted: sorted(*column) };
-            C::ALL.iter().map(name).collect()
+        fn names<R: Item>(table: &Table<R>) -> Vec<ColumnName> {
+            let name = |column: &Column<R>| ColumnName {
+                title: column.title,
+                key: column.key,
+                sorted: (table.sort.column == column).then_some(table.sort.direction),
+            };
+            R::columns().iter().map(name).collect()
         }
         match self.pane {
             Pane::Processes => names(&self.processes),
@@ -303,7 +303,7 @@ impl Page {
     /// among the processes of a group.
     #[must_use]
     pub fn shows_idle(&self) -> bool {
-        let sorted_by_handles = self.processes.sort.column == ProcessColumn::Handles;
+        let sorted_by_handles = self.processes.sort.column.key == "handles";
         sorted_by_handles || self.filter.is_set() || !matches!(self.subject, Subject::Machine)
     }
 

@@ -8,7 +8,7 @@ use super::action::{Action, Command, Effect};
 use super::app::{App, Dialog};
 use super::page::{Pane, Sorting, Subject};
 use super::{remedy, view};
-use crate::analysis::{Column, ProcessColumn, RowKey};
+use crate::analysis::{Item, Row, RowKey};
 use crate::monitor::Pace;
 
 /// How many rows the wheel scrolls.
@@ -179,8 +179,8 @@ fn on_page(app: &mut App, command: Command) {
         Command::Filter => app.page_mut().filter.editing = true,
         Command::KeepFilter => app.page_mut().filter.keep(),
         Command::DropFilter => clear_filter(app),
-        Command::SortBy(column) => {
-            let place = ProcessColumn::ALL.iter().position(|other| *other == column);
+        Command::SortBy(key) => {
+            let place = Row::columns().iter().position(|column| column.key == key);
             sort(app, Sorting::By(place.unwrap_or(0)));
         }
         Command::SortLeft => sort(app, Sorting::Beside(-1)),

@@ -4,7 +4,8 @@ use insta::assert_snapshot;
 use rstest::rstest;
 
 use super::support::{ORDERS, blank, failing, handles, list, machine, press, process, screen, see, text_of};
-use crate::analysis::{ProcessColumn, Sort};
+use crate::analysis::{Destination, Item, Row, Sort};
+use crate::model::Socket;
 use crate::model::{Gap, Holders, Missing, Progress, Reason};
 use crate::tui::Options;
 
@@ -141,8 +142,24 @@ fn processes_without_sockets_are_listed_where_handles_matter() {
         press(&mut app, keys);
         assert_eq!(text_of(&app).contains("2210 nginx.exe"), listed, "{keys}");
     }
-    let options = Options { sort: Sort::by(ProcessColumn::Handles), ..Options::default() };
+    let options = Options { sort: Sort::by_key("handles"), ..Options::default() };
     let mut app = blank(80, 24, &options);
     see(&mut app, machine);
     assert!(text_of(&app).contains("2210 nginx.exe"));
+}
+
+#[test]
+fn every_column_is_on_a_screen_that_is_wide_enough() {
+    fn titles<R: Item>() -> Vec<&'static str> {
+        R::columns().iter().map(|column| column.title).collect()
+    }
+    let mut app = screen(600, 24);
+    for (pane, titles) in [("1", titles::<Row>()), ("2", titles::<Destination>()), ("3", titles::<Socket>())]
+    {
+        press(&mut app, pane);
+        let shown = text_of(&app);
+        let header = shown.lines().find(|line| line.contains(titles[1])).unwrap();
+        let header = header.replace(['▼', '▲'], "");
+        assert_eq!(header.split_whitespace().collect::<Vec<_>>(), titles);
+    }
 }

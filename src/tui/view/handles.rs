@@ -1,53 +1,19 @@
 //! The table of handles of a process, and above it how many there are of which kind.
 
-use std::borrow::Cow;
-
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use crate::analysis::Severity;
-use crate::model::{Gap, Handle};
+use crate::model::Gap;
 use crate::text::{keep_start, percent, safe, thousands};
 use crate::tui::app::App;
-use crate::tui::handles::{HandleColumn, HandleList, kind, name};
-use crate::tui::theme::{NOTICE, STRONG, WEAK, level};
+use crate::tui::handles::HandleList;
+use crate::tui::theme::{NOTICE, STRONG, level};
 use crate::tui::widget::paint::{put, row};
-use crate::tui::widget::table::{Align, Look, Rows};
-
-use HandleColumn as C;
 
 /// From this share of the limit on it is near.
 const NEAR: f64 = 0.8;
-
-/// How the table is drawn.
-pub struct HandleRows;
-
-impl Rows for HandleRows {
-    type Column = HandleColumn;
-
-    fn important(&self) -> &'static [HandleColumn] {
-        &[C::Number, C::Name, C::Kind]
-    }
-
-    fn look(&self, column: HandleColumn) -> Look {
-        let (least, most, align) = match column {
-            C::Number => (8, 10, Align::Right),
-            C::Kind => (10, 20, Align::Left),
-            C::Name => (12, u16::MAX, Align::LeftKeepEnd),
-        };
-        Look { least, most, align }
-    }
-
-    fn cell(&self, column: HandleColumn, handle: &Handle, _: u16) -> (Cow<'static, str>, Style) {
-        let text = match column {
-            C::Number => Some(handle.number.to_string()),
-            C::Kind => Some(kind(&handle.kind).to_owned()),
-            C::Name => name(handle),
-        };
-        text.map_or(("-".into(), WEAK), |text| (text.into(), Style::new()))
-    }
-}
 
 /// How many lines stand above the table.
 #[must_use]

@@ -1,6 +1,5 @@
 //! What the screen looks like: one file per pane or dialog. Views only read the state.
 
-pub mod destinations;
 pub mod details;
 pub mod dialog;
 pub mod events;
@@ -13,11 +12,9 @@ pub mod handles;
 pub mod header;
 pub mod help;
 pub mod layout;
-pub mod processes;
 pub mod question;
 pub mod ranges;
 pub mod rule;
-pub mod sockets;
 pub mod sort_menu;
 pub mod strip;
 pub mod subject;

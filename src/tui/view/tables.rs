@@ -3,36 +3,30 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::destinations::Destinations;
-use super::handles::HandleRows;
 use super::layout::Layout;
-use super::processes::Processes;
-use super::sockets::Sockets;
-use crate::analysis::Column;
+use crate::analysis::{Item, Picture};
 use crate::tui::app::App;
-use crate::tui::page::{Pane, Table};
+use crate::tui::page::{Page, Pane, Subject, Table};
 use crate::tui::theme::WEAK;
 use crate::tui::widget::paint::put;
-use crate::tui::widget::table::{Rows, draw_rows, draw_titles, fit};
+use crate::tui::widget::table::{draw_rows, draw_titles, fit};
 
 /// Draws it.
 pub fn draw(app: &App, layout: &Layout, frame: &mut Buffer) {
     let (page, picture) = (app.page(), app.picture());
     let Some(picture) = picture else { return };
+    let special = is_special(page, picture);
     match page.pane {
-        Pane::Processes => {
-            draw_table(&Processes::of(picture), &page.processes, &picture.rows, layout, frame);
-        }
+        Pane::Processes => draw_table(&page.processes, &picture.rows, picture, special, layout, frame),
         Pane::Destinations => {
-            draw_table(&Destinations::of(picture), &page.destinations, &picture.destinations, layout, frame);
+            draw_table(&page.destinations, &picture.destinations, picture, special, layout, frame);
         }
         Pane::Sockets => {
-            let rows = Sockets::of(picture, &page.subject);
-            draw_table(&rows, &page.sockets, &picture.snapshot.sockets, layout, frame);
+            draw_table(&page.sockets, &picture.snapshot.sockets, picture, special, layout, frame);
         }
         Pane::Handles => {
             let handles = &page.handles;
-            draw_table(&HandleRows, &handles.table, handles.all(), layout, frame);
+            draw_table(&handles.table, handles.all(), picture, special, layout, frame);
             if handles.listed.is_none() {
                 return;
             }
@@ -56,32 +50,43 @@ pub fn draw(app: &App, layout: &Layout, frame: &mut Buffer) {
     }
 }
 
-fn draw_table<R: Rows>(
-    rows: &R,
-    table: &Table<R::Column>,
-    items: &[<R::Column as Column>::Item],
+/// Whether other columns matter than usually.
+fn is_special(page: &Page, picture: &Picture) -> bool {
+    match page.pane {
+        Pane::Processes => picture.refuses_ports(),
+        Pane::Sockets => matches!(page.subject, Subject::Process(..) | Subject::NoOwner),
+        _ => false,
+    }
+}
+
+fn draw_table<R: Item>(
+    table: &Table<R>,
+    items: &[R],
+    picture: &Picture,
+    special: bool,
     layout: &Layout,
     frame: &mut Buffer,
 ) {
-    let slots = fit(rows, table.sort.column, layout.titles);
-    draw_titles(frame, layout.titles, rows, &slots, table.sort);
-    draw_rows(frame, layout.body, rows, &slots, &table.list, items);
+    let slots = fit(table.sort.column, special, layout.titles);
+    draw_titles(frame, layout.titles, &slots, table.sort, picture);
+    draw_rows(frame, layout.body, &slots, &table.list, items, picture);
 }
 
 /// The place of the column whose header is at `x`, the gap before it included.
 #[must_use]
 pub fn column_at(app: &App, layout: &Layout, x: u16) -> Option<usize> {
-    fn at<R: Rows>(rows: &R, table: &Table<R::Column>, titles: Rect, x: u16) -> Option<usize> {
-        let slots = fit(rows, table.sort.column, titles);
+    fn at<R: Item>(table: &Table<R>, special: bool, titles: Rect, x: u16) -> Option<usize> {
+        let slots = fit(table.sort.column, special, titles);
         let slot = slots.iter().find(|slot| (slot.x - 1..slot.x + slot.width).contains(&x))?;
-        R::Column::ALL.iter().position(|column| *column == slot.column)
+        R::columns().iter().position(|column| column == slot.column)
     }
-    let (page, picture, titles) = (app.page(), app.picture()?, layout.titles);
+    let (page, titles) = (app.page(), layout.titles);
+    let special = is_special(page, app.picture()?);
     match page.pane {
-        Pane::Processes => at(&Processes::of(picture), &page.processes, titles, x),
-        Pane::Destinations => at(&Destinations::of(picture), &page.destinations, titles, x),
-        Pane::Sockets => at(&Sockets::of(picture, &page.subject), &page.sockets, titles, x),
-        Pane::Handles => at(&HandleRows, &page.handles.table, titles, x),
+        Pane::Processes => at(&page.processes, special, titles, x),
+        Pane::Destinations => at(&page.destinations, special, titles, x),
+        Pane::Sockets => at(&page.sockets, special, titles, x),
+        Pane::Handles => at(&page.handles.table, special, titles, x),
         Pane::Findings | Pane::Events | Pane::Timeline | Pane::Details | Pane::Ranges => None,
     }
 }

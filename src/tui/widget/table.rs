@@ -7,106 +7,62 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::paint::{columns, put, put_right, row};
-use crate::analysis::{Column, Direction, Sort};
+use super::spark::spark;
+use crate::analysis::column::{Emphasis, Kind};
+use crate::analysis::{Column, Direction, Item, Picture, Severity, Sort, Value};
 use crate::text::{keep_end, keep_start, safe, thousands};
 use crate::tui::list::List;
-use crate::tui::theme::{SELECTED, STRONG};
+use crate::tui::theme::{SELECTED, STRONG, WEAK, level};
 
 /// Below so many columns the first column gives way.
 const NARROW: u16 = 40;
 /// What it has then.
 const NARROW_FIRST: u16 = 8;
+/// What stands for what was not read.
+const NOT_READ: &str = "-";
 /// In front of every row: whether it is selected.
 const MARKER: u16 = 1;
 
-/// How a column is drawn.
-#[derive(Clone, Copy, Debug)]
-pub struct Look {
-    /// The columns of the terminal it needs.
-    pub least: u16,
-    /// The most it makes use of.
-    pub most: u16,
-    /// Where its text stands, and which end of a long one stays.
-    pub align: Align,
-}
-
-/// Where the text of a cell stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Align {
-    /// At the left; a long text keeps its start.
-    Left,
-    /// At the left; a long text keeps its end.
-    LeftKeepEnd,
-    /// At the right.
-    Right,
-}
-
-/// A table that can be drawn.
-pub trait Rows {
-    /// Its columns.
-    type Column: Column;
-
-    /// Its columns, the most important first; the first one is always there.
-    fn important(&self) -> &'static [Self::Column];
-
-    /// How a column is drawn.
-    fn look(&self, column: Self::Column) -> Look;
-
-    /// The header of a column.
-    fn title(&self, column: Self::Column) -> &'static str {
-        column.title()
-    }
-
-    /// What stands in a cell.
-    fn cell(
-        &self,
-        column: Self::Column,
-        item: &<Self::Column as Column>::Item,
-        columns: u16,
-    ) -> (Cow<'static, str>, Style);
-}
-
 /// Where a column stands on the screen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slot<C> {
+pub struct Slot<R: 'static> {
     /// Which one.
-    pub column: C,
+    pub column: &'static Column<R>,
     /// Its first column of the terminal.
     pub x: u16,
     /// How many it has.
     pub width: u16,
 }
 
-/// The columns that have room, in the order of the table. The one that is sorted by is among them
-/// whenever it can be.
-pub fn fit<R: Rows>(rows: &R, sorted: R::Column, area: Rect) -> Vec<Slot<R::Column>> {
-    let important = rows.important();
-    let Some(first) = important.first() else { return Vec::new() };
+/// The columns that have room, in the order of the table. The first one always has, and the one that is
+/// sorted by whenever it can be.
+pub fn fit<R: Item>(sorted: &'static Column<R>, special: bool, area: Rect) -> Vec<Slot<R>> {
+    let mut ranked: Vec<&'static Column<R>> = R::columns().iter().collect();
+    ranked.sort_by_key(|column| column.rank(special));
+    let Some((first, others)) = ranked.split_first() else { return Vec::new() };
     let mut room = area.width.saturating_sub(MARKER);
-    let mut chosen: Vec<(R::Column, u16)> = Vec::new();
-    let wanted = [first, &sorted].into_iter().chain(&important[1..]);
-    for column in wanted {
-        if chosen.iter().any(|(other, _)| other == column) {
+    let mut chosen: Vec<(&'static Column<R>, u16)> = Vec::new();
+    for column in [*first, sorted].into_iter().chain(others.iter().copied()) {
+        if chosen.iter().any(|(other, _)| *other == column) {
             continue;
         }
-        let least = rows.look(*column).least;
+        let least = column.least(special);
         let least = if chosen.is_empty() && area.width < NARROW { least.min(NARROW_FIRST) } else { least };
         let needed = least + u16::from(!chosen.is_empty());
         if needed > room && !chosen.is_empty() {
             break;
         }
         room = room.saturating_sub(needed);
-        chosen.push((*column, least));
+        chosen.push((column, least));
     }
     for (column, width) in &mut chosen {
-        let more = rows.look(*column).most.saturating_sub(*width).min(room);
+        let more = column.width.1.saturating_sub(*width).min(room);
         (*width, room) = (*width + more, room - more);
     }
     let mut x = area.x + MARKER;
     let mut slots = Vec::with_capacity(chosen.len());
-    for column in R::Column::ALL {
-        if let Some((_, width)) = chosen.iter().find(|(other, _)| other == column) {
-            slots.push(Slot { column: *column, x, width: *width });
+    for column in R::columns() {
+        if let Some((_, width)) = chosen.iter().find(|(other, _)| *other == column) {
+            slots.push(Slot { column, x, width: *width });
             x = x.saturating_add(*width).saturating_add(1);
         }
     }
@@ -114,12 +70,12 @@ pub fn fit<R: Rows>(rows: &R, sorted: R::Column, area: Rect) -> Vec<Slot<R::Colu
 }
 
 /// Draws the headers.
-pub fn draw_titles<R: Rows>(
+pub fn draw_titles<R: Item>(
     frame: &mut Buffer,
     area: Rect,
-    rows: &R,
-    slots: &[Slot<R::Column>],
-    sort: Sort<R::Column>,
+    slots: &[Slot<R>],
+    sort: Sort<R>,
+    picture: &Picture,
 ) {
     for slot in slots {
         let arrow = match sort.direction {
@@ -127,31 +83,26 @@ pub fn draw_titles<R: Rows>(
             Direction::Descending => "▼",
             Direction::Ascending => "▲",
         };
-        let title = format!("{}{arrow}", rows.title(slot.column));
-        if rows.look(slot.column).align == Align::Right {
+        let title = format!("{}{arrow}", slot.column.title_in(picture));
+        if slot.column.is_right() {
             // An arrow may stand in the gap to the left.
             let cell = Rect { x: slot.x - 1, width: slot.width + 1, ..area };
             put_right(frame, cell.intersection(area), &title, STRONG);
         } else {
-            put(
-                frame,
-                Rect { x: slot.x, width: slot.width + 1, ..area }.intersection(area),
-                slot.x,
-                &title,
-                STRONG,
-            );
+            let cell = Rect { x: slot.x, width: slot.width + 1, ..area };
+            put(frame, cell.intersection(area), slot.x, &title, STRONG);
         }
     }
 }
 
 /// Draws the rows that are on the screen.
-pub fn draw_rows<R: Rows>(
+pub fn draw_rows<R: Item>(
     frame: &mut Buffer,
     area: Rect,
-    rows: &R,
-    slots: &[Slot<R::Column>],
+    slots: &[Slot<R>],
     list: &List,
-    items: &[<R::Column as Column>::Item],
+    items: &[R],
+    picture: &Picture,
 ) {
     let shown = list.order.iter().enumerate().skip(list.offset).take(usize::from(area.height));
     for (line, (place_in_order, place)) in shown.enumerate() {
@@ -159,13 +110,15 @@ pub fn draw_rows<R: Rows>(
         let Some(item) = items.get(*place as usize) else { continue };
         for slot in slots {
             let cell = Rect { x: slot.x, width: slot.width, ..line }.intersection(line);
-            let (text, style) = rows.cell(slot.column, item, slot.width);
-            let text = safe(&text);
+            let value = (slot.column.value)(item, picture);
+            let text = text(&value, slot.width);
+            let style = style(slot.column, &value, text.is_none());
+            let text = safe(text.as_deref().unwrap_or(NOT_READ));
             let room = usize::from(slot.width);
-            match rows.look(slot.column).align {
-                Align::Left => put(frame, cell, slot.x, &keep_start(&text, room), style),
-                Align::LeftKeepEnd => put(frame, cell, slot.x, &keep_end(&text, room), style),
-                Align::Right => put_right(frame, cell, &keep_end(&text, room), style),
+            match slot.column.kind {
+                Kind::Trend | Kind::Word => put(frame, cell, slot.x, &keep_start(&text, room), style),
+                Kind::Name => put(frame, cell, slot.x, &keep_end(&text, room), style),
+                Kind::Amount | Kind::Number => put_right(frame, cell, &keep_end(&text, room), style),
             };
         }
         if place_in_order == list.cursor {
@@ -173,6 +126,36 @@ pub fn draw_rows<R: Rows>(
             put(frame, line, line.x, ">", SELECTED);
         }
     }
+}
+
+/// A value in the columns it has; none when it was not read.
+fn text<'a>(value: &'a Value<'_>, columns: u16) -> Option<Cow<'a, str>> {
+    Some(match value {
+        Value::Count(count) => number(*count, columns).into(),
+        Value::AtLeast(count) => format!("{}+", number(*count, columns.saturating_sub(1))).into(),
+        Value::Rate(rate) => per_second(*rate, columns).into(),
+        Value::Trend(samples) => spark(samples, usize::from(columns)).into(),
+        other => return other.words(),
+    })
+}
+
+fn style<R>(column: &Column<R>, value: &Value<'_>, is_missing: bool) -> Style {
+    match (column.emphasis, value) {
+        _ if is_missing => WEAK,
+        (Emphasis::Strong, _) => STRONG,
+        (Emphasis::Alarm, Value::Rate(rate)) if *rate > 0.0 => level(Severity::Critical),
+        _ => Style::new(),
+    }
+}
+
+/// So many a second; less than one is not none.
+fn per_second(rate: f64, columns: u16) -> String {
+    if rate > 0.0 && rate < 1.0 {
+        return "<1".to_owned();
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate of what was counted")]
+    let whole = rate.round() as u64;
+    number(whole, columns)
 }
 
 /// A number that fits: `12,840`, else `12840`, else `12k`.
@@ -183,16 +166,6 @@ pub fn number(number: u64, room: u16) -> String {
         .into_iter()
         .find(|text| columns(text) <= room)
         .unwrap_or_else(|| "+".to_owned())
-}
-
-/// A count; `950+` when only so many were seen and there may be more; none when none was.
-#[must_use]
-pub fn at_least(count: Option<u32>, seen: u32, room: u16) -> Option<String> {
-    match count {
-        Some(count) => Some(number(count.into(), room)),
-        None if seen > 0 => Some(format!("{}+", number(seen.into(), room.saturating_sub(1)))),
-        None => None,
-    }
 }
 
 #[cfg(test)]

@@ -90,11 +90,14 @@ fn listened() -> io::Result<Vec<(Notice, Arrived)>> {
 
     macro_rules! listen {
         ($($to:ident),*) => {
-            [$($to().ok().map(|mut signal| -> Arrived { Box::new(move |context| signal.poll_recv(context)) })),*]
+            [$({
+                let mut signal = $to()?;
+                let arrived: Arrived = Box::new(move |context| signal.poll_recv(context));
+                (Notice::End, arrived)
+            }),*]
         };
     }
-    let ends = listen![ctrl_c, ctrl_break, ctrl_close, ctrl_logoff, ctrl_shutdown];
-    Ok(ends.into_iter().flatten().map(|arrived| (Notice::End, arrived)).collect())
+    Ok(listen![ctrl_c, ctrl_break, ctrl_close, ctrl_logoff, ctrl_shutdown].into())
 }
 
 #[cfg(not(any(unix, windows)))]

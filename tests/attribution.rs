@@ -14,41 +14,23 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use rustix::process::geteuid;
 use serde::de::DeserializeOwned;
 use support::lab::{Actor, Lab};
 use support::porttop_path;
 use support::protocol::{Done, Fate, Pace, Role};
 use support::report::{Report, Socket};
-use support::skip;
 use support::stage::{LOCALHOST, local};
+use support::trace::{can_trace, with_tracefs};
 
-const TRACEPOINT: &str = "/sys/kernel/tracing/events/sock/inet_sock_set_state/format";
 /// Long enough for any machine; what is awaited takes moments.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// How often something is done again that took longer than porttop watched.
 const ATTEMPTS: usize = 5;
 
-/// Words before a command that give it tracefs, mounted for it alone, in the same process.
-fn with_tracefs() -> Vec<OsString> {
-    let mount = "mount -t tracefs nodev /sys/kernel/tracing 2>/dev/null; exec \"$@\"";
-    ["unshare", "--mount", "sh", "-c", mount, "sh"].map(Into::into).into()
-}
-
 fn command(argv: &[OsString]) -> Command {
     let mut command = Command::new(&argv[0]);
     command.args(&argv[1..]);
     command
-}
-
-/// Whether this machine lets us trace; a word about it when it doesn't.
-fn can_trace() -> bool {
-    let probe = [with_tracefs(), ["test", "-r", TRACEPOINT].map(Into::into).into()].concat();
-    let can = geteuid().is_root() && command(&probe).status().is_ok_and(|status| status.success());
-    if !can {
-        skip("tracepoints can't be read here, or only by root");
-    }
-    can
 }
 
 /// How porttop looks.

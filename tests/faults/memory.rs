@@ -1,7 +1,8 @@
-//! What porttop remembers of machines that give it much to remember.
+//! What grows, and what neither a slow look nor a blocked terminal may hold up or lose.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -14,6 +15,14 @@ use porttop::model::{
 };
 use porttop::monitor::Monitor;
 use porttop::source::{Origin, Source};
+use porttop::tui;
+
+use crate::support::lab::Lab;
+use crate::support::porttop_path;
+use crate::support::protocol::{Fate, Pace, Role};
+use crate::support::pty::{Size, Terminal};
+use crate::support::stage::local as at;
+use crate::support::trace::{can_trace, with_tracefs};
 
 /// A machine as it could be at its worst, look by look.
 #[derive(Clone, Copy, Debug)]
@@ -192,4 +201,116 @@ fn inside_memory_stays_bounded() {
         println!("{worst:?}: {} MB, then {grown} MB more", first >> 20);
         assert!(grown < 16, "{worst:?}: {grown} MB more after {watched} looks more");
     }
+}
+
+const CLASSIC: Size = (80, 24);
+
+#[test]
+fn a_blocked_terminal_costs_no_time_wait_its_owner() {
+    /// How many connections are closed while nobody reads the terminal, and how many processes come and go.
+    const CLOSED: usize = 600;
+    const SHORT_LIVED: usize = 40;
+    if !can_trace() {
+        return;
+    }
+    let Some(mut lab) = Lab::open(20000..=29999) else { return };
+    lab.start("server", Role::Server { listen: vec![at(5000)] });
+    let words = [with_tracefs(), lab.inside(), vec![porttop_path().into()]].concat();
+    let words: Vec<&str> = words.iter().map(|word| word.to_str().unwrap()).collect();
+    let mut terminal = Terminal::of((120, 24), &[&words[..], &["--interval", "100ms"]].concat(), &[]);
+    terminal.wait_for(" live ");
+    let status = format!("/proc/{}/status", terminal.pid().as_raw_nonzero());
+    let memory = || resident(&std::fs::read_to_string(&status).unwrap());
+    let before = memory();
+
+    terminal.block();
+    let pace = Pace { per_second: 200, count: CLOSED };
+    lab.start("churner", Role::Churn { to: at(5000), pace, keeps: 0 });
+    for nth in 0..SHORT_LIVED {
+        let name = format!("{nth}/fleeting");
+        let role = Role::Client { to: vec![at(5000)], count: 1, fate: Fate::ClosedByClient };
+        let fleeting = lab.start(&name, role);
+        lab.stop(&name, &fleeting);
+    }
+    assert_eq!(lab.finish("churner").failed, 0);
+    terminal.read_on();
+
+    terminal.write("Gtg");
+    let screen = terminal.wait_until("every TIME_WAIT with its owner", |screen| {
+        // PROCS NAME PORTS % BOUND T-WAIT
+        let has = |processes, name, waits| {
+            screen.rows.iter().any(|row| {
+                let row = row.replace(['>', '†'], " ");
+                let words: Vec<_> = row.split_whitespace().collect();
+                words.starts_with(&[processes, name]) && words.get(5) == Some(&waits)
+            })
+        };
+        has("1", "churner", "600") && has("40", "fleeting", "40")
+    });
+    assert!(screen.row("(no owner)").is_none(), "\n{screen}");
+    terminal.press("6");
+    let events = terminal.wait_for("owners of sockets");
+    assert!(events.contains(" 0 unknown") && !events.contains("lost"), "\n{events}");
+    let grown = memory().saturating_sub(before) >> 20;
+    assert!(grown < 48, "{grown} MB more");
+}
+
+/// A source whose looks last until somebody says that they may end.
+struct Slow {
+    machine: Machine,
+    gate: PathBuf,
+}
+
+/// Where the gate of a slow source is.
+const GATE: &str = "PORTTOP_TEST_GATE";
+
+impl Source for Slow {
+    fn origin(&self) -> Origin {
+        self.machine.origin()
+    }
+
+    fn look(&mut self, part: &mut dyn FnMut(&Snapshot)) -> Option<Snapshot> {
+        // One byte in the gate lets one look end.
+        while std::fs::metadata(&self.gate).map_or(0, |gate| gate.len()) <= self.machine.looks.into() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.machine.look(part)
+    }
+}
+
+#[test]
+fn keys_are_answered_while_a_look_lasts_and_nothing_can_be_done_beside_a_source_that_is_not_live() {
+    let home = tempfile::tempdir().unwrap();
+    let gate = home.path().join("gate");
+    let own = std::env::current_exe().unwrap();
+    let inside =
+        [own.to_str().unwrap(), "memory::inside_a_slow_source", "--exact", "--ignored", "--nocapture"];
+    let mut terminal = Terminal::of(CLASSIC, &inside, &[(GATE, gate.to_str().unwrap())]);
+    terminal.wait_for("reading sockets");
+    std::fs::write(&gate, "1").unwrap();
+    terminal.wait_for("00:00:00");
+    // The second look has begun and does not end.
+    for (key, shown) in
+        [("?", "─ help ─"), ("Esc", "PORTS▼"), ("2", "REMOTE"), ("3", "LOCAL"), ("4", "RANGE")]
+    {
+        terminal.press(key);
+        terminal.wait_for(shown);
+    }
+    terminal.press("1");
+    let table = terminal.wait_for("PORTS▼");
+    assert!(table.contains("00:00:00"), "\n{table}");
+    terminal.press("x");
+    std::fs::write(&gate, "12").unwrap();
+    let later = terminal.wait_for("00:00:01");
+    assert!(!later.contains("Kill?"), "\n{later}");
+    terminal.press("q");
+    assert!(terminal.wait_exit().status.success());
+}
+
+#[test]
+#[ignore = "started by the test above, in a terminal"]
+fn inside_a_slow_source() {
+    let gate = std::env::var_os(GATE).unwrap().into();
+    let slow = Slow { machine: Machine { worst: Worst::ShortLived, looks: 0 }, gate };
+    tui::run(Box::new(slow), &tui::Options::default()).unwrap();
 }

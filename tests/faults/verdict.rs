@@ -1,6 +1,5 @@
 //! The verdict: how bad, and who.
 
-use std::ffi::OsString;
 use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Resource, Rlimit, geteuid, prlimit};
@@ -9,6 +8,7 @@ use serde_json::Value;
 use crate::support::lab::Lab;
 use crate::support::protocol::{Pace, Role};
 use crate::support::stage::{LOCALHOST, local};
+use crate::support::trace::{can_trace, with_tracefs};
 use crate::support::{porttop_path, skip};
 
 /// What `porttop check` says in a lab, and its exit code.
@@ -29,20 +29,13 @@ fn sentence(report: &Value) -> &str {
 
 /// porttop in a lab, and tracefs mounted for it alone; a word about it where that can't be.
 fn traced(lab: &Lab) -> Option<Command> {
-    let mount = "mount -t tracefs nodev /sys/kernel/tracing 2>/dev/null; exec \"$@\"";
-    let words: Vec<OsString> = ["unshare", "--mount", "sh", "-c", mount, "sh"].map(Into::into).into();
-    let command = |rest: &[OsString]| {
-        let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).args(rest).env("RUST_BACKTRACE", "0");
-        command
-    };
-    let tracepoint = "/sys/kernel/tracing/events/sock/inet_sock_set_state/format";
-    let mut probe = command(&["test", "-r", tracepoint].map(Into::into));
-    if !geteuid().is_root() || !probe.status().is_ok_and(|status| status.success()) {
-        skip("tracepoints can't be read here, or only by root");
+    if !can_trace() {
         return None;
     }
-    Some(command(&[lab.inside(), vec![porttop_path().into()]].concat()))
+    let words = [with_tracefs(), lab.inside(), vec![porttop_path().into()]].concat();
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]).env("RUST_BACKTRACE", "0");
+    Some(command)
 }
 
 fn endless(per_second: u32) -> Pace {

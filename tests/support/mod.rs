@@ -10,6 +10,7 @@ pub mod protocol;
 pub mod pty;
 pub mod report;
 pub mod stage;
+pub mod trace;
 
 use std::env;
 use std::io::{self, Write};

@@ -218,7 +218,7 @@ impl Ledger {
         let Some(remote) = socket.remote.filter(|_| is_tcp) else { return entry };
         let waited = waited(socket, time_wait);
         let claim = self.claims.take(key, socket, waited, (self.tick, now)).map(|claim| {
-            self.processes.entry(claim.owner).or_insert_with(|| Arc::new(named(claim.owner, claim.name)));
+            self.name(claim.owner, claim.name);
             Holders::One(claim.owner)
         });
         let reuse = snapshot.limits.time_wait_reuse.is_none_or(|reuse| reuse.allows(remote.ip()));
@@ -248,6 +248,19 @@ impl Ledger {
             (socket.holders, socket.attribution) = (entry.holders(&self.several), entry.how);
         }
         entry
+    }
+
+    /// Remembers what a process was called when it closed a connection. One that was looked at before it
+    /// became that program was another one then.
+    fn name(&mut self, owner: Owner, name: CompactString) {
+        let Some(process) = self.processes.get_mut(&owner) else {
+            self.processes.insert(owner, Arc::new(named(owner, name)));
+            return;
+        };
+        // The system may cut a name, or have none for one that is gone.
+        if !process.name.starts_with(&*name) && !name.starts_with('(') {
+            *process = Arc::new(Process { name, path: None, command_line: None, ..Process::clone(process) });
+        }
     }
 
     /// The closes of connections that no snapshot has shown: opened and closed in between.

@@ -68,6 +68,21 @@ fn who_ends_while_a_snapshot_is_taken_keeps_its_name() {
 }
 
 #[test]
+fn a_process_is_called_what_it_was_when_it_closed() {
+    for (before, after) in [("fork", "closer"), ("closer-with-a-long-name", "closer-with-a-long-name")] {
+        let mut ledger = Ledger::default();
+        let mut machine = at(0, snapshot(vec![]));
+        machine.processes.extend([process(owner(7), before, "svc"), process(owner(2), "other", "svc")]);
+        complete(&mut ledger, machine);
+        let mut machine = traced(at(1, snapshot(vec![waiting(60)])), vec![closed(HERE, THERE, owner(7), 1)]);
+        machine.processes.extend([process(owner(2), "other", "svc")]);
+        let machine = complete(&mut ledger, machine);
+        let ended = &machine.processes[&owner(7)];
+        assert_eq!((&*ended.name, ended.user.as_deref()), (after, Some("svc")));
+    }
+}
+
+#[test]
 fn a_new_connection_on_the_same_tuple_inherits_nothing() {
     let (a, b, unknown) = (owner(1), owner(2), (None, Attribution::Unknown));
     assert_eq!(last_of(vec![open(a), waiting(60), waiting(60)]), unknown, "it was reused unseen");

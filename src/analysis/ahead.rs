@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::Forecast;
 use super::forecast::{HORIZON, Rate, SteadyState, forecast, forecast_settling};
-use super::usage::level;
 use crate::history::{Fill, Flow, History, Tick};
 use crate::model::{DestinationId, Observed, SpaceId, System, TimeWaitReuse};
 
@@ -16,6 +15,11 @@ const LEAST: Duration = Duration::from_secs(2);
 
 /// As long as a TIME_WAIT lasts at least where that is not known (Windows, `TcpTimedWaitDelay`).
 const SHORTEST_TIME_WAIT: Duration = Duration::from_secs(30);
+
+/// The ports in use of a port space at a moment, where they were known.
+pub(super) fn level(tick: &Tick, id: SpaceId) -> Option<u32> {
+    tick.in_use.iter().find(|(space, _)| *space == id).map(|(_, in_use)| *in_use)
+}
 
 /// The past, and what it says of the future.
 pub(super) struct Ahead<'a> {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::Forecast;
-use super::ahead::Ahead;
-use crate::history::{History, Tick};
+use super::ahead::{Ahead, level};
+use crate::history::History;
 use crate::model::{Counts, Observed, PortSet, SpaceId, State};
 
 /// How long back the rate of a gauge looks.
@@ -123,10 +123,6 @@ pub(super) fn add_past(spaces: &mut [SpaceUsage], history: &History, ahead: &Ahe
             usage.forecast = ahead.of_space(usage.id, capacity);
         }
     }
-}
-
-pub(super) fn level(tick: &Tick, id: SpaceId) -> Option<u32> {
-    tick.in_use.iter().find(|(space, _)| *space == id).map(|(_, in_use)| *in_use)
 }
 
 fn trend(history: &History, id: SpaceId) -> Vec<u32> {

@@ -4,15 +4,14 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Thresholds;
-use super::holders::{Holder, holders};
 use crate::analysis::ahead::Ahead;
 use crate::analysis::events::Logged;
 use crate::analysis::failures::Failures;
 use crate::analysis::forecast::{Forecast, HORIZON};
 use crate::analysis::{Destination, Row, RowKey, SpaceUsage};
 use crate::history::{History, Sample};
-use crate::model::{DestinationId, Observed, Owner, PortSet, Socket, SpaceId, State, System};
-use crate::text::{percent, rate, safe, span, thousands};
+use crate::model::{Observed, Owner, PortSet, Socket, SpaceId, State, System};
+use crate::text::{percent, safe, span, thousands};
 
 /// Everything that is known when findings are looked for.
 pub(in crate::analysis) struct Facts<'a> {
@@ -218,18 +217,6 @@ impl<'a> Facts<'a> {
         rows.sort_by(|a, b| weight(a).cmp(&weight(b)).then_with(|| a.key.cmp(&b.key)));
         rows
     }
-
-    /// Who holds the ports of a pool, most first.
-    pub fn holders_in(&self, pool: &Pool) -> Vec<Holder<'a>> {
-        let here = |ip: IpAddr| pool.address.is_none_or(|address| ip == address || ip.is_unspecified());
-        holders(self, |socket| socket.space() == pool.space.id && here(socket.local.ip()))
-    }
-
-    /// Who holds the ports toward a destination, most first.
-    pub fn holders_toward(&self, toward: &Toward) -> Vec<Holder<'a>> {
-        let id = toward.destination.id();
-        holders(self, |socket| DestinationId::of(socket) == Some(id))
-    }
 }
 
 /// `orders.exe (4312)`
@@ -239,16 +226,6 @@ pub(super) fn who(row: &Row) -> String {
         RowKey::Process(owner) => format!("{} ({})", safe(&row.name), owner.pid),
         _ => safe(&row.name).into_owned(),
     }
-}
-
-/// `TCP IPv4 97 % used, 15,902 of 16,384, +221/s; full in 41 s: orders.exe (4312) holds 12,840`
-pub(super) fn pool_sentence(pool: &Pool, holders: &[Holder]) -> String {
-    let holder = holders.first().map_or_else(String::new, |holder| format!(": {}", holder.holds()));
-    let change = pool.space.per_second.filter(|change| change.abs() >= 0.5);
-    let change = change.map_or_else(String::new, |change| format!(", {}", rate(change)));
-    let used = used(pool.share, pool.ports, pool.capacity);
-    let least = if pool.space.in_use.is_none() { "at least " } else { "" };
-    format!("{} {least}{used}{change}{}{holder}", pool.place(), full_in(pool.forecast))
 }
 
 /// `15,902 of 16,384`

@@ -314,5 +314,5 @@ pub(super) fn all_is_well(facts: &Facts) -> String {
     facts
         .pools(0.0)
         .first()
-        .map_or_else(String::new, |pool| facts::pool_sentence(pool, &facts.holders_in(pool)))
+        .map_or_else(String::new, |pool| holders::pool_sentence(pool, &facts.holders_in(pool)))
 }

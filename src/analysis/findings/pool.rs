@@ -2,8 +2,9 @@
 
 use std::cmp::Reverse;
 
-use super::facts::{Facts, Pool, forecast_line, pool_sentence};
+use super::facts::{Facts, Pool, forecast_line};
 use super::holders::Holder;
+use super::holders::pool_sentence;
 use super::{Finding, Link, Severity, Step, View};
 use crate::text::thousands;
 

@@ -95,14 +95,18 @@ impl<'a> Ahead<'a> {
         if !self.linux {
             return all;
         }
-        // A port in TIME_WAIT toward one destination serves another: they lie upon each other.
-        let known = self.history.last().into_iter().flat_map(|tick| &tick.destinations);
+        // A port in TIME_WAIT toward one destination serves another: they lie upon each other, in what is not
+        // held otherwise.
+        let now = self.history.last();
+        let held = now.and_then(|tick| fill(tick, id)).map_or(0, |fill| fill.held);
+        let room = f64::from(capacity.saturating_sub(held).max(1));
+        let known = now.into_iter().flat_map(|tick| &tick.destinations);
         let (mut rest, mut free) = (all, 1.0);
         for (destination, _) in known.filter(|(destination, _)| destination.space() == id) {
             rest -= sockets(self.rate_toward(*destination));
-            free *= 1.0 - (self.settled_toward(*destination, capacity) / f64::from(capacity)).min(1.0);
+            free *= 1.0 - (self.settled_toward(*destination, capacity) / room).min(1.0);
         }
-        f64::from(capacity) * (1.0 - free * (-rest.max(0.0) / f64::from(capacity)).exp())
+        room * (1.0 - free * (-rest.max(0.0) / room).exp())
     }
 
     /// How many ports toward a destination surely come to be in TIME_WAIT.

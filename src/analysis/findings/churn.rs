@@ -37,7 +37,7 @@ fn toward_destination(toward: &Toward, facts: &Facts) -> Option<Finding> {
     let space = facts.spaces.iter().find(|space| space.id == id.space())?;
     // A port that is bound leads nowhere.
     let bound = facts.snapshot.sockets.iter().filter(|socket| {
-        socket.space() == space.id && socket.state == State::Bound && facts.is_dynamic(socket)
+        socket.state == State::Bound && socket.space() == space.id && facts.is_dynamic(socket)
     });
     let bound: PortSet = bound.map(Socket::local_port).collect();
     let state = facts.ahead.churn_toward(id, bound.len(), toward.capacity)?;

@@ -27,7 +27,7 @@ pub(super) fn holders<'a>(facts: &Facts<'a>, among: impl Fn(&Socket) -> bool) ->
     }
     let mut by_row: HashMap<u32, Holder> = HashMap::new();
     let sockets = facts.snapshot.sockets.iter().zip(facts.row_of);
-    for (socket, row) in sockets.filter(|(socket, _)| facts.is_dynamic(socket) && among(socket)) {
+    for (socket, row) in sockets.filter(|(socket, _)| among(socket) && facts.is_dynamic(socket)) {
         let holder = by_row.entry(*row).or_insert_with(|| Holder::of(&facts.rows[*row as usize]));
         holder.held.push((socket.space(), socket.local_port()));
         holder.states.push(socket.state);

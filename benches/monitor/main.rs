@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use porttop::analysis::{GroupBy, Thresholds};
+use porttop::analysis::{Filter, GroupBy, Sort, Thresholds};
 use porttop::model::{
     Attribution, Backend, DynamicRange, Holders, Host, Limits, Moment, NamespaceId, Owner, Pid, Port,
     PortRange, PortSet, PortSpace, Process, Progress, Protocol, Snapshot, Socket, SpaceId, StartTime, State,
@@ -28,8 +28,8 @@ fn main() {
         return measure(sockets);
     }
     println!(
-        "{:>10} {:>12} {:>12} {:>14} {:>14}",
-        "sockets", "look", "by program", "bytes/socket", "at most"
+        "{:>10} {:>12} {:>12} {:>12} {:>12} {:>12} {:>14} {:>14}",
+        "sockets", "look", "by program", "filter name", "address", "sort by name", "bytes/socket", "at most"
     );
     for sockets in ["10000", "100000", "300000", "1000000"] {
         let own = std::env::current_exe().unwrap();
@@ -53,12 +53,30 @@ fn measure(sockets: u32) {
         shown = Some(Arc::new(picture));
     }
     let per_socket = |bytes: u64| bytes.saturating_sub(before) / u64::from(sockets);
+    let (held, most) = (per_socket(memory("VmRSS")), per_socket(memory("VmHWM")));
+    let picture = shown.as_deref().unwrap();
+    let filtered = |text: &str| {
+        let filter = Filter::parse(text).unwrap();
+        let started = || {
+            let started = Instant::now();
+            assert!(picture.select(&filter).sockets.contains(&true));
+            started.elapsed()
+        };
+        median((0..MEASURED).map(|_| started()).collect())
+    };
+    let sorted = || {
+        let started = Instant::now();
+        let sort = Sort::<Socket>::by_key("name");
+        assert_eq!(sort.places(&picture.snapshot.sockets, picture, |_| true).len(), sockets as usize);
+        started.elapsed()
+    };
     println!(
-        "{sockets:>10} {:>9.1} ms {:>9.1} ms {:>14} {:>14}",
+        "{sockets:>10} {:>9.1} ms {:>9.1} ms {:>9.1} ms {:>9.1} ms {:>9.1} ms {held:>14} {most:>14}",
         median(times.split_off(LOOKS - MEASURED)),
         median(grouping.split_off(LOOKS - MEASURED)),
-        per_socket(memory("VmRSS")),
-        per_socket(memory("VmHWM")),
+        filtered("program7"),
+        filtered("10.9.3"),
+        median((0..MEASURED).map(|_| sorted()).collect()),
     );
     drop(shown);
 }

@@ -124,6 +124,11 @@ fn screen_with_leaker(lab: &mut Lab, words: &[String], state: &Path) -> (Termina
     (terminal, pid)
 }
 
+/// How many it has open: more than its sockets, because whoever runs the tests hands some down.
+fn handles(pid: u32) -> usize {
+    std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
+}
+
 fn lives(pid: u32) -> bool {
     std::fs::exists(format!("/proc/{pid}")).unwrap()
 }
@@ -190,7 +195,7 @@ fn the_screen_and_its_actions_work_with_twelve_descriptors() {
         }
     };
     works("Enter", "[Connections 100]", false);
-    works("Tab", "105 handles", true);
+    works("Tab", &format!("{} handles", handles(pid)), true);
     works("r", "Proposal 1 of", false);
     works("a", "Set the range?", true);
     works("o", "TCP IPv4  ok", true);

@@ -5,8 +5,9 @@ use std::time::Duration;
 use crossterm::event::{KeyEvent, MouseEvent};
 
 use super::arrange::{Arranged, Request as Rows};
+use super::burst::Press;
 use super::handles::Listed;
-use super::page::Pane;
+use super::subject::PaneId;
 use crate::analysis::GroupBy;
 use crate::model::{Moment, Owner};
 use crate::monitor::Latest;
@@ -42,16 +43,6 @@ pub enum Action {
     Woken(Duration),
 }
 
-/// How a key came.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Press {
-    /// When, on a clock that never goes back.
-    pub at: Duration,
-    /// Whether it came in one go with the key before it: pasted text does, in a terminal that does not
-    /// tell it from keys. Or nobody reads what is drawn.
-    pub together: bool,
-}
-
 /// What a key stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is documented by the help text of its key")]
@@ -64,7 +55,7 @@ pub enum Command {
     Pause,
     Slower,
     Faster,
-    Show(Pane),
+    Show(PaneId),
     Up,
     Down,
     PageUp,

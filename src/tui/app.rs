@@ -6,17 +6,19 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::Options;
-use super::action::Press;
-use super::arrange::{Arranged, Arranging, Request, Wish};
+use super::arrange::{Arranged, Arranging, Query, Request};
+use super::burst::Press;
+use super::draw::layout::{self, Layout};
+use super::filter_line::FilterLine;
 use super::handles::Listed;
 use super::keymap::{Binding, Context};
 use super::list::{ItemKey, List, find};
-use super::page::{Page, Pane, Subject};
+use super::page::Page;
 use super::remedy::{Outcome, OwnForm, ProbeForm, Question, Ranges, Working};
+use super::subject::{PaneId, Subject, is_whole};
 use super::theme::Theme;
-use super::view::layout::{self, Layout};
 use crate::analysis::{FilterError, GroupBy, Picture};
-use crate::model::{Moment, Observed, Owner, Pid, Progress};
+use crate::model::{Moment, Owner, Pid};
 use crate::monitor::{Latest, Pace};
 use crate::remedy::worker::RequestId;
 
@@ -93,12 +95,6 @@ pub struct App {
     arrived: Option<Duration>,
 }
 
-/// Whether a snapshot has all its parts.
-#[must_use]
-pub fn is_whole(snapshot: &Observed) -> bool {
-    snapshot.progress == Progress::Complete
-}
-
 impl App {
     /// A screen that has nothing to show yet.
     ///
@@ -106,7 +102,7 @@ impl App {
     /// When the filter can't be understood.
     pub fn new(options: &Options, zone: TimeZone, now: Moment) -> Result<Self, FilterError> {
         let mut machine = Page::new(Subject::Machine, options.sort);
-        machine.filter = super::page::FilterLine::new(&options.filter)?;
+        machine.filter = FilterLine::new(&options.filter)?;
         Ok(Self {
             theme: Theme { color: options.color, ascii: options.ascii },
             zone,
@@ -174,18 +170,18 @@ impl App {
     pub fn page_context(&self) -> Context {
         let page = self.page();
         match (page.pane, &page.subject) {
-            (Pane::Processes, Subject::Machine) => Context::Processes,
-            (Pane::Processes, _) => Context::Group,
-            (Pane::Destinations, _) => Context::Destinations,
-            (Pane::Sockets, Subject::Machine) => Context::Sockets,
-            (Pane::Sockets, Subject::Process(..)) => Context::Connections,
-            (Pane::Sockets, _) => Context::Subset,
-            (Pane::Findings, _) => Context::Findings,
-            (Pane::Events, _) => Context::Events,
-            (Pane::Handles, _) => Context::Handles,
-            (Pane::Timeline, _) => Context::Timeline,
-            (Pane::Details, _) => Context::Details,
-            (Pane::Ranges, _) => Context::Ranges,
+            (PaneId::Processes, Subject::Machine) => Context::Processes,
+            (PaneId::Processes, _) => Context::Group,
+            (PaneId::Destinations, _) => Context::Destinations,
+            (PaneId::Sockets, Subject::Machine) => Context::Sockets,
+            (PaneId::Sockets, Subject::Process(..)) => Context::Connections,
+            (PaneId::Sockets, _) => Context::Subset,
+            (PaneId::Findings, _) => Context::Findings,
+            (PaneId::Events, _) => Context::Events,
+            (PaneId::Handles, _) => Context::Handles,
+            (PaneId::Timeline, _) => Context::Timeline,
+            (PaneId::Details, _) => Context::Details,
+            (PaneId::Ranges, _) => Context::Ranges,
         }
     }
 
@@ -260,7 +256,7 @@ impl App {
         let page = self.page_mut();
         let Subject::Process(owner, _) = page.subject else { return None };
         let first = page.handles.newest.is_none() && page.handles.refused.is_none();
-        let looks = page.pane == Pane::Handles && (first || !still);
+        let looks = page.pane == PaneId::Handles && (first || !still);
         (looks && page.handles.is_due(now)).then_some(owner)
     }
 
@@ -270,28 +266,28 @@ impl App {
         for page in self.pages.iter_mut().filter(|page| is_about(page)) {
             page.handles.take(listed.clone());
         }
-        is_about(self.page()) && self.page().pane == Pane::Handles
+        is_about(self.page()) && self.page().pane == PaneId::Handles
     }
 
     /// What decides which rows are to be shown.
-    fn wish(&self) -> Wish {
-        self.page().wish(if self.pages.len() == 1 { self.group_by } else { GroupBy::Process })
+    fn query(&self) -> Query {
+        self.page().query(if self.pages.len() == 1 { self.group_by } else { GroupBy::Process })
     }
 
     /// The request for the rows of what is to be shown, unless it was made already.
     pub fn wanted_rows(&mut self) -> Option<Request> {
-        let wish = self.wish();
+        let query = self.query();
         let Self { arranging, pages, next, .. } = self;
         let page = pages.last()?;
         let picture = page.kept.as_ref().or(next.as_ref())?;
-        let handles = page.handles.newest.as_ref().filter(|_| page.pane == Pane::Handles);
+        let handles = page.handles.newest.as_ref().filter(|_| page.pane == PaneId::Handles);
         let key = page.list().and_then(|list| list.key.as_ref());
-        arranging.ask(wish, picture, handles, key)
+        arranging.ask(query, picture, handles, key)
     }
 
     /// Shows a picture with the rows that were asked for; false when another table is open by now.
     pub fn show(&mut self, Arranged { request, order, found }: Arranged) -> bool {
-        if !request.wish.is_about_table_of(&self.wish()) {
+        if !request.query.is_about_table_of(&self.query()) {
             return false;
         }
         if !self.picture.as_ref().is_some_and(|picture| Arc::ptr_eq(picture, &request.picture)) {
@@ -317,7 +313,7 @@ impl App {
     #[must_use]
     pub fn is_arranged(&self) -> bool {
         let page = self.page();
-        page.list().is_none() || self.next.is_none() || self.arranging.shows(&self.wish())
+        page.list().is_none() || self.next.is_none() || self.arranging.shows(&self.query())
     }
 
     /// Whether a key must wait for rows, so that it meets those it is meant for.
@@ -346,7 +342,7 @@ impl App {
     }
 
     /// Goes to a view of the machine.
-    pub fn go_to(&mut self, pane: Pane) {
+    pub fn go_to(&mut self, pane: PaneId) {
         self.pages.truncate(1);
         self.page_mut().pane = pane;
         self.show_latest();

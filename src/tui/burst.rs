@@ -2,11 +2,19 @@
 
 use std::time::{Duration, Instant};
 
-use super::action::Press;
-
 /// No two keys of a person come closer together; those of a paste do, and those that a slow line has held
 /// back.
 const SHORTEST: Duration = Duration::from_millis(30);
+
+/// How a key came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Press {
+    /// When, on a clock that never goes back.
+    pub at: Duration,
+    /// Whether it came in one go with the key before it: pasted text does, in a terminal that does not
+    /// tell it from keys. Or nobody reads what is drawn.
+    pub together: bool,
+}
 
 /// When the keys came.
 pub struct Burst {

@@ -1,9 +1,10 @@
 //! From a finding to what it is about, from a handle to its connection.
 
 use super::app::App;
+use super::draw::findings::text;
+use super::filter_line::FilterLine;
 use super::list::{ItemKey, SocketKey};
-use super::page::{FilterLine, Pane, Subject};
-use super::view::findings::text;
+use super::subject::{PaneId, Subject};
 use crate::analysis::{Finding, View};
 
 /// The rules whose findings the list of handles shows.
@@ -12,7 +13,7 @@ const OF_HANDLES: [&str; 2] = ["handles", "handle_limit"];
 /// Shows what the selected row is about.
 pub fn follow(app: &mut App) {
     match app.page().pane {
-        Pane::Handles => show_connection(app),
+        PaneId::Handles => show_connection(app),
         _ => show_subject(app),
     }
 }
@@ -24,7 +25,7 @@ fn show_connection(app: &mut App) {
     let Some(socket) = handle.and_then(|handle| handle.socket.as_deref()) else { return };
     let key = ItemKey::Socket(SocketKey::of(socket));
     let page = app.page_mut();
-    page.turn_to(Pane::Sockets);
+    page.turn_to(PaneId::Sockets);
     page.filter.clear();
     page.sockets.list.key = Some(key);
 }
@@ -33,19 +34,19 @@ fn show_connection(app: &mut App) {
 fn show_subject(app: &mut App) {
     let Some(finding) = selected(app) else { return };
     let pane = match finding.link.view {
-        View::Processes => Pane::Processes,
-        View::Destinations => Pane::Destinations,
-        View::Sockets => Pane::Sockets,
-        View::Ranges => return app.go_to(Pane::Ranges),
+        View::Processes => PaneId::Processes,
+        View::Destinations => PaneId::Destinations,
+        View::Sockets => PaneId::Sockets,
+        View::Ranges => return app.go_to(PaneId::Ranges),
         View::Findings => return,
-        View::Events => Pane::Events,
+        View::Events => PaneId::Events,
     };
     app.go_to(pane);
     app.page_mut().filter = FilterLine::new(&finding.link.filter).unwrap_or_default();
     if let Some(owner) = finding.owner.filter(|_| OF_HANDLES.contains(&finding.id)) {
         let process = app.picture().and_then(|picture| picture.snapshot.processes.get(&owner).cloned());
         app.open(Subject::Process(owner, process), None);
-        app.page_mut().turn_to(Pane::Handles);
+        app.page_mut().turn_to(PaneId::Handles);
     }
 }
 

@@ -1,13 +1,14 @@
 //! The screen.
 //!
 //! [`app`] is its state, [`keymap`] says which key is which command, [`update`] turns an action into a
-//! new state and effects, [`run`] (the event loop) carries the effects out, `view` draws the state with
+//! new state and effects, [`run`] (the event loop) carries the effects out, `draw` draws the state with
 //! the help of `widget`. What numbers mean is decided in [`crate::analysis`], never here.
 
 pub mod action;
 pub mod app;
 pub mod arrange;
 mod burst;
+mod draw;
 mod filter_line;
 mod follow;
 pub mod handles;
@@ -17,12 +18,14 @@ mod list;
 pub mod page;
 pub mod remedy;
 mod run;
+mod subject;
+mod table;
 mod terminal;
 #[cfg(test)]
 mod tests;
 pub mod theme;
 pub mod update;
-mod view;
+
 mod widget;
 mod worker;
 mod writer;

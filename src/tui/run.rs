@@ -14,7 +14,7 @@ use super::burst::Burst;
 use super::terminal::Screen;
 use super::update::update;
 use super::worker::Worker;
-use super::{Options, TuiError, handles, input, view};
+use super::{Options, TuiError, draw, handles, input};
 use crate::model::{Gap, Missing, Owner, Reason};
 use crate::monitor::{Latest, Monitor, Watching};
 use crate::platform::signals::{Notice, Signals};
@@ -41,11 +41,13 @@ pub(super) fn run(mut source: Box<dyn Source>, options: &Options) -> Result<(), 
         let mut screen = Screen::enter().map_err(TuiError::at_start)?;
         app.size = console::size();
         screen.clear(app.size)?;
-        screen.draw(|frame| view::draw(&app, frame))?;
+        screen.draw(|frame| draw::draw(&app, frame))?;
         let (done_sender, done) = mpsc::unbounded_channel();
         let done_with = move |action| done_sender.send(action).is_ok();
-        let rows = arrange::worker(done_with.clone())?;
-        let handles = source.handles().map(|lists| handles::worker(lists, done_with)).transpose()?;
+        let deliver = done_with.clone();
+        let rows = arrange::worker(move |arranged| deliver(Action::Arranged(Box::new(arranged))))?;
+        let listed = move |(owner, listed)| done_with(Action::Handles(owner, listed));
+        let handles = source.handles().map(|lists| handles::worker(lists, listed)).transpose()?;
         let monitor = Monitor::new(source, options.thresholds, app.group_by);
         let (watching, pictures) = monitor.start(options.interval.clone())?;
         let (answer_sender, answers) = mpsc::unbounded_channel();
@@ -251,7 +253,7 @@ impl Loop {
     }
 
     fn draw(&mut self) -> Result<Next, TuiError> {
-        self.screen.draw(|frame| view::draw(&self.app, frame))?;
+        self.screen.draw(|frame| draw::draw(&self.app, frame))?;
         (self.changed, self.frame_due) = (false, Instant::now() + FRAME);
         // Old consoles are drawn on at once.
         if self.screen.is_ready() { self.shown() } else { Ok(Next::Continue(())) }

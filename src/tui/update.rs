@@ -6,8 +6,9 @@ use ratatui::layout::Position;
 
 use super::action::{Action, Command, Effect};
 use super::app::{App, Dialog};
-use super::page::{Pane, Sorting, Subject};
-use super::{remedy, view};
+use super::subject::{PaneId, Subject};
+use super::table::Sorting;
+use super::{draw, remedy};
 use crate::analysis::{Item, Row, RowKey};
 use crate::monitor::Pace;
 
@@ -199,7 +200,7 @@ fn on_page(app: &mut App, command: Command) {
 }
 
 fn move_by(app: &mut App, command: Command) {
-    if app.page().pane == Pane::Ranges {
+    if app.page().pane == PaneId::Ranges {
         app.ranges.space = step(app.ranges.space, 3, 4, command);
         app.ranges.chosen = None;
         return;
@@ -210,7 +211,7 @@ fn move_by(app: &mut App, command: Command) {
         list.move_to(step(list.cursor, list.order.len().saturating_sub(1), rows, command));
     } else {
         page.scroll = step(page.scroll, usize::MAX, rows, command);
-        let last = view::last_scroll(app, rows);
+        let last = draw::last_scroll(app, rows);
         let page = app.page_mut();
         page.scroll = page.scroll.min(last);
     }
@@ -239,12 +240,12 @@ fn clear_filter(app: &mut App) {
 }
 
 fn back(app: &mut App) {
-    if matches!(app.page().pane, Pane::Findings | Pane::Events) {
-        app.go_to(Pane::Processes);
-    } else if app.page().pane != Pane::Ranges && app.page().filter.is_set() {
+    if matches!(app.page().pane, PaneId::Findings | PaneId::Events) {
+        app.go_to(PaneId::Processes);
+    } else if app.page().pane != PaneId::Ranges && app.page().filter.is_set() {
         clear_filter(app);
-    } else if !app.close() && app.page().pane == Pane::Ranges {
-        app.go_to(Pane::Processes);
+    } else if !app.close() && app.page().pane == PaneId::Ranges {
+        app.go_to(PaneId::Processes);
     }
 }
 
@@ -262,32 +263,37 @@ fn open(app: &mut App) {
     let Some(place) = page.list().and_then(super::list::List::selected) else { return };
     let process = |owner| Subject::Process(owner, picture.snapshot.processes.get(&owner).cloned());
     let subject = match page.pane {
-        Pane::Processes => picture.rows.get(place).map(|row| match &row.key {
+        PaneId::Processes => picture.rows.get(place).map(|row| match &row.key {
             RowKey::Process(owner) => process(*owner),
             RowKey::NoOwner => Subject::NoOwner,
             group => Subject::Group(group.clone()),
         }),
-        Pane::Destinations => picture
+        PaneId::Destinations => picture
             .destinations
             .get(place)
             .map(|destination| Subject::Destination(super::list::DestinationKey::of(destination))),
-        Pane::Sockets => {
+        PaneId::Sockets => {
             picture.snapshot.sockets.get(place).and_then(|socket| socket.holders.counted()).map(process)
         }
-        Pane::Findings | Pane::Events | Pane::Handles | Pane::Timeline | Pane::Details | Pane::Ranges => None,
+        PaneId::Findings
+        | PaneId::Events
+        | PaneId::Handles
+        | PaneId::Timeline
+        | PaneId::Details
+        | PaneId::Ranges => None,
     };
-    let socket = (page.pane == Pane::Sockets).then(|| page.key_at(&picture, place)).flatten();
+    let socket = (page.pane == PaneId::Sockets).then(|| page.key_at(&picture, place)).flatten();
     if let Some(subject) = subject {
         app.open(subject, socket);
     }
 }
 
 fn in_dialog(app: &mut App, command: Command) {
-    let rows = app.layout().map_or(1, |layout| usize::from(view::dialog::body(&layout).height).max(1));
+    let rows = app.layout().map_or(1, |layout| usize::from(draw::dialog::body(&layout).height).max(1));
     let last = match &app.dialog {
         Some(Dialog::SortMenu(_)) => app.page().columns().len().saturating_sub(1),
-        Some(Dialog::Help(_)) => view::help::lines(app).len().saturating_sub(rows),
-        Some(Dialog::Gaps(_)) => view::gaps::lines(app).len().saturating_sub(rows),
+        Some(Dialog::Help(_)) => draw::help::lines(app).len().saturating_sub(rows),
+        Some(Dialog::Gaps(_)) => draw::gaps::lines(app).len().saturating_sub(rows),
         _ => 0,
     };
     match (&mut app.dialog, command) {
@@ -337,7 +343,7 @@ fn wheel(app: &mut App, rows: isize) {
         (0..rows.abs()).for_each(|_| {
             run(app, command);
         });
-    } else if app.page().pane == Pane::Findings {
+    } else if app.page().pane == PaneId::Findings {
         move_by(app, command);
     } else if let Some(list) = app.page_mut().list_mut() {
         list.scroll_by(rows, height);
@@ -351,15 +357,15 @@ fn click(app: &mut App, at: Position) {
     if app.dialog.is_some() {
         return;
     }
-    if app.page().pane == Pane::Findings {
+    if app.page().pane == PaneId::Findings {
         let area = layout.whole_body();
         if area.contains(at)
-            && let Some(place) = view::findings::at(app, area, at.y - area.y)
+            && let Some(place) = draw::findings::at(app, area, at.y - area.y)
         {
             app.page_mut().findings.move_to(place);
         }
     } else if layout.titles.contains(at) {
-        if let Some(column) = view::tables::column_at(app, &layout, at.x) {
+        if let Some(column) = draw::tables::column_at(app, &layout, at.x) {
             sort(app, Sorting::By(column));
         }
     } else if layout.body.contains(at)

@@ -5,8 +5,6 @@ use std::io;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
-use super::action::Action;
-
 /// The running thread; it ends when this is dropped.
 pub struct Worker<R> {
     requests: mpsc::Sender<R>,
@@ -18,10 +16,10 @@ impl<R: Send + 'static> Worker<R> {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(
+    pub fn start<A>(
         name: &str,
-        mut work: impl FnMut(R, &Receiver<R>) -> Action + Send + 'static,
-        deliver: impl Fn(Action) -> bool + Send + 'static,
+        mut work: impl FnMut(R, &Receiver<R>) -> A + Send + 'static,
+        deliver: impl Fn(A) -> bool + Send + 'static,
     ) -> io::Result<Self> {
         let (requests, inbox) = mpsc::channel();
         thread::Builder::new().name(name.into()).spawn(move || {

@@ -18,10 +18,11 @@ use crate::remedy::service::{Request, Rights};
 use crate::remedy::worker::RequestId;
 use crate::tui::action::{Command, Effect};
 use crate::tui::app::{App, Dialog};
+use crate::tui::draw;
+use crate::tui::filter_line::paste;
 use crate::tui::list::List;
-use crate::tui::page::{Pane, Subject, paste};
+use crate::tui::subject::{PaneId, Subject};
 use crate::tui::update::{close_dialog, step};
-use crate::tui::view;
 
 pub(super) const SETTING: &str = "setting the range";
 
@@ -35,7 +36,7 @@ pub fn concerns(app: &App, command: Command) -> bool {
             command.acts()
                 || matches!(
                     command,
-                    Command::Show(Pane::Ranges)
+                    Command::Show(PaneId::Ranges)
                         | Command::NextProposal
                         | Command::PreviousProposal
                         | Command::OwnNumbers
@@ -91,7 +92,7 @@ fn on_page(app: &mut App, command: Command) -> Vec<Effect> {
             app.dialog = Some(Dialog::Probe(Box::new(ProbeForm { request, ..ProbeForm::default() })));
             return vec![effect];
         }
-        Command::Show(Pane::Ranges) => {
+        Command::Show(PaneId::Ranges) => {
             show(app);
             return read_range(app);
         }
@@ -135,8 +136,8 @@ fn selected_owners(app: &App) -> Vec<Owner> {
         return Vec::new();
     };
     match page.pane {
-        Pane::Processes => picture.rows.get(place).map(|row| row.owners.clone()).unwrap_or_default(),
-        Pane::Sockets => {
+        PaneId::Processes => picture.rows.get(place).map(|row| row.owners.clone()).unwrap_or_default(),
+        PaneId::Sockets => {
             let socket = picture.snapshot.sockets.get(place);
             socket.and_then(|socket| socket.holders.counted()).into_iter().collect()
         }
@@ -161,7 +162,7 @@ fn close(app: &mut App) {
 
 /// Goes to the ranges, first to the port space that needs room most.
 fn show(app: &mut App) {
-    if app.page().pane != Pane::Ranges
+    if app.page().pane != PaneId::Ranges
         && let Some(picture) = app.picture()
     {
         let in_use = picture.spaces.iter().any(|usage| usage.in_use.is_some_and(|in_use| in_use > 0));
@@ -170,7 +171,7 @@ fn show(app: &mut App) {
         app.ranges.space = picture.spaces.iter().position(is_it).unwrap_or(0);
     }
     (app.ranges.chosen, app.ranges.told) = (None, None);
-    app.go_to(Pane::Ranges);
+    app.go_to(PaneId::Ranges);
 }
 
 fn propose(app: &mut App, by: isize) {
@@ -218,7 +219,7 @@ fn in_dialog(app: &mut App, command: Command) -> Vec<Effect> {
         close_dialog(app);
         return Vec::new();
     }
-    let (lines, rows) = view::question::extent(app);
+    let (lines, rows) = draw::question::extent(app);
     let last = lines.saturating_sub(rows);
     let (press, visible) = (app.press, app.layout().is_some());
     match app.dialog.as_mut() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::tui::action::Press;
+use crate::tui::burst::Press;
 
 /// So long a dialog has to be on the screen, with no other key in between, before it can be answered.
 pub const MOMENT: Duration = Duration::from_millis(400);

@@ -3,9 +3,10 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::support::{Shown, later, machine, screen, selected, text_of};
-use crate::tui::action::{Action, Effect, Press};
+use crate::tui::action::{Action, Effect};
 use crate::tui::app::{App, Dialog};
 use crate::tui::arrange::Request;
+use crate::tui::burst::Press;
 use crate::tui::keymap::Context;
 use crate::tui::update::update;
 

@@ -13,8 +13,8 @@ use crate::model::{Gap, Holders, Missing, Reason, Remedy, State};
 use crate::tui::Options;
 use crate::tui::action::{Action, Effect};
 use crate::tui::app::App;
+use crate::tui::draw::help;
 use crate::tui::keymap::{Binding, Context};
-use crate::tui::view::help;
 
 #[rstest]
 #[case::quit("q", vec![Effect::Quit])]

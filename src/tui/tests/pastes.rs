@@ -12,8 +12,9 @@ use super::support::{Shown, blank, look, machine, press, screen, see, text_of, u
 use crate::remedy::service::Request;
 use crate::remedy::worker::RequestId;
 use crate::tui::Options;
-use crate::tui::action::{Action, Effect, Press};
+use crate::tui::action::{Action, Effect};
 use crate::tui::app::{App, Dialog};
+use crate::tui::burst::Press;
 use crate::tui::remedy::MOMENT;
 
 /// Answers what is asked, and says what would have changed something.

@@ -11,7 +11,8 @@ use super::support::{ORDERS, blank, cells, cells_on, handles, look, machine, sna
 use crate::model::{Gap, Missing, Progress, Reason, Snapshot};
 use crate::platform::Reading;
 use crate::tui::Options;
-use crate::tui::action::{Action, Press};
+use crate::tui::action::Action;
+use crate::tui::burst::Press;
 
 fn key() -> impl Strategy<Value = Action> {
     let named = prop::sample::select(vec![

@@ -24,10 +24,11 @@ use crate::monitor::{Latest, Monitor, Pace};
 use crate::platform::Reading;
 use crate::source::script::Script;
 use crate::tui::Options;
-use crate::tui::action::{Action, Effect, Press};
+use crate::tui::action::{Action, Effect};
 use crate::tui::app::App;
+use crate::tui::burst::Press;
+use crate::tui::draw;
 use crate::tui::update;
-use crate::tui::view;
 
 /// The program that leaks.
 pub const ORDERS: Owner = owner(4312);
@@ -330,7 +331,7 @@ pub fn cells(app: &App) -> Buffer {
 /// The cells on a terminal that may have changed its size since.
 pub fn cells_on(app: &App, (columns, rows): (u16, u16)) -> Buffer {
     let mut terminal = Terminal::new(TestBackend::new(columns, rows)).unwrap();
-    terminal.draw(|frame| view::draw(app, frame)).unwrap();
+    terminal.draw(|frame| draw::draw(app, frame)).unwrap();
     terminal.backend().buffer().clone()
 }
 

@@ -12,7 +12,8 @@ use crate::monitor::{Interval, Latest, Monitor, Pace};
 use crate::source::script::Script;
 use crate::tui::Options;
 use crate::tui::action::{Action, Effect};
-use crate::tui::app::{App, is_whole};
+use crate::tui::app::App;
+use crate::tui::subject::is_whole;
 
 #[rstest]
 #[case::back(|wall: Timestamp| wall - SignedDuration::from_hours(2))]

@@ -6,7 +6,7 @@ use ratatui::style::Style;
 
 use crate::text::{keep_end, keep_start, safe, split_at, width};
 use crate::tui::app::App;
-use crate::tui::page::FilterLine;
+use crate::tui::filter_line::FilterLine;
 use crate::tui::theme::{KEY, NOTICE, WEAK};
 use crate::tui::widget::paint::{columns, put};
 

@@ -8,7 +8,7 @@ use crate::analysis::{Row, RowKey};
 use crate::model::{Owner, State};
 use crate::text::{age, thousands};
 use crate::tui::app::App;
-use crate::tui::page::{Pane, Subject};
+use crate::tui::subject::{PaneId, Subject};
 use crate::tui::theme::{NOTICE, SELECTED};
 use crate::tui::widget::paint::{columns, put, put_right};
 
@@ -44,41 +44,41 @@ pub fn draw(app: &App, layout: &Layout, frame: &mut Buffer) {
 }
 
 /// The panes and their titles: with numbers where there is room, and else only the open one.
-fn tabs(app: &App, owner: Owner, room: u16) -> Vec<(Pane, String)> {
+fn tabs(app: &App, owner: Owner, room: u16) -> Vec<(PaneId, String)> {
     let page = app.page();
     let panes = page.subject.panes();
     let counted: Vec<_> = panes.iter().map(|pane| (*pane, pane_title(app, owner, *pane))).collect();
     let named: Vec<_> = panes.iter().map(|pane| (*pane, pane_name(*pane).to_owned())).collect();
     let fits =
-        |tabs: &Vec<(Pane, String)>| tabs.iter().map(|(_, title)| columns(title) + 3).sum::<u16>() <= room;
+        |tabs: &Vec<(PaneId, String)>| tabs.iter().map(|(_, title)| columns(title) + 3).sum::<u16>() <= room;
     let place = panes.iter().position(|pane| *pane == page.pane).unwrap_or(0);
     let open = format!("{} {}/{}", pane_name(page.pane), place + 1, panes.len());
     [counted, named].into_iter().find(fits).unwrap_or_else(|| vec![(page.pane, open)])
 }
 
 /// The name of a pane, and how many rows it has.
-fn pane_title(app: &App, owner: Owner, pane: Pane) -> String {
+fn pane_title(app: &App, owner: Owner, pane: PaneId) -> String {
     let row = row_of(app, owner);
     let count = match pane {
-        Pane::Sockets => row.and_then(|row| row.counts.sockets()).map(u64::from),
-        Pane::Handles => row.and_then(|row| row.handles),
+        PaneId::Sockets => row.and_then(|row| row.counts.sockets()).map(u64::from),
+        PaneId::Handles => row.and_then(|row| row.handles),
         _ => None,
     };
     let name = pane_name(pane);
     count.map_or_else(|| name.to_owned(), |count| format!("{name} {}", thousands(count)))
 }
 
-fn pane_name(pane: Pane) -> &'static str {
+fn pane_name(pane: PaneId) -> &'static str {
     match pane {
-        Pane::Sockets => "Connections",
-        Pane::Ranges => "Ranges",
-        Pane::Details => "Details",
-        Pane::Processes => "Processes",
-        Pane::Destinations => "Destinations",
-        Pane::Findings => "Findings",
-        Pane::Events => "Events",
-        Pane::Handles => "Handles",
-        Pane::Timeline => "Timeline",
+        PaneId::Sockets => "Connections",
+        PaneId::Ranges => "Ranges",
+        PaneId::Details => "Details",
+        PaneId::Processes => "Processes",
+        PaneId::Destinations => "Destinations",
+        PaneId::Findings => "Findings",
+        PaneId::Events => "Events",
+        PaneId::Handles => "Handles",
+        PaneId::Timeline => "Timeline",
     }
 }
 

@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 
 use super::{gauges, handles, screen, verdict};
 use crate::tui::app::App;
-use crate::tui::page::{Pane, Subject};
+use crate::tui::subject::{PaneId, Subject};
 
 /// What a screen says that is smaller than it needs.
 pub const TOO_SMALL: &str = "too small (needs 20×5)";
@@ -66,7 +66,7 @@ pub fn of(app: &App) -> Option<Layout> {
         },
         u16::from(rows >= 10),
         match app.page().pane {
-            Pane::Handles if rows >= 9 => handles::lines(app),
+            PaneId::Handles if rows >= 9 => handles::lines(app),
             _ => 0,
         },
         1,

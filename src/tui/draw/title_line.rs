@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use crate::analysis::{GroupBy, RowKey};
 use crate::text::{safe, thousands};
 use crate::tui::app::App;
-use crate::tui::page::{Pane, Subject};
+use crate::tui::subject::{PaneId, Subject};
 use crate::tui::theme::{NOTICE, STRONG, WEAK};
 use crate::tui::widget::paint::{fill, put, put_right};
 
@@ -33,11 +33,11 @@ pub fn draw(app: &App, area: Rect, frame: &mut Buffer) {
 fn title(app: &App) -> String {
     let page = app.page();
     match (&page.subject, page.pane) {
-        (Subject::Machine, Pane::Processes) if app.group_by == GroupBy::Process => "Processes".to_owned(),
-        (Subject::Machine, Pane::Processes) => format!("Processes by {}", app.group_by.key()),
-        (Subject::Machine, Pane::Destinations) => "Destinations".to_owned(),
-        (Subject::Machine, Pane::Findings) => "Findings".to_owned(),
-        (Subject::Machine, Pane::Events) => "Events and failures".to_owned(),
+        (Subject::Machine, PaneId::Processes) if app.group_by == GroupBy::Process => "Processes".to_owned(),
+        (Subject::Machine, PaneId::Processes) => format!("Processes by {}", app.group_by.key()),
+        (Subject::Machine, PaneId::Destinations) => "Destinations".to_owned(),
+        (Subject::Machine, PaneId::Findings) => "Findings".to_owned(),
+        (Subject::Machine, PaneId::Events) => "Events and failures".to_owned(),
         (Subject::Machine, _) => "Sockets".to_owned(),
         (Subject::Group(key), _) => match key {
             RowKey::Program(name) => format!("Processes of program {}", safe(name)),
@@ -47,9 +47,9 @@ fn title(app: &App) -> String {
             RowKey::Service(None) => "Processes of no service".to_owned(),
             RowKey::Process(_) | RowKey::NoOwner => "Processes".to_owned(),
         },
-        (Subject::Process(..), Pane::Handles) => "Handles".to_owned(),
-        (Subject::Process(..), Pane::Timeline) => "Timeline".to_owned(),
-        (Subject::Process(..), Pane::Details) => "Details".to_owned(),
+        (Subject::Process(..), PaneId::Handles) => "Handles".to_owned(),
+        (Subject::Process(..), PaneId::Timeline) => "Timeline".to_owned(),
+        (Subject::Process(..), PaneId::Details) => "Details".to_owned(),
         (Subject::Process(..), _) => "Connections".to_owned(),
         (Subject::NoOwner, _) => "Sockets without an owner".to_owned(),
         (Subject::Destination(key), _) => format!("Sockets toward {}", key.remote),

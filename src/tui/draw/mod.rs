@@ -12,14 +12,14 @@ pub mod handles;
 pub mod header;
 pub mod help;
 pub mod layout;
+pub mod process_head;
 pub mod question;
 pub mod ranges;
-pub mod rule;
 pub mod sort_menu;
 pub mod strip;
-pub mod subject;
 pub mod tables;
 pub mod timeline;
+pub mod title_line;
 pub mod verdict;
 
 use ratatui::Frame;
@@ -29,7 +29,7 @@ use ratatui::style::Style;
 use ratatui::text::Line;
 
 use super::app::{App, Dialog};
-use super::page::{Pane, Subject};
+use super::subject::{PaneId, Subject};
 use super::widget::paint::{put, put_line, row};
 
 /// Draws the whole screen.
@@ -45,23 +45,23 @@ pub fn draw(app: &App, frame: &mut Frame) {
     };
     let buffer = frame.buffer_mut();
     header::draw(app, &layout, buffer);
-    if app.page().pane == Pane::Ranges {
+    if app.page().pane == PaneId::Ranges {
         ranges::draw(app, &layout, buffer);
     } else if let Subject::Process(..) = app.page().subject {
-        subject::draw(app, &layout, buffer);
+        process_head::draw(app, &layout, buffer);
     } else {
         verdict::draw(app, layout.verdict, buffer);
         gauges::draw(app, layout.gauges, buffer);
     }
-    if app.page().pane != Pane::Ranges {
-        rule::draw(app, layout.rule, buffer);
+    if app.page().pane != PaneId::Ranges {
+        title_line::draw(app, layout.rule, buffer);
     }
     match app.page().pane {
-        Pane::Ranges => {}
-        Pane::Events | Pane::Details => draw_text(app, layout.whole_body(), buffer),
-        Pane::Timeline => timeline::draw(app, layout.whole_body(), buffer),
-        Pane::Findings => findings::draw(app, layout.whole_body(), buffer),
-        Pane::Handles => {
+        PaneId::Ranges => {}
+        PaneId::Events | PaneId::Details => draw_text(app, layout.whole_body(), buffer),
+        PaneId::Timeline => timeline::draw(app, layout.whole_body(), buffer),
+        PaneId::Findings => findings::draw(app, layout.whole_body(), buffer),
+        PaneId::Handles => {
             handles::draw_summary(app, layout.summary, buffer);
             tables::draw(app, &layout, buffer);
         }
@@ -91,8 +91,8 @@ pub fn draw(app: &App, frame: &mut Frame) {
 #[must_use]
 pub fn text_lines(app: &App) -> Vec<Line<'static>> {
     match app.page().pane {
-        Pane::Details => details::lines(app),
-        Pane::Events => events::lines(app),
+        PaneId::Details => details::lines(app),
+        PaneId::Events => events::lines(app),
         _ => Vec::new(),
     }
 }
@@ -101,7 +101,7 @@ pub fn text_lines(app: &App) -> Vec<Line<'static>> {
 #[must_use]
 pub fn last_scroll(app: &App, rows: usize) -> usize {
     match app.page().pane {
-        Pane::Timeline => timeline::last_scroll(app),
+        PaneId::Timeline => timeline::last_scroll(app),
         _ => text_lines(app).len().saturating_sub(rows),
     }
 }

@@ -3,13 +3,13 @@
 use jiff::Timestamp;
 use ratatui::text::{Line, Span};
 
-use super::subject::row_of;
+use super::process_head::row_of;
 use super::verdict::wrap;
 use crate::analysis::Row;
 use crate::model::{Attribution, Integrity, Owner, Pid, Process, State, WindowsProcess};
 use crate::text::{age, keep_start, percent, safe, thousands};
 use crate::tui::app::App;
-use crate::tui::page::Subject;
+use crate::tui::subject::Subject;
 use crate::tui::theme::{STRONG, WEAK};
 
 /// The columns of the names.

@@ -11,7 +11,7 @@ use crate::history::{Sample, Tick};
 use crate::model::{Owner, State};
 use crate::text::{per_second, thousands};
 use crate::tui::app::App;
-use crate::tui::page::Subject;
+use crate::tui::subject::Subject;
 use crate::tui::theme::{STRONG, WEAK};
 use crate::tui::widget::chart::{self, Point};
 use crate::tui::widget::paint::{put, put_right, row};

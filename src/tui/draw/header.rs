@@ -7,12 +7,12 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::layout::Layout;
-use super::subject::row_of;
+use super::process_head::row_of;
 use crate::model::{Host, Progress, System};
 use crate::monitor::Pace;
 use crate::text::{age, keep_end, safe};
 use crate::tui::app::App;
-use crate::tui::page::Subject;
+use crate::tui::subject::Subject;
 use crate::tui::theme::{NOTICE, TITLE};
 use crate::tui::widget::paint::{columns, put, put_right};
 

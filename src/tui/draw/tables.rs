@@ -6,7 +6,9 @@ use ratatui::layout::Rect;
 use super::layout::Layout;
 use crate::analysis::{Item, Picture};
 use crate::tui::app::App;
-use crate::tui::page::{Page, Pane, Subject, Table};
+use crate::tui::page::Page;
+use crate::tui::subject::{PaneId, Subject};
+use crate::tui::table::Table;
 use crate::tui::theme::WEAK;
 use crate::tui::widget::paint::put;
 use crate::tui::widget::table::{draw_rows, draw_titles, fit};
@@ -17,33 +19,33 @@ pub fn draw(app: &App, layout: &Layout, frame: &mut Buffer) {
     let Some(picture) = picture else { return };
     let special = is_special(page, picture);
     match page.pane {
-        Pane::Processes => draw_table(&page.processes, &picture.rows, picture, special, layout, frame),
-        Pane::Destinations => {
+        PaneId::Processes => draw_table(&page.processes, &picture.rows, picture, special, layout, frame),
+        PaneId::Destinations => {
             draw_table(&page.destinations, &picture.destinations, picture, special, layout, frame);
         }
-        Pane::Sockets => {
+        PaneId::Sockets => {
             draw_table(&page.sockets, &picture.snapshot.sockets, picture, special, layout, frame);
         }
-        Pane::Handles => {
+        PaneId::Handles => {
             let handles = &page.handles;
             draw_table(&handles.table, handles.all(), picture, special, layout, frame);
             if handles.listed.is_none() {
                 return;
             }
         }
-        Pane::Findings | Pane::Events | Pane::Timeline | Pane::Details | Pane::Ranges => {}
+        PaneId::Findings | PaneId::Events | PaneId::Timeline | PaneId::Details | PaneId::Ranges => {}
     }
     if page.list().is_some_and(|list| list.order.is_empty()) {
         if !app.is_arranged() {
             return;
         }
-        let unread = picture.snapshot.unread().any_table() && page.pane != Pane::Handles;
+        let unread = picture.snapshot.unread().any_table() && page.pane != PaneId::Handles;
         let nothing = match (page.filter.is_set(), page.pane) {
             _ if unread => "not all sockets could be read, and none of those that were is here",
             (true, _) => "nothing passes the filter",
-            (false, Pane::Processes) => "no process holds a socket; sorted by HANDLE all are listed",
-            (false, Pane::Handles) => "no handles",
-            (false, Pane::Destinations) => "no connections lead out",
+            (false, PaneId::Processes) => "no process holds a socket; sorted by HANDLE all are listed",
+            (false, PaneId::Handles) => "no handles",
+            (false, PaneId::Destinations) => "no connections lead out",
             (false, _) => "no sockets",
         };
         put(frame, layout.body, layout.body.x + 1, nothing, WEAK);
@@ -53,8 +55,8 @@ pub fn draw(app: &App, layout: &Layout, frame: &mut Buffer) {
 /// Whether other columns matter than usually.
 fn is_special(page: &Page, picture: &Picture) -> bool {
     match page.pane {
-        Pane::Processes => picture.refuses_ports(),
-        Pane::Sockets => matches!(page.subject, Subject::Process(..) | Subject::NoOwner),
+        PaneId::Processes => picture.refuses_ports(),
+        PaneId::Sockets => matches!(page.subject, Subject::Process(..) | Subject::NoOwner),
         _ => false,
     }
 }
@@ -83,10 +85,10 @@ pub fn column_at(app: &App, layout: &Layout, x: u16) -> Option<usize> {
     let (page, titles) = (app.page(), layout.titles);
     let special = is_special(page, app.picture()?);
     match page.pane {
-        Pane::Processes => at(&page.processes, special, titles, x),
-        Pane::Destinations => at(&page.destinations, special, titles, x),
-        Pane::Sockets => at(&page.sockets, special, titles, x),
-        Pane::Handles => at(&page.handles.table, special, titles, x),
-        Pane::Findings | Pane::Events | Pane::Timeline | Pane::Details | Pane::Ranges => None,
+        PaneId::Processes => at(&page.processes, special, titles, x),
+        PaneId::Destinations => at(&page.destinations, special, titles, x),
+        PaneId::Sockets => at(&page.sockets, special, titles, x),
+        PaneId::Handles => at(&page.handles.table, special, titles, x),
+        PaneId::Findings | PaneId::Events | PaneId::Timeline | PaneId::Details | PaneId::Ranges => None,
     }
 }

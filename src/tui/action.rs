@@ -6,8 +6,8 @@ use crossterm::event::{KeyEvent, MouseEvent};
 
 use super::arrange::{Arranged, Request as Rows};
 use super::burst::Press;
-use super::handles::Listed;
-use super::subject::PaneId;
+use super::frame::Frame;
+use super::handle_worker::Listed;
 use crate::analysis::GroupBy;
 use crate::model::{Moment, Owner};
 use crate::monitor::Latest;
@@ -35,78 +35,14 @@ pub enum Action {
     Clock(Moment),
     /// What was asked for is done.
     Answer(Box<Answer>),
-    /// The screen shows what it was asked to, at this time of the clock of [`Press`].
-    Drawn(Duration),
+    /// A frame was drawn, and this is where everything is in it.
+    Drawn(Box<Frame>),
+    /// The terminal shows the last frame, at this time of the clock of [`Press`].
+    Shown(Duration),
     /// The shell has the terminal: nothing is seen any more.
     Hidden,
     /// The time of [`Effect::WakeIn`] has gone by; it is this late.
     Woken(Duration),
-}
-
-/// What a key stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each is documented by the help text of its key")]
-pub enum Command {
-    Quit,
-    Stop,
-    Redraw,
-    Help,
-    Gaps,
-    Pause,
-    Slower,
-    Faster,
-    Show(PaneId),
-    Up,
-    Down,
-    PageUp,
-    PageDown,
-    Top,
-    Bottom,
-    Open,
-    Back,
-    Filter,
-    KeepFilter,
-    DropFilter,
-    SortMenu,
-    SortBy(&'static str),
-    SortLeft,
-    SortRight,
-    Reverse,
-    Group,
-    NextPane,
-    Follow,
-    Copy,
-    PreviousPane,
-    Kill,
-    CloseSockets,
-    Probe,
-    NextButton,
-    PreviousButton,
-    NextField,
-    NextProposal,
-    PreviousProposal,
-    OwnNumbers,
-    SetActive,
-    SetPersistent,
-    Undo,
-    CopyCommands,
-}
-
-impl Command {
-    /// Whether it leads to a change of the machine; with `--read-only` there is none of these.
-    #[must_use]
-    pub const fn acts(self) -> bool {
-        matches!(
-            self,
-            Self::Kill
-                | Self::CloseSockets
-                | Self::Probe
-                | Self::SetActive
-                | Self::SetPersistent
-                | Self::Undo
-                | Self::CopyCommands
-        )
-    }
 }
 
 /// What the screen asks of the event loop.

@@ -1,11 +1,17 @@
-//! The filter of a page: the text that is typed, and what of it is in force.
+//! The filter of a page: the text that is typed, what of it is in force, and the line it is typed in.
 
 use crossterm::event::{Event, KeyEvent};
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::style::Style;
 use tui_input::Input;
 use tui_input::backend::crossterm::EventHandler;
 
+use super::theme::{KEY, NOTICE, WEAK};
+use super::widget::paint::{columns, put};
 use crate::analysis::filter::LONGEST;
 use crate::analysis::{Filter, FilterError};
+use crate::text::{keep_end, keep_start, safe, split_at, width};
 
 /// A filter and the text it is made from.
 #[derive(Clone, Debug, Default)]
@@ -101,6 +107,62 @@ pub fn paste(input: &mut Input, text: &str) {
 
 fn has_more_than(text: &str, characters: usize) -> bool {
     text.chars().nth(characters).is_some()
+}
+
+/// Before the text.
+const PROMPT: &str = " / ";
+/// Behind it.
+const GAP: u16 = 2;
+
+/// Draws it while it is typed.
+pub fn draw(filter: &FilterLine, area: Rect, buffer: &mut Buffer) {
+    if !filter.editing {
+        return;
+    }
+    let start = put(buffer, area, area.x, PROMPT, KEY);
+    let (text, _) = visible(filter, area);
+    let x = put(buffer, area, start, &text, Style::new());
+    let room = usize::from(area.right().saturating_sub(x + GAP));
+    match &filter.error {
+        Some(error) => {
+            let error = error.to_string();
+            put(buffer, area, x + GAP, &keep_start(&safe(&error), room), NOTICE);
+        }
+        None if filter.input.value().is_empty() => {
+            let example = if filter.is_plain {
+                "words: number, kind, name, state, address; ! before one means not"
+            } else {
+                "name, pid, user, port, address; state:time_wait port:8080 !nginx"
+            };
+            put(buffer, area, x + GAP, &keep_start(example, room), WEAK);
+        }
+        None => {}
+    }
+}
+
+/// Where the cursor stands.
+#[must_use]
+pub fn cursor(filter: &FilterLine, area: Rect) -> Option<Position> {
+    if !filter.editing || area.is_empty() {
+        return None;
+    }
+    let (_, at) = visible(filter, area);
+    let x = usize::from(area.x) + PROMPT.len() + at;
+    Some(Position::new(u16::try_from(x).ok()?.min(area.right() - 1), area.y))
+}
+
+/// What of the text has room, always with the end of what stands before the cursor, and the column of the
+/// cursor in it. What is wrong with a long text has half of the line.
+fn visible(filter: &FilterLine, area: Rect) -> (String, usize) {
+    let room = usize::from(area.width).saturating_sub(PROMPT.len());
+    let error = filter.error.as_ref().map_or(0, |error| columns(&error.to_string()) + GAP);
+    let room = room.saturating_sub(usize::from(error.min(area.width / 2)));
+    let text = safe(filter.input.value());
+    let cursor = text.char_indices().nth(filter.input.cursor()).map_or(text.len(), |(index, _)| index);
+    let (before, behind) = text.split_at(cursor);
+    let before = keep_end(before, room.saturating_sub(1));
+    let at = width(&before);
+    (format!("{before}{}", split_at(behind, room.saturating_sub(at)).0), at)
 }
 
 #[cfg(test)]

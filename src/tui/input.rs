@@ -14,7 +14,7 @@ use crate::platform::terminal;
 const WAITING: usize = 64;
 
 /// How long the rest of an escape sequence is waited for.
-const MOMENT: Duration = Duration::from_millis(1);
+const ESCAPE_TIMEOUT: Duration = Duration::from_millis(1);
 
 /// Starts to read. The end of the channel is the end of the input.
 ///
@@ -34,7 +34,7 @@ pub fn start() -> io::Result<Receiver<io::Result<Event>>> {
 /// there: it would wait for ever, and at full speed, for a terminal that has hung up.
 fn read(sender: &Sender<io::Result<Event>>) -> io::Result<()> {
     terminal::while_there_is_input(|| {
-        while event::poll(MOMENT)? {
+        while event::poll(ESCAPE_TIMEOUT)? {
             if sender.blocking_send(Ok(event::read()?)).is_err() {
                 return Ok(ControlFlow::Break(()));
             }

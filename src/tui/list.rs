@@ -69,23 +69,23 @@ pub struct FindingKey {
 }
 
 impl FindingKey {
-    /// The key of the finding at a place.
+    /// The key of the finding at a index.
     #[must_use]
-    pub fn of(findings: &[Finding], place: usize) -> Option<Self> {
-        let Finding { id: rule, owner, .. } = *findings.get(place)?;
+    pub fn of(findings: &[Finding], index: usize) -> Option<Self> {
+        let Finding { id: rule, owner, .. } = *findings.get(index)?;
         let same = |finding: &&Finding| finding.id == rule && finding.owner == owner;
-        Some(Self { rule, owner, nth: findings[..place].iter().filter(same).count() })
+        Some(Self { rule, owner, nth: findings[..index].iter().filter(same).count() })
     }
 }
 
 /// The rows of one table.
 #[derive(Clone, Debug, Default)]
 pub struct List {
-    /// Places in the picture's items, in the order in which they are shown.
+    /// Indices into the picture's items, in the order in which they are shown.
     pub order: Vec<u32>,
     /// Which of them is selected; 0 when there are none.
     pub cursor: usize,
-    /// The first of them that is on the screen.
+    /// The first of them that was on the screen.
     pub offset: usize,
     /// What was selected last; the selection follows it, and comes back to it when a filter lets it
     /// through again.
@@ -93,10 +93,10 @@ pub struct List {
 }
 
 impl List {
-    /// The place of the selected item.
+    /// The index of the selected item.
     #[must_use]
     pub fn selected(&self) -> Option<usize> {
-        self.order.get(self.cursor).map(|place| *place as usize)
+        self.order.get(self.cursor).map(|index| *index as usize)
     }
 
     /// Takes a new order and keeps the selection on its item, or near where it was when that is hidden or
@@ -104,7 +104,7 @@ impl List {
     pub fn arrange(&mut self, order: Vec<u32>, found: Found) {
         self.order = order;
         match found {
-            Found::At(place) => self.cursor = place,
+            Found::At(index) => self.cursor = index,
             Found::Gone => self.key = None,
             Found::Hidden => {}
         }
@@ -132,11 +132,12 @@ impl List {
         }
     }
 
-    /// Scrolls just so far that the selection is on a screen of so many rows.
-    pub fn reveal(&mut self, height: usize) {
+    /// The first row on a screen of so many: scrolled just so far that the selection is on it.
+    #[must_use]
+    pub fn first_on(&self, height: usize) -> usize {
         let first = (self.cursor + 1).saturating_sub(height);
         let last = self.order.len().saturating_sub(height);
-        self.offset = self.offset.clamp(first, self.cursor.max(first)).min(last);
+        self.offset.clamp(first, self.cursor.max(first)).min(last)
     }
 }
 
@@ -162,8 +163,8 @@ pub fn find(
     if key.is_none() {
         return Found::Gone;
     }
-    let wanted = |place: usize| key_at(place).as_ref() == key;
-    match order.iter().position(|place| wanted(*place as usize)) {
+    let wanted = |index: usize| key_at(index).as_ref() == key;
+    match order.iter().position(|index| wanted(*index as usize)) {
         Some(found) => Found::At(found),
         None if (0..items).any(wanted) => Found::Hidden,
         None => Found::Gone,
@@ -181,7 +182,7 @@ mod tests {
 
     #[test]
     fn the_selection_follows_its_item_and_stays_near_when_it_is_gone() {
-        let key = |place: usize| Some(ItemKey::Row(RowKey::Program(place.to_string().into())));
+        let key = |index: usize| Some(ItemKey::Row(RowKey::Program(index.to_string().into())));
         let mut list = List { key: key(7), cursor: 2, ..List::default() };
         let arrange = |list: &mut List, order: &[u32], items| {
             let found = find(order, items, list.key.as_ref(), key);
@@ -209,7 +210,7 @@ mod tests {
             let mut list = list(rows);
             for (scroll, by) in moves {
                 if scroll { list.scroll_by(by, height) } else { list.move_by(by) }
-                list.reveal(height);
+                list.offset = list.first_on(height);
                 prop_assert!(list.cursor < list.order.len().max(1));
                 prop_assert!(list.offset <= list.cursor.max(list.offset));
                 if height > 0 && rows > 0 {

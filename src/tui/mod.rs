@@ -1,23 +1,33 @@
 //! The screen.
 //!
 //! [`app`] is its state, [`keymap`] says which key is which command, [`update`] turns an action into a
-//! new state and effects, [`run`] (the event loop) carries the effects out, `draw` draws the state with
-//! the help of `widget`. What numbers mean is decided in [`crate::analysis`], never here.
+//! new state and effects, [`run`] (the event loop) carries the effects out. The panes and dialogs are in
+//! `pane` and `dialog`, each with its state, commands and drawing behind the traits of [`component`]; `draw`
+//! puts them on the screen and returns a [`frame`], which the mouse asks. What numbers mean is decided in
+//! [`crate::analysis`], never here.
 
 pub mod action;
+mod answer_delay;
 pub mod app;
 pub mod arrange;
 mod burst;
+pub mod command;
+pub mod component;
+mod dialog;
 mod draw;
+mod drawn;
 mod filter_line;
-mod follow;
-pub mod handles;
+pub mod frame;
+mod handle_worker;
 mod input;
 pub mod keymap;
 mod list;
-pub mod page;
-pub mod remedy;
+mod page;
+mod pane;
+mod range_goal;
 mod run;
+mod scroll;
+mod shared;
 mod subject;
 mod table;
 mod terminal;
@@ -25,7 +35,6 @@ mod terminal;
 mod tests;
 pub mod theme;
 pub mod update;
-
 mod widget;
 mod worker;
 mod writer;

@@ -14,7 +14,7 @@ use super::burst::Burst;
 use super::terminal::Screen;
 use super::update::update;
 use super::worker::Worker;
-use super::{Options, TuiError, draw, handles, input};
+use super::{Options, TuiError, draw, handle_worker, input};
 use crate::model::{Gap, Missing, Owner, Reason};
 use crate::monitor::{Latest, Monitor, Watching};
 use crate::platform::signals::{Notice, Signals};
@@ -41,14 +41,14 @@ pub(super) fn run(mut source: Box<dyn Source>, options: &Options) -> Result<(), 
         let mut screen = Screen::enter().map_err(TuiError::at_start)?;
         app.size = console::size();
         screen.clear(app.size)?;
-        screen.draw(|frame| draw::draw(&app, frame))?;
+        app.frame = screen.draw(|terminal| draw::draw(&app, terminal))?;
         let (done_sender, done) = mpsc::unbounded_channel();
         let done_with = move |action| done_sender.send(action).is_ok();
         let deliver = done_with.clone();
         let rows = arrange::worker(move |arranged| deliver(Action::Arranged(Box::new(arranged))))?;
         let listed = move |(owner, listed)| done_with(Action::Handles(owner, listed));
-        let handles = source.handles().map(|lists| handles::worker(lists, listed)).transpose()?;
-        let monitor = Monitor::new(source, options.thresholds, app.group_by);
+        let handles = source.handles().map(|lists| handle_worker::start(lists, listed)).transpose()?;
+        let monitor = Monitor::new(source, options.thresholds, app.shared.group_by);
         let (watching, pictures) = monitor.start(options.interval.clone())?;
         let (answer_sender, answers) = mpsc::unbounded_channel();
         let service = Service::new(License::unless(read_only));
@@ -96,7 +96,7 @@ struct Loop {
 }
 
 /// Whether to go on.
-type Next = ControlFlow<()>;
+type Flow = ControlFlow<()>;
 
 impl Loop {
     async fn run(
@@ -116,13 +116,13 @@ impl Loop {
                 notice = signals.next() => self.notice(notice)?,
                 event = events.recv() => match event {
                     Some(event) => self.event(&event?)?,
-                    None => Next::Break(()),
+                    None => Flow::Break(()),
                 },
                 Some(action) = done.recv() => self.apply(action)?,
                 changed = pictures.changed() => {
                     changed.map_err(|_| TuiError::NoMorePictures)?;
                     let latest = pictures.borrow_and_update().clone();
-                    latest.map_or(Ok(Next::Continue(())), |latest| self.apply(Action::Latest(latest)))?
+                    latest.map_or(Ok(Flow::Continue(())), |latest| self.apply(Action::Latest(latest)))?
                 }
                 Some(answer) = answers.recv() => {
                     // Whoever has changed something wants to see what it did.
@@ -151,9 +151,9 @@ impl Loop {
         }
     }
 
-    fn notice(&mut self, notice: Notice) -> Result<Next, TuiError> {
+    fn notice(&mut self, notice: Notice) -> Result<Flow, TuiError> {
         match notice {
-            Notice::End => Ok(Next::Break(())),
+            Notice::End => Ok(Flow::Break(())),
             Notice::Stop => self.stop(false),
             // Nobody asks before SIGSTOP: the shell may have changed anything meanwhile.
             Notice::Continued => self.come_back(),
@@ -161,7 +161,7 @@ impl Loop {
         }
     }
 
-    fn tick(&mut self) -> Result<Next, TuiError> {
+    fn tick(&mut self) -> Result<Flow, TuiError> {
         if self.screen.is_away() && terminal::is_ours() {
             return self.come_back();
         }
@@ -174,19 +174,19 @@ impl Loop {
     }
 
     /// Leaves the terminal to the shell until that wants porttop to go on.
-    fn stop(&mut self, whole_job: bool) -> Result<Next, TuiError> {
+    fn stop(&mut self, whole_job: bool) -> Result<Flow, TuiError> {
         _ = self.go_away()?;
         terminal::stop(whole_job);
         self.come_back()
     }
 
-    fn go_away(&mut self) -> Result<Next, TuiError> {
+    fn go_away(&mut self) -> Result<Flow, TuiError> {
         self.screen.go_away();
         self.apply(Action::Hidden)
     }
 
     /// Takes the terminal again, unless the shell goes on in the foreground.
-    fn come_back(&mut self) -> Result<Next, TuiError> {
+    fn come_back(&mut self) -> Result<Flow, TuiError> {
         if !terminal::is_ours() {
             return self.go_away();
         }
@@ -194,13 +194,13 @@ impl Loop {
         self.resize()
     }
 
-    fn resize(&mut self) -> Result<Next, TuiError> {
+    fn resize(&mut self) -> Result<Flow, TuiError> {
         let (columns, rows) = console::size();
         self.screen.clear((columns, rows))?;
         self.apply(Action::Resize(columns, rows))
     }
 
-    fn event(&mut self, event: &Event) -> Result<Next, TuiError> {
+    fn event(&mut self, event: &Event) -> Result<Flow, TuiError> {
         match event {
             // Windows reports releases too.
             Event::Key(key) if key.kind == KeyEventKind::Press => {
@@ -214,11 +214,11 @@ impl Loop {
             Event::Paste(text) => self.apply(Action::Paste(text.clone())),
             Event::Mouse(mouse) => self.apply(Action::Mouse(*mouse)),
             Event::Resize(..) => self.resize(),
-            _ => Ok(Next::Continue(())),
+            _ => Ok(Flow::Continue(())),
         }
     }
 
-    fn apply(&mut self, action: Action) -> Result<Next, TuiError> {
+    fn apply(&mut self, action: Action) -> Result<Flow, TuiError> {
         for effect in update(&mut self.app, action) {
             match effect {
                 Effect::Draw => self.changed = true,
@@ -237,10 +237,10 @@ impl Loop {
                     self.changed = true;
                 }
                 Effect::Stop => return self.stop(true),
-                Effect::Quit => return Ok(Next::Break(())),
+                Effect::Quit => return Ok(Flow::Break(())),
             }
         }
-        Ok(Next::Continue(()))
+        Ok(Flow::Continue(()))
     }
 
     fn list_handles(&mut self, owner: Owner) {
@@ -252,18 +252,19 @@ impl Loop {
         }
     }
 
-    fn draw(&mut self) -> Result<Next, TuiError> {
-        self.screen.draw(|frame| draw::draw(&self.app, frame))?;
+    fn draw(&mut self) -> Result<Flow, TuiError> {
+        let frame = self.screen.draw(|terminal| draw::draw(&self.app, terminal))?;
         (self.changed, self.frame_due) = (false, Instant::now() + FRAME);
+        _ = self.apply(Action::Drawn(Box::new(frame)))?;
         // Old consoles are drawn on at once.
-        if self.screen.is_ready() { self.shown() } else { Ok(Next::Continue(())) }
+        if self.screen.is_ready() { self.shown() } else { Ok(Flow::Continue(())) }
     }
 
     /// The last frame is on the screen, unless the shell has it. What has changed meanwhile is not.
-    fn shown(&mut self) -> Result<Next, TuiError> {
+    fn shown(&mut self) -> Result<Flow, TuiError> {
         if self.changed || self.screen.is_away() {
-            return Ok(Next::Continue(()));
+            return Ok(Flow::Continue(()));
         }
-        self.apply(Action::Drawn(self.burst.clock()))
+        self.apply(Action::Shown(self.burst.clock()))
     }
 }

@@ -30,11 +30,18 @@ pub enum PaneId {
 }
 
 impl PaneId {
-    /// Whether a filter narrows it.
-    #[must_use]
-    pub const fn has_filter(self) -> bool {
-        !matches!(self, Self::Findings | Self::Events | Self::Timeline | Self::Details | Self::Ranges)
-    }
+    /// Every pane.
+    pub const ALL: [Self; 9] = [
+        Self::Processes,
+        Self::Destinations,
+        Self::Sockets,
+        Self::Findings,
+        Self::Events,
+        Self::Handles,
+        Self::Timeline,
+        Self::Details,
+        Self::Ranges,
+    ];
 }
 
 /// What a page is about.
@@ -97,17 +104,17 @@ impl Subject {
         }
     }
 
-    /// Whether a socket, by its place, is one of its own.
+    /// Whether a socket, by its index, is one of its own.
     #[must_use]
-    pub fn has_socket(&self, place: usize, socket: &Socket, picture: &Picture) -> bool {
+    pub fn has_socket(&self, index: usize, socket: &Socket, picture: &Picture) -> bool {
         match self {
             Self::Machine => true,
-            Self::Group(_) => self.has_row(&picture.rows[picture.row_of(place)]),
+            Self::Group(_) => self.has_row(&picture.rows[picture.row_of(index)]),
             Self::Process(owner, _) => socket.holders.all().contains(owner),
             Self::NoOwner => socket.holders.all().is_empty(),
             Self::Destination(key) => picture
-                .destination_of(place)
-                .is_some_and(|place| DestinationKey::of(&picture.destinations[place]) == *key),
+                .destination_of(index)
+                .is_some_and(|destination| DestinationKey::of(&picture.destinations[destination]) == *key),
         }
     }
 

@@ -25,8 +25,8 @@ use crate::platform::terminal;
 pub struct Screen {
     /// Never dropped: ratatui would say on standard error that a terminal which hung up can't show its
     /// cursor, and panic because nobody is there to read it.
-    terminal: ManuallyDrop<Terminal<CrosstermBackend<Sheet>>>,
-    sheet: Sheet,
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<OutputBuffer>>>,
+    output: OutputBuffer,
     writer: Writer,
     /// Goes out with the next frame.
     clipboard: Option<String>,
@@ -43,12 +43,12 @@ impl Screen {
         if !stdout().is_terminal() || !stdin().is_terminal() {
             return Err(io::Error::new(io::ErrorKind::NotConnected, "not a terminal"));
         }
-        let sheet = Sheet::default();
+        let output = OutputBuffer::default();
         let viewport = Viewport::Fixed(Rect::default());
         let terminal =
-            Terminal::with_options(CrosstermBackend::new(sheet.clone()), TerminalOptions { viewport })?;
+            Terminal::with_options(CrosstermBackend::new(output.clone()), TerminalOptions { viewport })?;
         let terminal = ManuallyDrop::new(terminal);
-        let mut screen = Self { terminal, sheet, writer: Writer::start()?, clipboard: None, away: true };
+        let mut screen = Self { terminal, output, writer: Writer::start()?, clipboard: None, away: true };
         screen.come_back()?;
         Ok(screen)
     }
@@ -60,7 +60,7 @@ impl Screen {
     pub fn come_back(&mut self) -> io::Result<()> {
         terminal::take(leave)?;
         self.away = false;
-        enter(&mut self.sheet)
+        enter(&mut self.output)
     }
 
     /// Leaves the terminal to the shell.
@@ -92,24 +92,25 @@ impl Screen {
         self.writer.written().await
     }
 
-    /// Draws a frame, as one synchronized update where escape sequences are understood: elsewhere
+    /// Draws a frame and returns what drawing it did, as one synchronized update where escape sequences are understood: elsewhere
     /// crossterm would write them as text.
     ///
     /// # Errors
     /// When the terminal is gone.
-    pub fn draw(&mut self, render: impl FnOnce(&mut Frame)) -> io::Result<()> {
+    pub fn draw<T: Default>(&mut self, render: impl FnOnce(&mut Frame) -> T) -> io::Result<T> {
         if let Some(text) = self.clipboard.take() {
-            self.sheet.queue(CopyToClipboard::to_clipboard_from(text)).ok();
+            self.output.queue(CopyToClipboard::to_clipboard_from(text)).ok();
         }
         if speaks_vt() {
-            self.sheet.queue(BeginSynchronizedUpdate)?;
+            self.output.queue(BeginSynchronizedUpdate)?;
         }
-        self.terminal.draw(render)?;
+        let mut drawn = T::default();
+        self.terminal.draw(|frame| drawn = render(frame))?;
         if speaks_vt() {
-            self.sheet.queue(EndSynchronizedUpdate)?;
+            self.output.queue(EndSynchronizedUpdate)?;
         }
-        self.writer.hand_over(self.sheet.take());
-        Ok(())
+        self.writer.hand_over(self.output.take());
+        Ok(drawn)
     }
 
     /// Puts a text into the clipboard with the next frame, where the terminal allows that; none says
@@ -155,17 +156,17 @@ fn leave(out: &mut dyn Write) -> io::Result<()> {
     out.queue(cursor::Show).map(|_| ())
 }
 
-/// What a frame is written on before it goes out.
+/// What a frame is written into before it goes out.
 #[derive(Clone, Default)]
-struct Sheet(Rc<RefCell<Vec<u8>>>);
+struct OutputBuffer(Rc<RefCell<Vec<u8>>>);
 
-impl Sheet {
+impl OutputBuffer {
     fn take(&self) -> Vec<u8> {
         take(&mut self.0.borrow_mut())
     }
 }
 
-impl Write for Sheet {
+impl Write for OutputBuffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.borrow_mut().write(bytes)
     }

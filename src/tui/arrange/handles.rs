@@ -45,7 +45,7 @@ static COLUMNS: &[Column<Handle>] = &[
     },
 ];
 
-/// The places of the handles that have every word, in order; one with `!` before it must be missing.
+/// The indices of the handles that have every word, in order; one with `!` before it must be missing.
 #[must_use]
 pub fn order(handles: &Handles, sort: Sort<Handle>, words: &str, picture: &Picture) -> Vec<u32> {
     let handles = &handles.handles;
@@ -61,7 +61,7 @@ pub fn order(handles: &Handles, sort: Sort<Handle>, words: &str, picture: &Pictu
             None => text.contains(word),
         })
     };
-    sort.places(handles, picture, |place| passes(&handles[place]))
+    sort.places(handles, picture, |index| passes(&handles[index]))
 }
 
 /// Sockets first: they are what one looks for.

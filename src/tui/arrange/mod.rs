@@ -3,11 +3,12 @@
 //! and the screen shows both at once or neither.
 
 use std::io;
+use std::mem::discriminant;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use super::list::{DestinationKey, FindingKey, Found, ItemKey, SocketKey, find};
-use super::subject::{PaneId, Subject};
+use super::subject::Subject;
 use super::worker::Worker;
 use crate::analysis::{Destination, Filter, GroupBy, Picture, Row, Sort};
 use crate::model::{Handle, Handles, Socket};
@@ -42,27 +43,39 @@ pub enum TableQuery {
     Sockets(Sort<Socket>),
     /// The handles that have these words.
     Handles(Sort<Handle>, String),
-    /// The rows of any other pane come as they are.
-    Other(PaneId),
+    /// The findings, as they come.
+    Findings,
+    /// None: what is shown has no rows.
+    NoTable,
 }
 
 impl Query {
     /// Whether it is about the same table.
     #[must_use]
     pub fn is_about_table_of(&self, other: &Self) -> bool {
-        self.subject == other.subject && self.table.pane() == other.table.pane()
+        self.subject == other.subject && discriminant(&self.table) == discriminant(&other.table)
     }
 }
 
 impl TableQuery {
-    const fn pane(&self) -> PaneId {
-        match self {
-            Self::Processes(..) => PaneId::Processes,
-            Self::Destinations(_) => PaneId::Destinations,
-            Self::Sockets(_) => PaneId::Sockets,
-            Self::Handles(..) => PaneId::Handles,
-            Self::Other(pane) => *pane,
-        }
+    /// What the item at an index of a picture, or of handles, stands for.
+    #[must_use]
+    pub fn key_at(
+        &self,
+        picture: &Picture,
+        handles: Option<&Reading<Handles>>,
+        index: usize,
+    ) -> Option<ItemKey> {
+        Some(match self {
+            Self::Processes(..) => ItemKey::Row(picture.rows.get(index)?.key.clone()),
+            Self::Destinations(_) => {
+                ItemKey::Destination(DestinationKey::of(picture.destinations.get(index)?))
+            }
+            Self::Sockets(_) => ItemKey::Socket(SocketKey::of(picture.snapshot.sockets.get(index)?)),
+            Self::Handles(..) => ItemKey::Handle(handles?.value.handles.get(index)?.number),
+            Self::Findings => ItemKey::Finding(FindingKey::of(&picture.findings, index)?),
+            Self::NoTable => return None,
+        })
     }
 }
 
@@ -92,7 +105,7 @@ impl PartialEq for Request {
 pub struct Arranged {
     /// What was asked for.
     pub request: Request,
-    /// The places of the items that pass, in order.
+    /// The indices of the items that pass, in order.
     pub order: Vec<u32>,
     /// Where among them what is selected is.
     pub found: Found,
@@ -106,17 +119,14 @@ impl Request {
             self.picture = Arc::new(self.picture.grouped_by(self.query.group_by));
         }
         let order = self.order();
-        let found = find(&order, self.items(), self.key.as_ref(), |place| self.key_at(place));
+        let found = find(&order, self.items(), self.key.as_ref(), |index| self.key_at(index));
         Arranged { request: self, order, found }
     }
 
-    /// What the item at a place stands for.
+    /// What the item at an index stands for.
     #[must_use]
-    pub fn key_at(&self, place: usize) -> Option<ItemKey> {
-        match &self.handles {
-            Some(handles) => Some(ItemKey::Handle(handles.value.handles.get(place)?.number)),
-            None => key_at(self.query.table.pane(), &self.picture, place),
-        }
+    pub fn key_at(&self, index: usize) -> Option<ItemKey> {
+        self.query.table.key_at(&self.picture, self.handles.as_deref(), index)
     }
 
     /// How many items there are.
@@ -127,8 +137,8 @@ impl Request {
             TableQuery::Destinations(_) => self.picture.destinations.len(),
             TableQuery::Sockets(_) => self.picture.snapshot.sockets.len(),
             TableQuery::Handles(..) => self.handles.as_ref().map_or(0, |handles| handles.value.handles.len()),
-            TableQuery::Other(PaneId::Findings) => self.picture.findings.len(),
-            TableQuery::Other(_) => 0,
+            TableQuery::Findings => self.picture.findings.len(),
+            TableQuery::NoTable => 0,
         }
     }
 
@@ -138,26 +148,28 @@ impl Request {
         match table {
             TableQuery::Processes(sort, with_idle) => {
                 let passes = picture.select(filter);
-                sort.places(&picture.rows, picture, |place| {
-                    let row = &picture.rows[place];
-                    passes.rows[place] && subject.has_row(row) && (*with_idle || concerns_ports(row))
+                sort.places(&picture.rows, picture, |index| {
+                    let row = &picture.rows[index];
+                    passes.rows[index] && subject.has_row(row) && (*with_idle || concerns_ports(row))
                 })
             }
             TableQuery::Destinations(sort) => {
                 let passes = picture.select(filter);
-                sort.places(&picture.destinations, picture, |place| passes.destinations[place])
+                sort.places(&picture.destinations, picture, |index| passes.destinations[index])
             }
             TableQuery::Sockets(sort) => {
                 let passes = picture.select(filter);
-                sort.places(&snapshot.sockets, picture, |place| {
-                    passes.sockets[place] && subject.has_socket(place, &snapshot.sockets[place], picture)
+                sort.places(&snapshot.sockets, picture, |index| {
+                    passes.sockets[index] && subject.has_socket(index, &snapshot.sockets[index], picture)
                 })
             }
             TableQuery::Handles(sort, words) => {
                 let handles = self.handles.as_ref();
                 handles.map_or_else(Vec::new, |listed| handles::order(&listed.value, *sort, words, picture))
             }
-            TableQuery::Other(_) => (0..u32::try_from(self.items()).unwrap_or(0)).collect(),
+            TableQuery::Findings | TableQuery::NoTable => {
+                (0..u32::try_from(self.items()).unwrap_or(0)).collect()
+            }
         }
     }
 }
@@ -175,21 +187,6 @@ pub fn worker(deliver: impl Fn(Arranged) -> bool + Send + 'static) -> io::Result
 }
 
 /// Whether a row holds sockets, as far as they could be read, or was refused ports.
-#[must_use]
-pub fn concerns_ports(row: &Row) -> bool {
+fn concerns_ports(row: &Row) -> bool {
     row.counts.sockets() != Some(0) || row.failures_per_second > Some(0.0)
-}
-
-/// What an item of a pane stands for, by its place in the picture.
-#[must_use]
-pub fn key_at(pane: PaneId, picture: &Picture, place: usize) -> Option<ItemKey> {
-    match pane {
-        PaneId::Processes => Some(ItemKey::Row(picture.rows.get(place)?.key.clone())),
-        PaneId::Destinations => {
-            Some(ItemKey::Destination(DestinationKey::of(picture.destinations.get(place)?)))
-        }
-        PaneId::Sockets => Some(ItemKey::Socket(SocketKey::of(picture.snapshot.sockets.get(place)?))),
-        PaneId::Findings => Some(ItemKey::Finding(FindingKey::of(&picture.findings, place)?)),
-        PaneId::Events | PaneId::Handles | PaneId::Timeline | PaneId::Details | PaneId::Ranges => None,
-    }
 }

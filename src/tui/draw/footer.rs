@@ -13,9 +13,9 @@ use crate::tui::widget::paint::{columns, put};
 const GAP: u16 = 2;
 
 /// Draws them: the pinned ones always, the others in their order as long as there is room.
-pub fn draw(app: &App, area: Rect, frame: &mut Buffer) {
+pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
     let hints: Vec<_> =
-        app.bindings(app.context()).filter_map(|binding| Some((binding, binding.hint?))).collect();
+        app.context().allowed(app.shared.acts).filter_map(|binding| Some((binding, binding.hint?))).collect();
     let pinned: u16 = hints.iter().filter(|(_, hint)| hint.pinned).map(room_for).sum();
     let mut room = (area.width + GAP).saturating_sub(1 + pinned);
     let mut full = false;
@@ -28,8 +28,8 @@ pub fn draw(app: &App, area: Rect, frame: &mut Buffer) {
             }
             room -= room_for(hint);
         }
-        x = put(frame, area, x, &keys(hint), KEY);
-        x = put(frame, area, x + 1, hint.1.label, Style::new()) + GAP;
+        x = put(buffer, area, x, &keys(hint), KEY);
+        x = put(buffer, area, x + 1, hint.1.label, Style::new()) + GAP;
     }
 }
 

@@ -33,38 +33,38 @@ fn spaces(app: &App) -> Vec<&SpaceUsage> {
     let fullest = spaces
         .iter()
         .enumerate()
-        .filter_map(|(place, space)| Some((place, space.share()?)))
+        .filter_map(|(index, space)| Some((index, space.share()?)))
         .reduce(|most, other| if other.1 > most.1 { other } else { most });
-    if let Some((place, _)) = fullest {
-        spaces[..=place].rotate_right(1);
+    if let Some((index, _)) = fullest {
+        spaces[..=index].rotate_right(1);
     }
     spaces
 }
 
 /// Draws them: one a line, and on the last line what is left.
-pub fn draw(app: &App, area: Rect, frame: &mut Buffer) {
+pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
     let spaces = spaces(app);
     let height = usize::from(area.height);
     let worst = app.picture().map_or(Severity::Ok, |picture| picture.verdict.severity);
     let full = spaces.len() > height || spaces.len() == height && height > 1 && failing(app).is_some();
     let whole = if full { height.saturating_sub(1).max(1) } else { spaces.len() };
-    for (place, space) in spaces.iter().take(whole).enumerate() {
-        draw_one(space, if place == 0 { worst } else { Severity::Ok }, row(area, place), frame);
+    for (index, space) in spaces.iter().take(whole).enumerate() {
+        draw_one(space, if index == 0 { worst } else { Severity::Ok }, row(area, index), buffer);
     }
     if height > whole {
         let mut line = row(area, whole);
         if let Some(text) = failing(app) {
-            let x = put_right(frame, line, &text, level(Severity::Critical));
+            let x = put_right(buffer, line, &text, level(Severity::Critical));
             line.width = x.saturating_sub(line.x);
         }
-        draw_compact(&spaces[whole..], line, frame);
+        draw_compact(&spaces[whole..], line, buffer);
     }
 }
 
-fn draw_one(space: &SpaceUsage, severity: Severity, line: Rect, frame: &mut Buffer) {
-    let x = put(frame, line, line.x + 1, &short(space.id), STRONG) + 1;
+fn draw_one(space: &SpaceUsage, severity: Severity, line: Rect, buffer: &mut Buffer) {
+    let x = put(buffer, line, line.x + 1, &short(space.id), STRONG) + 1;
     let Some((share, in_use)) = space.share().zip(space.in_use) else {
-        put(frame, line, x, &unknown(space), WEAK);
+        put(buffer, line, x, &unknown(space), WEAK);
         return;
     };
     let per_second = space.per_second.map_or_else(String::new, rate);
@@ -82,15 +82,15 @@ fn draw_one(space: &SpaceUsage, severity: Severity, line: Rect, frame: &mut Buff
     };
     let rate_columns = if room < 30 { 0 } else { 9 };
     let bar_columns = room.saturating_sub(columns(&numbers) + trend + rate_columns + 1);
-    let x = put(frame, line, x, &bar(share, bar_columns), level(severity));
-    let x = put(frame, line, x, &numbers, level(severity));
-    put(frame, line, x, &spark(&space.trend, usize::from(trend)), Style::new());
+    let x = put(buffer, line, x, &bar(share, bar_columns), level(severity));
+    let x = put(buffer, line, x, &numbers, level(severity));
+    put(buffer, line, x, &spark(&space.trend, usize::from(trend)), Style::new());
     if rate_columns > 0 {
-        put_right(frame, Rect { width: line.width.saturating_sub(1), ..line }, &per_second, Style::new());
+        put_right(buffer, Rect { width: line.width.saturating_sub(1), ..line }, &per_second, Style::new());
     }
 }
 
-fn draw_compact(spaces: &[&SpaceUsage], line: Rect, frame: &mut Buffer) {
+fn draw_compact(spaces: &[&SpaceUsage], line: Rect, buffer: &mut Buffer) {
     let mut x = line.x + 1;
     for space in spaces {
         let text = match space.share().zip(space.in_use) {
@@ -98,8 +98,8 @@ fn draw_compact(spaces: &[&SpaceUsage], line: Rect, frame: &mut Buffer) {
             None if space.capacity.is_none() => "  - range not known".to_owned(),
             None => "  - not read".to_owned(),
         };
-        x = put(frame, line, x, &short(space.id), STRONG);
-        x = put(frame, line, x + 1, &text, Style::new()) + 2;
+        x = put(buffer, line, x, &short(space.id), STRONG);
+        x = put(buffer, line, x + 1, &text, Style::new()) + 2;
     }
 }
 

@@ -1,10 +1,10 @@
-//! Where everything is. Views draw by it and the mouse is read by it, so that they agree.
+//! How the rows of the screen are shared out.
 
 use ratatui::layout::Rect;
 
-use super::{gauges, handles, screen, verdict};
+use super::{gauges, verdict};
 use crate::tui::app::App;
-use crate::tui::subject::{PaneId, Subject};
+use crate::tui::subject::Subject;
 
 /// What a screen says that is smaller than it needs.
 pub const TOO_SMALL: &str = "too small (needs 20×5)";
@@ -15,84 +15,60 @@ const TALL: u16 = 30;
 /// The parts of the screen from top to bottom; one that has no room has no height.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Layout {
-    /// All of it.
-    pub screen: Rect,
     /// Where and when.
     pub header: Rect,
     /// How bad; of a process, what it holds.
     pub verdict: Rect,
     /// The port spaces; of a process, its panes.
     pub gauges: Rect,
-    /// What the table shows.
-    pub rule: Rect,
-    /// What a table of handles comes to.
-    pub summary: Rect,
-    /// The headers of the table.
-    pub titles: Rect,
-    /// The rows of the table.
-    pub body: Rect,
+    /// What the pane shows.
+    pub title: Rect,
+    /// The pane.
+    pub pane: Rect,
     /// The filter while it is typed.
     pub filter: Rect,
     /// The keys.
     pub footer: Rect,
+    /// The room of a dialog.
+    pub dialog: Rect,
 }
 
 impl Layout {
-    /// The room of a pane that has no headers.
+    /// Lays a screen out; none when it is too small.
     #[must_use]
-    pub fn whole_body(&self) -> Rect {
-        self.titles.union(self.body)
+    pub fn of(app: &App, screen: Rect) -> Option<Self> {
+        if screen.width < 20 || screen.height < 5 {
+            return None;
+        }
+        let (page, rows) = (app.page(), screen.height);
+        let about_process = matches!(page.subject, Subject::Process(..));
+        let head = [
+            if about_process || rows < 16 { 1 } else { verdict::lines(app, screen.width).min(2) },
+            match rows {
+                ..9 => 0,
+                _ if about_process => 1,
+                9..12 => 1,
+                12..TALL => gauges::lines(app).min(2),
+                _ => gauges::lines(app),
+            },
+            u16::from(rows >= 10),
+        ];
+        let head = if page.pane().has_own_head() { [0; 3] } else { head };
+        let typing = page.filter().editing;
+        let footer = u16::from(rows >= 7 && !(typing && rows < 12));
+        let mut y = screen.y;
+        let mut next = |height: u16| {
+            let area = Rect { y, height, ..screen };
+            y += height;
+            area
+        };
+        let [header, verdict, gauges, title] = [1, head[0], head[1], head[2]].map(&mut next);
+        let body = next(rows.saturating_sub(1 + head.iter().sum::<u16>() + footer + u16::from(typing)));
+        let filter = next(u16::from(typing));
+        let footer = next(footer);
+        let above = u16::from(rows >= 10);
+        let height = rows.saturating_sub(above + footer.height);
+        let dialog = Rect { y: screen.y + above, height, ..screen };
+        Some(Self { header, verdict, gauges, title, pane: body, filter, footer, dialog })
     }
-}
-
-/// Lays the screen out; none when it is too small.
-#[must_use]
-pub fn of(app: &App) -> Option<Layout> {
-    let screen = screen(app);
-    if screen.width < 20 || screen.height < 5 {
-        return None;
-    }
-    let rows = screen.height;
-    let about_process = matches!(app.page().subject, Subject::Process(..));
-    let heads = [
-        1,
-        if about_process || rows < 16 { 1 } else { verdict::lines(app, screen.width).min(2) },
-        match rows {
-            ..9 => 0,
-            _ if about_process => 1,
-            9..12 => 1,
-            12..TALL => gauges::lines(app).min(2),
-            _ => gauges::lines(app),
-        },
-        u16::from(rows >= 10),
-        match app.page().pane {
-            PaneId::Handles if rows >= 9 => handles::lines(app),
-            _ => 0,
-        },
-        1,
-    ];
-    let typing = app.page().filter.editing;
-    let footer = u16::from(rows >= 7 && !(typing && rows < 12));
-    let below = footer + u16::from(typing);
-    let mut y = 0;
-    let mut next = |height: u16| {
-        let area = Rect { y, height, ..screen };
-        y += height;
-        area
-    };
-    let [header, verdict, gauges, rule, summary, titles] = heads.map(&mut next);
-    let body = next(rows.saturating_sub(heads.iter().sum::<u16>() + below));
-    let filter = next(u16::from(typing));
-    Some(Layout {
-        screen,
-        header,
-        verdict,
-        gauges,
-        rule,
-        summary,
-        titles,
-        body,
-        filter,
-        footer: next(footer),
-    })
 }

@@ -4,7 +4,6 @@ use ratatui::buffer::Buffer;
 use ratatui::style::Style;
 
 use super::layout::Layout;
-use crate::analysis::{Row, RowKey};
 use crate::model::{Owner, State};
 use crate::text::{age, thousands};
 use crate::tui::app::App;
@@ -13,10 +12,10 @@ use crate::tui::theme::{NOTICE, SELECTED};
 use crate::tui::widget::paint::{columns, put, put_right};
 
 /// Draws it.
-pub fn draw(app: &App, layout: &Layout, frame: &mut Buffer) {
+pub fn draw(app: &App, layout: &Layout, buffer: &mut Buffer) {
     let Subject::Process(owner, process) = &app.page().subject else { return };
     let mut room = layout.verdict;
-    let now = app.picture().map_or(app.now.wall, |picture| picture.snapshot.taken.wall);
+    let now = app.env().taken().wall;
     let started = process.as_ref().and_then(|process| process.started);
     let ended = app.picture().is_some_and(|picture| app.page().subject.has_ended(&picture.snapshot));
     let since = if app.page().kept.is_some() {
@@ -30,16 +29,16 @@ pub fn draw(app: &App, layout: &Layout, frame: &mut Buffer) {
     if let Some((text, style)) = since
         && columns(&text) < room.width
     {
-        room.width = put_right(frame, room, &text, style).saturating_sub(room.x);
+        room.width = put_right(buffer, room, &text, style).saturating_sub(room.x);
     }
-    put(frame, room, room.x + 1, &holds(app, *owner), Style::new());
+    put(buffer, room, room.x + 1, &holds(app, *owner), Style::new());
 
     let mut x = layout.gauges.x + 1;
     for (pane, title) in tabs(app, *owner, layout.gauges.width) {
-        let open = pane == app.page().pane;
+        let open = pane == app.page().open();
         let (title, style) =
             if open { (format!("[{title}]"), SELECTED) } else { (format!(" {title} "), Style::new()) };
-        x = put(frame, layout.gauges, x, &title, style) + 1;
+        x = put(buffer, layout.gauges, x, &title, style) + 1;
     }
 }
 
@@ -51,14 +50,15 @@ fn tabs(app: &App, owner: Owner, room: u16) -> Vec<(PaneId, String)> {
     let named: Vec<_> = panes.iter().map(|pane| (*pane, pane_name(*pane).to_owned())).collect();
     let fits =
         |tabs: &Vec<(PaneId, String)>| tabs.iter().map(|(_, title)| columns(title) + 3).sum::<u16>() <= room;
-    let place = panes.iter().position(|pane| *pane == page.pane).unwrap_or(0);
-    let open = format!("{} {}/{}", pane_name(page.pane), place + 1, panes.len());
-    [counted, named].into_iter().find(fits).unwrap_or_else(|| vec![(page.pane, open)])
+    let index = panes.iter().position(|pane| *pane == page.open()).unwrap_or(0);
+    let open = format!("{} {}/{}", pane_name(page.open()), index + 1, panes.len());
+    [counted, named].into_iter().find(fits).unwrap_or_else(|| vec![(page.open(), open)])
 }
 
 /// The name of a pane, and how many rows it has.
 fn pane_title(app: &App, owner: Owner, pane: PaneId) -> String {
-    let row = row_of(app, owner);
+    let env = app.env();
+    let row = env.row_of(owner);
     let count = match pane {
         PaneId::Sockets => row.and_then(|row| row.counts.sockets()).map(u64::from),
         PaneId::Handles => row.and_then(|row| row.handles),
@@ -82,14 +82,10 @@ fn pane_name(pane: PaneId) -> &'static str {
     }
 }
 
-/// The row of a process, if it has one.
-pub(super) fn row_of(app: &App, owner: Owner) -> Option<&Row> {
-    app.picture()?.rows.iter().find(|row| row.key == RowKey::Process(owner))
-}
-
 /// `12,840 ports: 11,902 BOUND · 938 TIME_WAIT`
 fn holds(app: &App, owner: Owner) -> String {
-    let Some(row) = row_of(app, owner) else { return "no sockets of its own".to_owned() };
+    let env = app.env();
+    let Some(row) = env.row_of(owner) else { return "no sockets of its own".to_owned() };
     let mut states: Vec<_> = State::ALL.map(|state| (row.counts.seen(state), state)).into();
     states.retain(|(count, _)| *count > 0);
     states.sort_by_key(|(count, _)| std::cmp::Reverse(*count));

@@ -3,7 +3,7 @@
 use crossterm::event::KeyCode;
 
 use super::key::Key;
-use crate::tui::action::Command;
+use crate::tui::command::Command;
 use crate::tui::subject::PaneId;
 
 /// Keys and what they do.

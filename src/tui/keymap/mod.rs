@@ -8,7 +8,7 @@ use crossterm::event::KeyEvent;
 pub use bindings::{Binding, Hint};
 pub use key::Key;
 
-use super::action::Command;
+use super::command::Command;
 use bindings::{
     ANYWHERE, BACK, BACK_FIRST, BACK_TO_PROCESSES, BUTTONS, CHANGES, CHOOSE, CLOSE, CLOSING, COPIED,
     DESTINATION, FILTER, FOLLOW, GROUP, HIDE, KILL, LINES, NO, NUMBERS, OPEN, OWN, PANES, PROBE, PROCESSES,
@@ -155,6 +155,11 @@ impl Context {
             Self::OwnRange => &[NUMBERS, STOP_TYPING],
         };
         parts.iter().flat_map(|part| part.iter()).chain(STOP)
+    }
+
+    /// Those of them that work where nothing may be changed, or all.
+    pub fn allowed(self, acts: bool) -> impl Iterator<Item = &'static Binding> {
+        self.bindings().filter(move |binding| acts || !binding.command.acts())
     }
 
     /// What a key does there.

@@ -4,7 +4,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::support::{Shown, later, machine, screen, selected, text_of};
 use crate::tui::action::{Action, Effect};
-use crate::tui::app::{App, Dialog};
+use crate::tui::app::App;
 use crate::tui::arrange::Request;
 use crate::tui::burst::Press;
 use crate::tui::keymap::Context;
@@ -83,7 +83,7 @@ fn a_question_is_about_the_row_that_was_meant_and_no_key_answers_it_before_it_is
     requests.extend(press(&mut app, [KeyCode::Char('x'), KeyCode::Right, KeyCode::Enter]));
     assert!(app.dialog.is_none());
     finish(&mut app, requests.split_off(requests.len() - 1));
-    let Some(Dialog::Question(_)) = &app.dialog else { panic!("{}", text_of(&app)) };
+    assert_eq!(app.context(), Context::Question, "{}", text_of(&app));
     assert!(text_of(&app).contains("Kill nginx.exe (2210)?"), "{}", text_of(&app));
     press(&mut app, [KeyCode::Esc]);
     assert!(app.dialog.is_none() && !app.arranging.holds_keys());

@@ -13,7 +13,6 @@ use crate::model::{Gap, Holders, Missing, Reason, Remedy, State};
 use crate::tui::Options;
 use crate::tui::action::{Action, Effect};
 use crate::tui::app::App;
-use crate::tui::draw::help;
 use crate::tui::keymap::{Binding, Context};
 
 #[rstest]
@@ -326,7 +325,9 @@ fn the_help_lists_every_key_of_its_page() {
         let mut app = screen(80, 24);
         press(&mut app, keys);
         assert_eq!(app.context(), context);
-        let help: Vec<_> = help::lines(&app).iter().map(ToString::to_string).collect();
+        update(&mut app, Action::Resize(80, 300));
+        press(&mut app, "?");
+        let help: Vec<_> = text_of(&app).lines().map(str::to_owned).collect();
         let listed = |binding: &Binding| {
             let keys: Vec<_> = binding.keys.iter().map(ToString::to_string).collect();
             help.iter().any(|line| {

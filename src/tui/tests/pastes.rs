@@ -13,9 +13,10 @@ use crate::remedy::service::Request;
 use crate::remedy::worker::RequestId;
 use crate::tui::Options;
 use crate::tui::action::{Action, Effect};
-use crate::tui::app::{App, Dialog};
+use crate::tui::answer_delay::DELAY;
+use crate::tui::app::App;
 use crate::tui::burst::Press;
-use crate::tui::remedy::MOMENT;
+use crate::tui::keymap::Context;
 
 /// Answers what is asked, and says what would have changed something.
 fn answered(app: &mut App, effects: Vec<Effect>) -> Vec<Request> {
@@ -39,8 +40,8 @@ fn answered_all(app: &mut App, requests: Vec<(RequestId, Request)>) -> Vec<Reque
 
 /// A key after so much time in which the screen is drawn.
 fn one(app: &mut App, code: KeyCode, after: Duration, together: bool) -> Vec<Request> {
-    update(app, Action::Drawn(app.clock));
-    let at = app.clock + after;
+    update(app, Action::Shown(app.shared.clock));
+    let at = app.shared.clock + after;
     let effects = update(app, Action::Key(KeyEvent::from(code), Press { at, together }));
     answered(app, effects)
 }
@@ -92,7 +93,7 @@ fn keys_of_a_person_do() {
         let mut app = open(place);
         let mut changes = Vec::new();
         for char in text.chars() {
-            changes.extend(one(&mut app, code(char), MOMENT, false));
+            changes.extend(one(&mut app, code(char), DELAY, false));
         }
         assert!(!changes.is_empty(), "{text:?} in\n{}", text_of(&app));
     }
@@ -102,36 +103,36 @@ fn keys_of_a_person_do() {
 fn a_question_that_was_not_drawn_yet_is_not_answered() {
     let mut app = open("");
     let key = |app: &mut App, code: KeyCode| {
-        let at = app.clock + Duration::from_mins(1);
+        let at = app.shared.clock + Duration::from_mins(1);
         requests(update(app, Action::Key(code.into(), Press { at, together: false })))
     };
     key(&mut app, KeyCode::Char('x'));
     assert_eq!([key(&mut app, KeyCode::Tab), key(&mut app, KeyCode::Enter)], [[], []]);
-    assert!(matches!(app.dialog, Some(Dialog::Question(_))));
+    assert!(app.context() == Context::Question);
     // After a stop everything is drawn anew, and keys may have been typed ahead.
-    let now = app.clock;
-    update(&mut app, Action::Drawn(now));
+    let now = app.shared.clock;
+    update(&mut app, Action::Shown(now));
     update(&mut app, Action::Resize(80, 24));
     assert_eq!([key(&mut app, KeyCode::Tab), key(&mut app, KeyCode::Enter)], [[], []]);
     update(&mut app, Action::Resize(10, 3));
     for _ in 0..3 {
-        assert_eq!(one(&mut app, KeyCode::Tab, MOMENT, false), [], "where it has no room it is not drawn");
-        assert_eq!(one(&mut app, KeyCode::Enter, MOMENT, false), []);
+        assert_eq!(one(&mut app, KeyCode::Tab, DELAY, false), [], "where it has no room it is not drawn");
+        assert_eq!(one(&mut app, KeyCode::Enter, DELAY, false), []);
     }
 }
 
 #[test]
 fn a_question_that_the_shell_covers_is_not_answered() {
     let mut app = open("x");
-    let now = app.clock;
-    update(&mut app, Action::Drawn(now));
+    let now = app.shared.clock;
+    update(&mut app, Action::Shown(now));
     update(&mut app, Action::Hidden);
     for code in [KeyCode::Tab, KeyCode::Enter] {
-        let at = app.clock + Duration::from_mins(1);
+        let at = app.shared.clock + Duration::from_mins(1);
         let effects = update(&mut app, Action::Key(code.into(), Press { at, together: false }));
         assert_eq!(answered(&mut app, effects), []);
     }
-    assert!(matches!(app.dialog, Some(Dialog::Question(_))));
+    assert!(app.context() == Context::Question);
 }
 
 #[test]
@@ -140,14 +141,14 @@ fn the_buttons_are_dim_until_they_do_something_and_esc_works_at_once() {
     see(&mut app, machine(8));
     let effects = update(&mut app, Action::Key(KeyCode::Char('x').into(), Press::default()));
     assert!(effects.contains(&Effect::Draw));
-    assert_eq!(update(&mut app, Action::Drawn(Duration::ZERO)), [Effect::WakeIn(MOMENT)]);
+    assert_eq!(update(&mut app, Action::Shown(Duration::ZERO)), [Effect::WakeIn(DELAY)]);
     assert_snapshot!("kill-unanswerable-80x24", text_of(&app));
-    assert_eq!(update(&mut app, Action::Woken(MOMENT)), [Effect::Draw]);
+    assert_eq!(update(&mut app, Action::Woken(DELAY)), [Effect::Draw]);
     assert!(!text_of(&app).contains("a moment …"), "{}", text_of(&app));
     // Somebody types something else: nobody reads it yet.
     let typed =
-        update(&mut app, Action::Key(KeyCode::Char('w').into(), Press { at: MOMENT, together: false }));
-    assert_eq!(typed, [Effect::WakeIn(MOMENT), Effect::Draw]);
+        update(&mut app, Action::Key(KeyCode::Char('w').into(), Press { at: DELAY, together: false }));
+    assert_eq!(typed, [Effect::WakeIn(DELAY), Effect::Draw]);
     assert!(text_of(&app).contains("a moment …"), "{}", text_of(&app));
     one(&mut app, KeyCode::Esc, Duration::ZERO, true);
     assert!(app.dialog.is_none());
@@ -173,18 +174,17 @@ fn marked_as_pasted_it_is_nothing(#[case] place: &str) {
 fn marked_as_pasted_it_is_text_in_a_field() {
     let mut app = open("/ab<left>");
     update(&mut app, Action::Paste(" nginx\t1\r\nq \u{7}".into()));
-    assert_eq!(app.page().filter.input.value(), "anginx 1  qb");
+    assert_eq!(app.page().filter().input.value(), "anginx 1  qb");
     update(&mut app, Action::Paste("x".repeat(100_000)));
-    assert_eq!(app.page().filter.input.value(), "anginx 1  qb");
+    assert_eq!(app.page().filter().input.value(), "anginx 1  qb");
     assert!(text_of(&app).contains("a filter has at most 1,000 characters"), "{}", text_of(&app));
 
     let mut app = open("o");
     assert_eq!(answered_paste(&mut app, "db:1433\r"), []);
-    let Some(Dialog::Probe(form)) = &app.dialog else { panic!("{}", text_of(&app)) };
-    assert_eq!(form.input.value(), "db:1433");
-    assert_eq!(one(&mut app, KeyCode::Enter, MOMENT, true), []);
+    assert!(text_of(&app).contains("Connect to HOST:PORT db:1433  "), "{}", text_of(&app));
+    assert_eq!(one(&mut app, KeyCode::Enter, DELAY, true), []);
     assert!(text_of(&app).contains("press it again"), "{}", text_of(&app));
-    assert_eq!(one(&mut app, KeyCode::Enter, MOMENT, false), [Request::Probe(Some("db:1433".into()))]);
+    assert_eq!(one(&mut app, KeyCode::Enter, DELAY, false), [Request::Probe(Some("db:1433".into()))]);
 
     let mut app = open("r");
     let effects = press(&mut app, "e<backspace><backspace><backspace><backspace><backspace>");

@@ -113,7 +113,7 @@ proptest! {
         for step in steps {
             look(&mut app);
             let action = match step {
-                Step::Act(Action::Key(key, press)) => Action::Key(key, Press { at: app.clock, ..press }),
+                Step::Act(Action::Key(key, press)) => Action::Key(key, Press { at: app.shared.clock, ..press }),
                 Step::Act(action) => action,
                 Step::See(snapshot) => Action::Latest(app.latest(*snapshot)),
             };

@@ -28,6 +28,7 @@ use crate::tui::action::{Action, Effect};
 use crate::tui::app::App;
 use crate::tui::burst::Press;
 use crate::tui::draw;
+use crate::tui::frame::Frame;
 use crate::tui::update;
 
 /// The program that leaks.
@@ -216,7 +217,7 @@ pub fn handles(sockets: u64) -> Handles {
     Handles { owner: ORDERS, handles, limit: Some(40) }
 }
 
-/// Lets something happen, and arranges at once what the screen wants arranged.
+/// Lets something happen, and arranges and draws at once what the screen wants arranged and drawn.
 pub fn update(app: &mut App, action: Action) -> Vec<Effect> {
     let mut effects = Vec::new();
     for effect in update::update(app, action) {
@@ -227,6 +228,9 @@ pub fn update(app: &mut App, action: Action) -> Vec<Effect> {
             }
             other => effects.push(other),
         }
+    }
+    if effects.contains(&Effect::Draw) {
+        draw_on(app, app.size);
     }
     effects
 }
@@ -240,7 +244,7 @@ pub fn list(app: &mut App, handles: Handles) -> Vec<Effect> {
 pub fn blank(columns: u16, rows: u16, options: &Options) -> Shown {
     let now = Moment { wall: start(), elapsed: Duration::ZERO };
     let mut app = App::new(options, TimeZone::UTC, now).unwrap();
-    app.own_pid = Pid(1000);
+    app.shared.own_pid = Pid(1000);
     update(&mut app, Action::Resize(columns, rows));
     let (script, seen) = Script::new();
     let monitor = Monitor::new(Box::new(script), options.thresholds, options.group_by);
@@ -256,7 +260,7 @@ pub fn see(app: &mut Shown, snapshot: Snapshot) -> Vec<Effect> {
 
 /// The time of the screen so much later.
 pub fn later(app: &App, seconds: u64) -> Moment {
-    let Moment { wall, elapsed } = app.now;
+    let Moment { wall, elapsed } = app.shared.now;
     let time = Duration::from_secs(seconds);
     Moment { wall: wall + time, elapsed: elapsed + time }
 }
@@ -272,7 +276,7 @@ pub fn press(app: &mut App, keys: &str) -> Vec<Effect> {
             None => (KeyEvent::from(KeyCode::Char(first)), &rest[first.len_utf8()..]),
         };
         look(app);
-        effects.extend(update(app, Action::Key(event, Press { at: app.clock, together: false })));
+        effects.extend(update(app, Action::Key(event, Press { at: app.shared.clock, together: false })));
         rest = left;
     }
     look(app);
@@ -281,8 +285,8 @@ pub fn press(app: &mut App, keys: &str) -> Vec<Effect> {
 
 /// Looks at the screen for a second.
 pub fn look(app: &mut App) {
-    update(app, Action::Drawn(app.clock));
-    update(app, Action::Woken(app.clock + Duration::from_secs(1)));
+    update(app, Action::Shown(app.shared.clock));
+    update(app, Action::Woken(app.shared.clock + Duration::from_secs(1)));
 }
 
 fn key(name: &str) -> Option<KeyEvent> {
@@ -330,9 +334,20 @@ pub fn cells(app: &App) -> Buffer {
 
 /// The cells on a terminal that may have changed its size since.
 pub fn cells_on(app: &App, (columns, rows): (u16, u16)) -> Buffer {
+    drawn_on(app, (columns, rows)).1
+}
+
+/// Draws the screen, and lets it know where everything is.
+fn draw_on(app: &mut App, size: (u16, u16)) {
+    let (frame, _) = drawn_on(app, size);
+    assert_eq!(update::update(app, Action::Drawn(Box::new(frame))), []);
+}
+
+fn drawn_on(app: &App, (columns, rows): (u16, u16)) -> (Frame, Buffer) {
     let mut terminal = Terminal::new(TestBackend::new(columns, rows)).unwrap();
-    terminal.draw(|frame| draw::draw(app, frame)).unwrap();
-    terminal.backend().buffer().clone()
+    let mut drawn = Frame::default();
+    terminal.draw(|frame| drawn = draw::draw(app, frame)).unwrap();
+    (drawn, terminal.backend().buffer().clone())
 }
 
 /// The text of the screen.

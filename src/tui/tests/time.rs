@@ -36,7 +36,7 @@ fn a_wall_clock_that_is_set_stops_nothing(#[case] set: fn(Timestamp) -> Timestam
     press(&mut app, "<esc>");
     see(&mut app, next);
     assert!(text_of(&app).contains("live 1s"), "{}", text_of(&app));
-    let mut now = app.now;
+    let mut now = app.shared.now;
     now.elapsed += Duration::from_secs(5);
     update(&mut app, Action::Clock(now));
     assert!(text_of(&app).contains("no data for 5 s"), "{}", text_of(&app));

@@ -71,7 +71,7 @@ pub fn fit<R: Item>(sorted: &'static Column<R>, special: bool, area: Rect) -> Ve
 
 /// Draws the headers.
 pub fn draw_titles<R: Item>(
-    frame: &mut Buffer,
+    buffer: &mut Buffer,
     area: Rect,
     slots: &[Slot<R>],
     sort: Sort<R>,
@@ -87,27 +87,28 @@ pub fn draw_titles<R: Item>(
         if slot.column.is_right() {
             // An arrow may stand in the gap to the left.
             let cell = Rect { x: slot.x - 1, width: slot.width + 1, ..area };
-            put_right(frame, cell.intersection(area), &title, STRONG);
+            put_right(buffer, cell.intersection(area), &title, STRONG);
         } else {
             let cell = Rect { x: slot.x, width: slot.width + 1, ..area };
-            put(frame, cell.intersection(area), slot.x, &title, STRONG);
+            put(buffer, cell.intersection(area), slot.x, &title, STRONG);
         }
     }
 }
 
-/// Draws the rows that are on the screen.
+/// Draws the rows that have room, from `first` on.
 pub fn draw_rows<R: Item>(
-    frame: &mut Buffer,
+    buffer: &mut Buffer,
     area: Rect,
     slots: &[Slot<R>],
     list: &List,
+    first: usize,
     items: &[R],
     picture: &Picture,
 ) {
-    let shown = list.order.iter().enumerate().skip(list.offset).take(usize::from(area.height));
-    for (line, (place_in_order, place)) in shown.enumerate() {
+    let shown = list.order.iter().enumerate().skip(first).take(usize::from(area.height));
+    for (line, (nth, index)) in shown.enumerate() {
         let line = row(area, line);
-        let Some(item) = items.get(*place as usize) else { continue };
+        let Some(item) = items.get(*index as usize) else { continue };
         for slot in slots {
             let cell = Rect { x: slot.x, width: slot.width, ..line }.intersection(line);
             let value = (slot.column.value)(item, picture);
@@ -116,14 +117,14 @@ pub fn draw_rows<R: Item>(
             let text = safe(text.as_deref().unwrap_or(NOT_READ));
             let room = usize::from(slot.width);
             match slot.column.kind {
-                Kind::Trend | Kind::Word => put(frame, cell, slot.x, &keep_start(&text, room), style),
-                Kind::Name => put(frame, cell, slot.x, &keep_end(&text, room), style),
-                Kind::Amount | Kind::Number => put_right(frame, cell, &keep_end(&text, room), style),
+                Kind::Trend | Kind::Word => put(buffer, cell, slot.x, &keep_start(&text, room), style),
+                Kind::Name => put(buffer, cell, slot.x, &keep_end(&text, room), style),
+                Kind::Amount | Kind::Number => put_right(buffer, cell, &keep_end(&text, room), style),
             };
         }
-        if place_in_order == list.cursor {
-            frame.set_style(line.intersection(frame.area), SELECTED);
-            put(frame, line, line.x, ">", SELECTED);
+        if nth == list.cursor {
+            buffer.set_style(line.intersection(buffer.area), SELECTED);
+            put(buffer, line, line.x, ">", SELECTED);
         }
     }
 }

@@ -26,9 +26,6 @@ const MAY_USE: [(&str, &[&str]); 11] = [
     ("cli", &["analysis", "export", "model", "monitor", "platform", "remedy", "source", "text", "tui"]),
 ];
 
-/// Where files still use each other in a circle: the state of the screen and the layout of its views.
-const CIRCLES_LEFT: [&str; 1] = ["tui"];
-
 /// A module by its path in the crate: `["analysis", "rows"]`.
 type Name = Vec<String>;
 
@@ -269,8 +266,7 @@ fn no_files_use_each_other_in_a_circle() {
     let reach: BTreeMap<&Name, BTreeSet<Name>> = uses.keys().map(|name| (*name, reachable(name))).collect();
     let mut circles = BTreeSet::new();
     for (name, reached) in &reach {
-        let left = name.first().is_some_and(|part| CIRCLES_LEFT.contains(&part.as_str()));
-        if !left && reached.contains(*name) {
+        if reached.contains(*name) {
             let circle: BTreeSet<String> =
                 reached.iter().filter(|other| reach[other].contains(*name)).map(spelled).collect();
             circles.insert(circle);
@@ -352,5 +348,74 @@ fn no_backend_of_the_platform_uses_another() {
         let others = used.iter().filter(|used| backend(used).is_some_and(|other| other != own));
         wrong.extend(others.map(|other| format!("{} uses {}", spelled(module), spelled(other))));
     }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// The crates that draw and read keys.
+const OF_THE_TERMINAL: [&str; 4] = ["crossterm", "ratatui", "ratatui_crossterm", "tui_input"];
+
+/// Which of those crates a module uses.
+fn of_the_terminal(file: &syn::File) -> BTreeSet<String> {
+    let mut paths = Paths::default();
+    paths.visit_file(file);
+    let first = paths.found.into_iter().filter_map(|(_, path)| path.into_iter().next());
+    first.filter(|name| OF_THE_TERMINAL.contains(&name.as_str())).collect()
+}
+
+fn is_in(module: &Name, path: &[&str]) -> bool {
+    module.len() >= path.len() && module.iter().zip(path).all(|(one, other)| one == other)
+}
+
+#[test]
+fn only_the_screen_draws_and_knows_keys() {
+    let house = House::read();
+    let mut wrong = Vec::new();
+    for (module, file) in &house.files {
+        // The platform knows what a console can do.
+        if !is_in(module, &["tui"]) && !is_in(module, &["platform"]) {
+            wrong.extend(of_the_terminal(file).iter().map(|used| format!("{} uses {used}", spelled(module))));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn panes_and_dialogs_know_no_pane_and_no_pane_knows_another() {
+    let house = House::read();
+    let mut wrong = Vec::new();
+    for (module, used) in house.uses() {
+        let is_component = is_in(module, &["tui", "pane"]) || is_in(module, &["tui", "dialog"]);
+        // The wiring of all panes is no pane.
+        if !is_component || module.len() < 3 {
+            continue;
+        }
+        let others = used
+            .iter()
+            .filter(|used| is_in(used, &["tui", "pane"]) && used[..3.min(used.len())] != module[..3]);
+        wrong.extend(others.map(|other| format!("{} uses {}", spelled(module), spelled(other))));
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// What of the screen only decides; it is drawn by others.
+const NO_DRAWING: [&str; 9] =
+    ["action", "arrange", "burst", "command", "keymap", "list", "range_goal", "subject", "update"];
+
+#[test]
+fn what_decides_imports_no_drawing() {
+    let house = House::read();
+    let drawing: [&[&str]; 3] = [&["tui", "draw"], &["tui", "widget"], &["tui", "theme"]];
+    let mut wrong = Vec::new();
+    let mut found = BTreeSet::new();
+    for (module, used) in house.uses() {
+        let Some(part) = NO_DRAWING.into_iter().find(|part| is_in(module, &["tui", part])) else { continue };
+        found.insert(part);
+        let draws = used.iter().filter(|used| drawing.iter().any(|drawing| is_in(used, drawing)));
+        wrong.extend(draws.map(|used| format!("{} uses {}", spelled(module), spelled(used))));
+        let crates = of_the_terminal(&house.files[module]);
+        let ratatui = crates.iter().filter(|name| name.starts_with("ratatui"));
+        wrong.extend(ratatui.map(|used| format!("{} uses {used}", spelled(module))));
+    }
+    assert_eq!(found, BTreeSet::from(NO_DRAWING), "all of them are there");
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }

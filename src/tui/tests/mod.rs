@@ -1,6 +1,7 @@
 //! The screen as a user meets it: keys in, text out.
 
 mod arranging;
+mod commands;
 mod hostile;
 mod keys;
 mod pastes;

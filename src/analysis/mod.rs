@@ -32,7 +32,7 @@ use std::time::Duration;
 pub use column::{Column, Direction, Item, Sort, Value};
 pub use failures::{Failing, Failures};
 pub use filter::{Filter, FilterError};
-pub use findings::{Finding, Link, Severity, Step, Thresholds, View};
+pub use findings::{Act, Finding, Link, Severity, Step, Thresholds, View};
 pub use forecast::{Forecast, Outcome, SteadyState};
 pub use picture::{Picture, Selection};
 pub use rows::{Attributions, Destination, GroupBy, Row, RowKey};

@@ -13,6 +13,7 @@ use crate::analysis::Thresholds;
 use crate::export::check;
 use crate::model::Backend;
 use crate::text::safe;
+use crate::tui::keymap::key_of;
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 nothing is wrong, 1 warning, 2 critical, 3 it can't be said, or the command line or the \
@@ -67,8 +68,8 @@ pub(super) fn run(args: &Args, usual: Thresholds) -> Result<ExitCode> {
     let way = Way { span: args.span, trace: !args.no_trace, thresholds, ..Way::default() };
     let picture = collect(platform, way)?;
     output::print(|out| match args.format {
-        Format::Text => check::write_text(&picture, &thresholds, out),
-        Format::Json => check::write_json(&picture, out),
+        Format::Text => check::write_text(&picture, &thresholds, key_of, out),
+        Format::Json => check::write_json(&picture, key_of, out),
     })?;
     Ok(ExitCode::from(check::exit_code(picture.verdict.severity)))
 }

@@ -13,6 +13,7 @@ use crate::analysis::{GroupBy, Thresholds};
 use crate::export::{Excerpt, Order, csv, json, table};
 use crate::model::Backend;
 use crate::platform::console;
+use crate::tui::keymap::key_of;
 
 /// Looks once and prints, without a screen.
 #[derive(Debug, clap::Args)]
@@ -64,7 +65,7 @@ pub(super) fn run(args: &Args, thresholds: Thresholds) -> Result<()> {
     let excerpt = Excerpt::of(&picture, &args.filter.filter, args.sort, args.top);
     output::print(|out| match args.format {
         Format::Table => table::write(&excerpt, args.sockets, terminal_width(), out),
-        Format::Json => json::write(&excerpt, args.sockets, out),
+        Format::Json => json::write(&excerpt, args.sockets, key_of, out),
         Format::Csv if args.sockets => csv::write_sockets(&excerpt, out),
         Format::Csv => csv::write_processes(&excerpt, out),
     })

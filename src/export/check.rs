@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::document;
-use super::finding::{EventRecord, FindingRecord};
+use super::finding::{EventRecord, FindingRecord, KeyOf};
 use super::gap::GapRecord;
 use crate::analysis::{Forecast, Picture, Severity, SpaceUsage, Step, Thresholds};
 use crate::model::{Family, Protocol};
@@ -46,7 +46,12 @@ pub const fn exit_code(severity: Severity) -> u8 {
 ///
 /// # Errors
 /// When the writer fails.
-pub fn write_text(picture: &Picture, thresholds: &Thresholds, out: &mut impl Write) -> io::Result<()> {
+pub fn write_text(
+    picture: &Picture,
+    thresholds: &Thresholds,
+    key_of: KeyOf,
+    out: &mut impl Write,
+) -> io::Result<()> {
     let verdict = &picture.verdict;
     let title = if verdict.severity == Severity::Warn { "WARNING" } else { verdict.severity.title() };
     let perfdata = perfdata(picture, thresholds).join(" ");
@@ -57,7 +62,7 @@ pub fn write_text(picture: &Picture, thresholds: &Thresholds, out: &mut impl Wri
             writeln!(out, "  {}", plain(line))?;
         }
         for step in &finding.next {
-            writeln!(out, "  > {}", plain(&said(step)))?;
+            writeln!(out, "  > {}", plain(&said(step, key_of)))?;
         }
     }
     for gap in &picture.snapshot.gaps {
@@ -79,9 +84,9 @@ fn plain(text: &str) -> String {
     safe(text).replace('|', "/")
 }
 
-fn said(step: &Step) -> String {
+fn said(step: &Step, key_of: KeyOf) -> String {
     match step {
-        Step::Press { key, what } => format!("{key} in porttop: {what}"),
+        Step::OnScreen { act, what } => format!("{} in porttop: {what}", key_of(*act)),
         Step::Run { command, what } => format!("`{command}` {what}"),
         Step::Do(what) => what.clone(),
     }
@@ -166,7 +171,7 @@ impl FullIn {
 ///
 /// # Errors
 /// When the writer fails.
-pub fn write_json(picture: &Picture, out: &mut impl Write) -> io::Result<()> {
+pub fn write_json(picture: &Picture, key_of: KeyOf, out: &mut impl Write) -> io::Result<()> {
     let (snapshot, verdict) = (&picture.snapshot, &picture.verdict);
     let written = Document {
         schema: "porttop.check/1",
@@ -177,7 +182,7 @@ pub fn write_json(picture: &Picture, out: &mut impl Write) -> io::Result<()> {
         sentence: &verdict.sentence,
         port_spaces: picture.spaces.iter().map(Space::of).collect(),
         failures_per_second: picture.failures.as_ref().map(|failures| failures.per_second),
-        findings: picture.findings.iter().map(FindingRecord::of).collect(),
+        findings: FindingRecord::all(picture, key_of),
         events: picture.events.iter().map(EventRecord::of).collect(),
         degradations: snapshot.gaps.iter().map(GapRecord::of).collect(),
     };
@@ -190,6 +195,7 @@ mod tests {
     use crate::analysis::tests_support::{owner, process, snapshot, tcp};
     use crate::analysis::{Analysis, GroupBy};
     use crate::model::{Gap, Missing, State};
+    use crate::tui::keymap::key_of;
     use serde_json::Value;
 
     fn picture(ports: u16) -> Picture {
@@ -202,7 +208,7 @@ mod tests {
 
     fn text(picture: &Picture) -> String {
         let mut out = Vec::new();
-        write_text(picture, &Thresholds::default(), &mut out).unwrap();
+        write_text(picture, &Thresholds::default(), key_of, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -234,7 +240,7 @@ mod tests {
     #[test]
     fn json_says_the_same() {
         let mut out = Vec::new();
-        write_json(&picture(950), &mut out).unwrap();
+        write_json(&picture(950), key_of, &mut out).unwrap();
         let json: Value = serde_json::from_slice(&out).unwrap();
         assert_eq!((&json["status"], &json["exit_code"]), (&"critical".into(), &2.into()));
         assert_eq!(json["findings"][0]["id"], "pool_full");

@@ -4,8 +4,11 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::analysis::{Finding, Step};
+use crate::analysis::{Act, Finding, Picture, Step};
 use crate::model::PortEvent;
+
+/// Which key of the screen does something: the screen alone knows.
+pub type KeyOf = fn(Act) -> String;
 
 /// A finding.
 #[derive(Serialize)]
@@ -24,21 +27,26 @@ pub(super) struct FindingRecord<'a> {
 #[derive(Serialize)]
 struct StepRecord<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    key: Option<&'static str>,
+    key: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     command: Option<&'a str>,
     does: &'a str,
 }
 
 impl<'a> FindingRecord<'a> {
-    pub fn of(finding: &'a Finding) -> Self {
+    /// The findings of a picture.
+    pub fn all(picture: &'a Picture, key_of: KeyOf) -> Vec<Self> {
+        picture.findings.iter().map(|finding| Self::of(finding, key_of)).collect()
+    }
+
+    fn of(finding: &'a Finding, key_of: KeyOf) -> Self {
         Self {
             id: finding.id,
             severity: finding.severity.key(),
             title: &finding.title,
             evidence: &finding.evidence,
             why: finding.why,
-            next: finding.next.iter().map(StepRecord::of).collect(),
+            next: finding.next.iter().map(|step| StepRecord::of(step, key_of)).collect(),
             view: finding.link.view.name(),
             filter: &finding.link.filter,
             pid: finding.owner.map(|owner| owner.pid.0),
@@ -47,9 +55,9 @@ impl<'a> FindingRecord<'a> {
 }
 
 impl<'a> StepRecord<'a> {
-    fn of(step: &'a Step) -> Self {
+    fn of(step: &'a Step, key_of: KeyOf) -> Self {
         match step {
-            Step::Press { key, what } => Self { key: Some(key), command: None, does: what },
+            Step::OnScreen { act, what } => Self { key: Some(key_of(*act)), command: None, does: what },
             Step::Run { command, what } => Self { key: None, command: Some(command), does: what },
             Step::Do(what) => Self { key: None, command: None, does: what },
         }

@@ -72,7 +72,7 @@ use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 
 use super::Excerpt;
-use super::finding::{EventRecord, FindingRecord};
+use super::finding::{EventRecord, FindingRecord, KeyOf};
 use super::gap::GapRecord;
 use super::record::{Records, SpaceRecord};
 use crate::analysis::{Destination, Row};
@@ -99,7 +99,7 @@ struct Document<'a> {
 }
 
 impl<'a> Document<'a> {
-    fn of(excerpt: &'a Excerpt<'a>, sockets: bool) -> Self {
+    fn of(excerpt: &'a Excerpt<'a>, sockets: bool, key_of: KeyOf) -> Self {
         let picture = excerpt.picture;
         let snapshot = picture.snapshot.as_ref();
         Self {
@@ -117,7 +117,7 @@ impl<'a> Document<'a> {
             destinations: Records::of(&excerpt.destinations, picture),
             sockets: sockets.then(|| Records::of(&excerpt.sockets, picture)),
             degradations: snapshot.gaps.iter().map(GapRecord::of).collect(),
-            findings: picture.findings.iter().map(FindingRecord::of).collect(),
+            findings: FindingRecord::all(picture, key_of),
             events: picture.events.iter().map(EventRecord::of).collect(),
         }
     }
@@ -127,8 +127,8 @@ impl<'a> Document<'a> {
 ///
 /// # Errors
 /// When the writer fails.
-pub fn write(excerpt: &Excerpt, sockets: bool, out: &mut impl Write) -> io::Result<()> {
-    let document = Document::of(excerpt, sockets);
+pub fn write(excerpt: &Excerpt, sockets: bool, key_of: KeyOf, out: &mut impl Write) -> io::Result<()> {
+    let document = Document::of(excerpt, sockets, key_of);
     let mut out = SafeWriter::escaping(out);
     document.serialize(&mut Serializer::with_formatter(&mut out, Lines::default()))?;
     writeln!(out)

@@ -22,3 +22,4 @@ pub mod table;
 mod tests;
 
 pub use excerpt::{Excerpt, Order};
+pub use finding::KeyOf;

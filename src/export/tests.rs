@@ -17,6 +17,7 @@ use crate::model::{
 };
 use crate::text::tests_support::hostile;
 use crate::text::{is_unsafe, split_at, width};
+use crate::tui::keymap::key_of;
 
 const HOSTILE: &str = "=cmd\u{1b}[2J\u{202e}\n\"é\u{e0041}";
 
@@ -74,7 +75,7 @@ fn text(write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> String {
 }
 
 fn parsed(excerpt: &Excerpt, sockets: bool) -> Value {
-    serde_json::from_str(&text(|out| json::write(excerpt, sockets, out))).unwrap()
+    serde_json::from_str(&text(|out| json::write(excerpt, sockets, key_of, out))).unwrap()
 }
 
 #[test]
@@ -96,7 +97,7 @@ fn the_table_lists_processes_without_sockets_only_where_handles_matter() {
 #[test]
 fn json_says_what_was_seen() {
     let picture = picture(machine(), GroupBy::Process);
-    insta::assert_snapshot!(text(|out| json::write(&whole(&picture), true, out)), @r#"
+    insta::assert_snapshot!(text(|out| json::write(&whole(&picture), true, key_of, out)), @r#"
     {
       "schema": "porttop.snapshot/1",
       "time": "1970-01-01T00:00:00Z",
@@ -339,7 +340,7 @@ fn every_column_is_in_every_output_and_only_its_fields_are() {
     }
     let picture = picture(machine(), GroupBy::Process);
     let excerpt = whole(&picture);
-    let json = text(|out| json::write(&excerpt, true, out));
+    let json = text(|out| json::write(&excerpt, true, key_of, out));
     in_json::<Row>(&json, "processes", false);
     in_json::<Destination>(&json, "destinations", false);
     in_json::<Socket>(&json, "sockets", false);
@@ -350,7 +351,7 @@ fn every_column_is_in_every_output_and_only_its_fields_are() {
     in_table::<Socket>(&table);
 
     let groups = self::picture(machine(), GroupBy::Program);
-    in_json::<Row>(&text(|out| json::write(&whole(&groups), true, out)), "processes", true);
+    in_json::<Row>(&text(|out| json::write(&whole(&groups), true, key_of, out)), "processes", true);
 }
 
 #[test]
@@ -384,7 +385,7 @@ fn every_format_passes_on_why_the_writer_failed() {
     let picture = picture(machine(), GroupBy::Process);
     let excerpt = whole(&picture);
     let results = [
-        json::write(&excerpt, true, &mut Closed),
+        json::write(&excerpt, true, key_of, &mut Closed),
         csv::write_processes(&excerpt, &mut Closed),
         csv::write_sockets(&excerpt, &mut Closed),
         table::write(&excerpt, true, None, &mut Closed),
@@ -421,7 +422,7 @@ proptest! {
         let picture = picture(named(&name), GroupBy::Process);
         let excerpt = whole(&picture);
 
-        let json = text(|out| json::write(&excerpt, false, out));
+        let json = text(|out| json::write(&excerpt, false, key_of, out));
         prop_assert!(is_plain(&json));
         let value: Value = serde_json::from_str(&json).unwrap();
         let row = value["processes"].as_array().unwrap().iter().find(|row| row["pid"] == 77).unwrap();
@@ -434,10 +435,10 @@ proptest! {
         prop_assert_eq!(rows.len(), picture.rows.len());
         prop_assert!(rows.iter().flatten().all(|cell| !cell.starts_with(['=', '+', '-', '@'])));
 
-        let check = text(|out| check::write_text(&picture, &Thresholds::default(), out));
+        let check = text(|out| check::write_text(&picture, &Thresholds::default(), key_of, out));
         prop_assert!(is_plain(&check));
         prop_assert_eq!(check.matches('|').count(), 1);
-        let json = text(|out| check::write_json(&picture, out));
+        let json = text(|out| check::write_json(&picture, key_of, out));
         prop_assert!(is_plain(&json));
         serde_json::from_str::<Value>(&json).unwrap();
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::list::DestinationKey;
-use crate::analysis::{Picture, Row, RowKey};
+use crate::analysis::{Picture, Row, RowKey, View};
 use crate::model::{Observed, Owner, Process, Progress, Socket};
 
 /// Which table or text fills the screen below the head.
@@ -42,6 +42,19 @@ impl PaneId {
         Self::Details,
         Self::Ranges,
     ];
+}
+
+impl From<View> for PaneId {
+    fn from(view: View) -> Self {
+        match view {
+            View::Processes => Self::Processes,
+            View::Destinations => Self::Destinations,
+            View::Sockets => Self::Sockets,
+            View::Ranges => Self::Ranges,
+            View::Findings => Self::Findings,
+            View::Events => Self::Events,
+        }
+    }
 }
 
 /// What a page is about.

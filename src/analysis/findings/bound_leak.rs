@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::facts::{Facts, Growth, forecast_line, growth};
 use super::holders::{Holder, holders};
-use super::{Finding, Link, Severity, Step, View};
+use super::{Act, Finding, Link, Severity, Step, View};
 use crate::analysis::SpaceUsage;
 use crate::model::State;
 use crate::text::{percent, rate, span, thousands};
@@ -39,7 +39,10 @@ fn finding(holder: &Holder, facts: &Facts) -> Option<Finding> {
     let mut next = Vec::new();
     if holder.is_known() {
         let them = if holder.is_one() { "it" } else { "them" };
-        next.push(Step::press("x", format!("end {them}: frees {} ports at once", thousands(bound.into()))));
+        next.push(Step::on_screen(
+            Act::Kill,
+            format!("end {them}: frees {} ports at once", thousands(bound.into())),
+        ));
     }
     let filter = holder.filter();
     if !filter.is_empty() {

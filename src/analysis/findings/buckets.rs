@@ -1,7 +1,7 @@
 //! Linux: there are nearly as many TIME_WAIT sockets as the kernel keeps, or it kept some no more.
 
 use super::facts::Facts;
-use super::{Finding, Link, Severity, Step, View};
+use super::{Act, Finding, Link, Severity, Step, View};
 use crate::text::{percent, thousands};
 
 pub(super) fn find(facts: &Facts) -> Vec<Finding> {
@@ -35,7 +35,7 @@ pub(super) fn find(facts: &Facts) -> Vec<Finding> {
               back at once, at the price of late packets in a new connection: it is no exhaustion of ports.",
         next: vec![
             Step::run("sysctl net.ipv4.tcp_max_tw_buckets", "shows the limit"),
-            Step::press("t", "see whose TIME_WAITs they are"),
+            Step::on_screen(Act::SortByTimeWait, "see whose TIME_WAITs they are"),
         ],
         link: Link::filtered(View::Sockets, "state:time_wait"),
         owner: None,

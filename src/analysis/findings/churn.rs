@@ -2,7 +2,7 @@
 
 use super::facts::{Facts, Toward};
 use super::holders::{Holder, holders};
-use super::{Finding, Link, Severity, Step, View};
+use super::{Act, Finding, Link, Severity, Step, View};
 use crate::analysis::SpaceUsage;
 use crate::analysis::forecast::{Forecast, Outcome, SteadyState};
 use crate::model::{PortSet, Protocol, Socket, State};
@@ -103,7 +103,7 @@ fn finding(place: &str, holders: &[Holder], state: &SteadyState, severity: Sever
               this rate of new ones decides how many ports it takes in the end.",
         next: vec![
             Step::Do("let the program keep its connections open and reuse them (pool, keep-alive)".into()),
-            Step::press("r", "see how long a wider range would last"),
+            Step::on_screen(Act::Show(View::Ranges), "see how long a wider range would last"),
         ],
         link,
         owner: first.and_then(Holder::owner),

@@ -1,7 +1,7 @@
 //! A program does not close connections that its peers have closed.
 
 use super::facts::{Facts, growth, of_process, who};
-use super::{Finding, Link, Severity, Step, View};
+use super::{Act, Finding, Link, Severity, Step, View};
 use crate::analysis::Row;
 use crate::model::State;
 use crate::text::{rate, safe, span, thousands};
@@ -38,7 +38,7 @@ fn finding(row: &Row, facts: &Facts) -> Option<Finding> {
               by itself; each holds a handle, and a port when it led outward.",
         next: vec![
             Step::Do(format!("have {} fixed: it must close when its peer has", safe(&row.name))),
-            Step::press("x", "end or restart it, when handles or ports run short"),
+            Step::on_screen(Act::Kill, "end or restart it, when handles or ports run short"),
             Step::run(
                 format!("porttop snapshot --sockets --format json --filter '{}'", of_process(row)),
                 "the record for its vendor",

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use super::facts::{Facts, Toward, forecast_line, full_in, used};
 use super::holders::Holder;
-use super::{Finding, Link, Severity, Step, View};
+use super::{Act, Finding, Link, Severity, Step, View};
 use crate::analysis::Forecast;
 use crate::model::State;
 use crate::text::thousands;
@@ -93,7 +93,7 @@ fn next(severity: Severity, waits: bool) -> Vec<Step> {
     if severity == Severity::Note {
         return Vec::new();
     }
-    let mut steps = vec![Step::press("2", "see who connects there")];
+    let mut steps = vec![Step::on_screen(Act::Show(View::Destinations), "see who connects there")];
     if waits {
         steps.push(Step::Do(
             "let the program keep its connections open and reuse them (pool, keep-alive)".into(),
@@ -103,6 +103,6 @@ fn next(severity: Severity, waits: bool) -> Vec<Step> {
             "lets connect() take ports in TIME_WAIT where the peer sends timestamps",
         ));
     }
-    steps.push(Step::press("r", "widen the range: buys time"));
+    steps.push(Step::on_screen(Act::Show(View::Ranges), "widen the range: buys time"));
     steps
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::facts::Facts;
 use super::holders::Holder;
-use super::{Finding, Link, Severity, Step, View};
+use super::{Act, Finding, Link, Severity, Step, View};
 use crate::analysis::failures::{Failing, Failures};
 use crate::text::{age, per_second, safe, thousands};
 
@@ -45,8 +45,11 @@ pub(super) fn find(facts: &Facts) -> Vec<Finding> {
         evidence: evidence(failures, &holders, facts),
         why: "The system was asked for a port and had none to give. This proves the exhaustion.",
         next: vec![
-            Step::press("1", "see who holds the ports; x ends a process and gives them back"),
-            Step::press("r", "widen the range: buys time until the cause is found"),
+            Step::on_screen(
+                Act::Show(View::Processes),
+                "see who holds the ports; ending a process gives them back",
+            ),
+            Step::on_screen(Act::Show(View::Ranges), "widen the range: buys time until the cause is found"),
         ],
         link: Link::to(view),
         owner: holders.first().and_then(Holder::owner),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::facts::{Facts, of};
-use super::{Finding, Link, Severity, Step, View, failures};
+use super::{Act, Finding, Link, Severity, Step, View, failures};
 use crate::text::{per_second, safe, thousands};
 
 pub(super) fn find(facts: &Facts) -> Vec<Finding> {
@@ -43,7 +43,10 @@ pub(super) fn find(facts: &Facts) -> Vec<Finding> {
               taken, from a bind to an address or range of the program's own, or from an address that this \
               machine does not have.",
         next: vec![
-            Step::press("2", "look at the destinations and local addresses instead of the range"),
+            Step::on_screen(
+                Act::Show(View::Destinations),
+                "look at the destinations and local addresses instead of the range",
+            ),
             Step::Do(format!("look into what {} binds and connects to", safe(&first.name))),
         ],
         link: Link::filtered(View::Destinations, format!("pid:{}", first.owner.pid)),

@@ -1,7 +1,7 @@
 //! A process has many handles, or ever more of them: where sockets can't be seen, handles show a leak.
 
 use super::facts::{Facts, growth, of_process, who};
-use super::{Finding, Link, Severity, Step, View};
+use super::{Act, Finding, Link, Severity, Step, View};
 use crate::analysis::Row;
 use crate::text::{rate, span, thousands};
 
@@ -58,8 +58,8 @@ fn finding(row: &Row, facts: &Facts) -> Option<Finding> {
         why: "Sockets are handles. A process with far more than others may leak them; by itself this proves \
               nothing about ports.",
         next: vec![
-            Step::press("enter", "see what its handles are"),
-            Step::press("x", "end it: if connections work again, it was the cause"),
+            Step::on_screen(Act::ListHandles, "see what its handles are"),
+            Step::on_screen(Act::Kill, "end it: if connections work again, it was the cause"),
         ],
         link: Link::filtered(View::Processes, of_process(row)),
         owner: Some(owner),

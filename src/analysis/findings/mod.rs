@@ -189,10 +189,10 @@ pub struct Finding {
 /// Something to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// A key of the screen.
-    Press {
-        /// The key.
-        key: &'static str,
+    /// Something that the screen does.
+    OnScreen {
+        /// What.
+        act: Act,
         /// What it is good for here.
         what: String,
     },
@@ -208,13 +208,26 @@ pub enum Step {
 }
 
 impl Step {
-    fn press(key: &'static str, what: impl Into<String>) -> Self {
-        Self::Press { key, what: what.into() }
+    fn on_screen(act: Act, what: impl Into<String>) -> Self {
+        Self::OnScreen { act, what: what.into() }
     }
 
     fn run(command: impl Into<String>, what: impl Into<String>) -> Self {
         Self::Run { command: command.into(), what: what.into() }
     }
+}
+
+/// Something that the screen does, whatever its key is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Act {
+    /// Shows a view.
+    Show(View),
+    /// Asks whether to end a process.
+    Kill,
+    /// Lists the handles of the process that a finding is about.
+    ListHandles,
+    /// Sorts the processes by how many sockets in `TIME_WAIT` they have.
+    SortByTimeWait,
 }
 
 /// A view of the screen.
@@ -230,19 +243,6 @@ pub enum View {
 }
 
 impl View {
-    /// The key that opens it.
-    #[must_use]
-    pub const fn key(self) -> &'static str {
-        match self {
-            Self::Processes => "1",
-            Self::Destinations => "2",
-            Self::Sockets => "3",
-            Self::Ranges => "4",
-            Self::Findings => "5",
-            Self::Events => "6",
-        }
-    }
-
     /// Its name in exports.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -1,7 +1,7 @@
 //! Linux: `connect()` looks through half the range before it finds a port.
 
 use super::facts::{Facts, used};
-use super::{Finding, Link, Severity, Step, View};
+use super::{Act, Finding, Link, Severity, Step, View};
 use crate::model::Port;
 use crate::text::thousands;
 
@@ -51,7 +51,7 @@ pub(super) fn find(facts: &Facts) -> Vec<Finding> {
         evidence: vec![format!("ports of the preferred parity {}", used(share, taken, half))],
         why: "Linux looks for a port of one parity first and takes the other only when that half is gone \
               toward the destination: each new connection costs a search through it.",
-        next: vec![Step::press("r", "widen the range")],
+        next: vec![Step::on_screen(Act::Show(View::Ranges), "widen the range")],
         link: Link::filtered(View::Destinations, format!("remote:{} rport:{}", remote.ip(), remote.port())),
         owner: None,
     }]

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use super::facts::{Facts, Pool, forecast_line};
 use super::holders::Holder;
 use super::holders::pool_sentence;
-use super::{Finding, Link, Severity, Step, View};
+use super::{Act, Finding, Link, Severity, Step, View};
 use crate::text::thousands;
 
 pub(super) fn find(facts: &Facts) -> Vec<Finding> {
@@ -44,8 +44,11 @@ fn finding(severity: Severity, pool: &Pool, facts: &Facts) -> Finding {
              failures or events 4231 and 4266 would show."
         },
         next: vec![
-            Step::press("x", "end the process that holds the most: its ports come back, TIME_WAITs later"),
-            Step::press("r", "widen the range: buys time until the cause is found"),
+            Step::on_screen(
+                Act::Kill,
+                "end the process that holds the most: its ports come back, TIME_WAITs later",
+            ),
+            Step::on_screen(Act::Show(View::Ranges), "widen the range: buys time until the cause is found"),
         ],
         link: Link::filtered(View::Processes, first.map_or_else(String::new, Holder::filter)),
         owner: first.and_then(Holder::owner),

@@ -1,7 +1,7 @@
 //! A dynamic range that is smaller than usual, odd, or eaten by exclusions.
 
 use super::facts::{Facts, of};
-use super::{Finding, Link, Severity, Step, View};
+use super::{Act, Finding, Link, Severity, Step, View};
 use crate::analysis::SpaceUsage;
 use crate::model::{DynamicRange, Port, PortRange, System};
 use crate::text::{percent, thousands};
@@ -63,7 +63,10 @@ fn finding(dynamic: &DynamicRange, usage: &SpaceUsage, facts: &Facts) -> Option<
         ),
         evidence,
         why: "A small range runs out sooner. Somebody may have set it on purpose: firewalls and RPC go by it.",
-        next: vec![Step::press("r", "see the ranges and what a wider one would bring")],
+        next: vec![Step::on_screen(
+            Act::Show(View::Ranges),
+            "see the ranges and what a wider one would bring",
+        )],
         link: Link::to(View::Ranges),
         owner: None,
     })

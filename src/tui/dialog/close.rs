@@ -10,13 +10,12 @@ use crate::model::{Observed, Pid, Socket};
 use crate::remedy::close::ClosePlan;
 use crate::remedy::service::Request;
 use crate::remedy::{Plan, Scene};
+use crate::tui::command::Command;
 use crate::tui::component::Out;
+use crate::tui::keymap::Context;
 use crate::tui::shared::Env;
 use crate::tui::theme::{NOTICE, STRONG, WEAK};
 use crate::tui::widget::text::TextLines;
-
-const ALL_NEED_A_FILTER: &str =
-    "All that are shown can be closed where a filter (/) or a destination says which these are.";
 
 /// Sockets that may be closed.
 #[derive(Clone, Debug)]
@@ -77,7 +76,7 @@ impl Topic for Close {
                             say_refusals(all, text);
                             text.add_all(all.toll(), Style::new());
                         }
-                        None => text.add(ALL_NEED_A_FILTER, WEAK),
+                        None => text.add(&all_need_a_filter(), WEAK),
                     }
                 }
             }
@@ -106,6 +105,11 @@ fn say_all(all: &ClosePlan, text: &mut TextLines) {
     text.add_all(all.promises(), Style::new());
     say_cautions(all, text);
     text.add_all(all.commands(), WEAK);
+}
+
+fn all_need_a_filter() -> String {
+    let key = Context::Sockets.key_of(Command::Filter);
+    format!("All that are shown can be closed where a filter ({key}) or a destination says which these are.")
 }
 
 fn name(socket: &Socket) -> String {

@@ -81,7 +81,8 @@ fn lines(page: Context, acts: bool, width: u16) -> Vec<Line<'static>> {
     lines.push(heading("Words"));
     lines.extend(WORDS.into_iter().flat_map(|(word, meaning)| entry(word, meaning, room)));
     lines.extend(entry("†", "ended, but its sockets still hold ports", room));
-    lines.extend(entry("-", "not read; D says why", room));
+    let gaps = page.key_of(Command::Gaps);
+    lines.extend(entry("-", &format!("not read; {gaps} says why"), room));
     lines
 }
 

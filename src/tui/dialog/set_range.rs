@@ -5,7 +5,9 @@ use crate::model::System;
 use crate::remedy::Plan;
 use crate::remedy::range::RangePlan;
 use crate::remedy::service::{Request, Rights};
+use crate::tui::command::Command;
 use crate::tui::component::Out;
+use crate::tui::keymap::Context;
 use crate::tui::range_goal::RangeGoal;
 use crate::tui::shared::Env;
 use crate::tui::theme::{NOTICE, STRONG, WEAK};
@@ -41,7 +43,10 @@ impl Topic for SetRange {
             text.add_all(&plan.reserve_by_hand, WEAK);
         }
         if !self.elevated {
-            text.add("porttop does not run elevated: where that is needed, run the commands above elsewhere; y copies them.", NOTICE);
+            let key = Context::Question.key_of(Command::CopyCommands);
+            let unelevated =
+                "porttop does not run elevated: where that is needed, run the commands above elsewhere";
+            text.add(&format!("{unelevated}; {key} copies them."), NOTICE);
         }
         if plan.undoes().is_some() { " Set the range back? ".into() } else { " Set the range? ".into() }
     }

@@ -9,6 +9,7 @@ pub use bindings::{Binding, Hint};
 pub use key::Key;
 
 use super::command::Command;
+use crate::analysis::Act;
 use bindings::{
     ANYWHERE, BACK, BACK_FIRST, BACK_TO_PROCESSES, BUTTONS, CHANGES, CHOOSE, CLOSE, CLOSING, COPIED,
     DESTINATION, FILTER, FOLLOW, GROUP, HIDE, KILL, LINES, NO, NUMBERS, OPEN, OWN, PANES, PROBE, PROCESSES,
@@ -162,12 +163,32 @@ impl Context {
         self.bindings().filter(move |binding| acts || !binding.command.acts())
     }
 
+    /// The name of the key for a command; empty when none gives it there.
+    #[must_use]
+    pub fn key_of(self, command: Command) -> String {
+        let binding = self.bindings().find(|binding| binding.command == command);
+        binding.map_or_else(String::new, |binding| binding.keys[0].to_string())
+    }
+
     /// What a key does there.
     #[must_use]
     pub fn command(self, event: KeyEvent) -> Option<Command> {
         let key = Key::of(event);
         self.bindings().find(|binding| binding.keys.contains(&key)).map(|binding| binding.command)
     }
+}
+
+/// The key for what a finding advises: where the findings are shown, or else in the table of processes.
+#[must_use]
+pub fn key_of(act: Act) -> String {
+    let command = match act {
+        Act::Show(view) => Command::Show(view.into()),
+        Act::Kill => Command::Kill,
+        Act::ListHandles => Command::Follow,
+        Act::SortByTimeWait => Command::SortBy("time_wait"),
+    };
+    let keys = [Context::Findings, Context::Processes].map(|context| context.key_of(command));
+    keys.into_iter().find(|key| !key.is_empty()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -177,6 +198,7 @@ mod tests {
     use crossterm::event::{KeyCode, KeyModifiers};
 
     use super::*;
+    use crate::analysis::View;
 
     #[test]
     fn no_two_commands_share_a_key() {
@@ -186,6 +208,15 @@ mod tests {
                 assert!(seen.insert(key), "{key} twice in {context:?}");
             }
         }
+    }
+
+    #[test]
+    fn what_a_finding_advises_has_a_key() {
+        let views =
+            [View::Processes, View::Destinations, View::Sockets, View::Ranges, View::Findings, View::Events];
+        let acts = views.map(Act::Show).into_iter().chain([Act::Kill, Act::ListHandles, Act::SortByTimeWait]);
+        let keys: Vec<_> = acts.map(key_of).collect();
+        assert_eq!(keys, ["1", "2", "3", "r", "5", "6", "x", "enter", "t"]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::tui::command::Command;
 use crate::tui::component::{Component, Intent, Out, Pane};
 use crate::tui::drawn::{Drawn, Target};
 use crate::tui::filter_line::FilterLine;
-use crate::tui::keymap::Context;
+use crate::tui::keymap::{Context, key_of};
 use crate::tui::list::List;
 use crate::tui::scroll::select;
 use crate::tui::shared::Env;
@@ -42,15 +42,11 @@ impl Findings {
     /// Shows what the selected finding is about: its process, or the pane it links to with its filter.
     fn follow(&self, env: &Env<'_>, out: &mut Out) {
         let Some(finding) = self.selected(env) else { return };
-        let pane = match finding.link.view {
-            View::Processes => PaneId::Processes,
-            View::Destinations => PaneId::Destinations,
-            View::Sockets => PaneId::Sockets,
-            View::Ranges => return out.want(Intent::Run(Command::Show(PaneId::Ranges))),
+        match finding.link.view {
             View::Findings => return,
-            View::Events => PaneId::Events,
-        };
-        out.want(Intent::Show(pane, finding.link.filter.clone()));
+            View::Ranges => return out.want(Intent::Run(Command::Show(PaneId::Ranges))),
+            view => out.want(Intent::Show(view.into(), finding.link.filter.clone())),
+        }
         if let Some(owner) = finding.owner.filter(|_| OF_HANDLES.contains(&finding.id)) {
             out.want(Intent::OpenPage(env.process_subject(owner), None));
             out.want(Intent::TurnTo(PaneId::Handles, None));
@@ -189,7 +185,7 @@ fn block(finding: &Finding, whole: bool, width: u16) -> Vec<Line<'static>> {
 
 fn step_text(step: &Step) -> String {
     match step {
-        Step::Press { key, what } => format!("{key}: {what}"),
+        Step::OnScreen { act, what } => format!("{}: {what}", key_of(*act)),
         Step::Run { command, what } => format!("{command} ({what})"),
         Step::Do(what) => what.clone(),
     }

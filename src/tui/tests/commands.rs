@@ -82,7 +82,7 @@ fn every_place_where_a_key_can_be_pressed_is_among_them() {
     assert_eq!(there, HashSet::from(Context::ALL));
     let machine = Subject::Machine;
     let of_process = Subject::Process(super::support::ORDERS, None);
-    let panes: Vec<_> = [machine, of_process].iter().flat_map(|subject| subject.panes()).collect();
+    let panes: Vec<_> = [machine, of_process].iter().flat_map(Subject::panes).collect();
     for pane in PaneId::ALL {
         assert!(panes.contains(&&pane), "no page has {pane:?}");
     }

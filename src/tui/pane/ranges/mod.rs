@@ -163,10 +163,11 @@ impl Ranges {
         let made = last.entry.as_ref()?.time;
         let when = made.to_zoned(env.shared.zone.clone()).strftime("%Y-%m-%d %H:%M").to_string();
         let plan = RangePlan::undo(self.now()?, last.clone());
-        Some(match plan.refusals().first() {
-            Some(refusal) => format!("porttop set a range at {when}, and undo is refused: {refusal}"),
-            None => format!("porttop set it at {when}; u sets it back: {}", plan.promises().join(" ")),
-        })
+        if let Some(refusal) = plan.refusals().first() {
+            return Some(format!("porttop set a range at {when}, and undo is refused: {refusal}"));
+        }
+        let (key, promises) = (Context::Ranges.key_of(Command::Undo), plan.promises().join(" "));
+        Some(format!("porttop set it at {when}; {key} sets it back: {promises}"))
     }
 }
 

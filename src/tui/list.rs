@@ -69,7 +69,7 @@ pub struct FindingKey {
 }
 
 impl FindingKey {
-    /// The key of the finding at a index.
+    /// The key of the finding at an index.
     #[must_use]
     pub fn of(findings: &[Finding], index: usize) -> Option<Self> {
         let Finding { id: rule, owner, .. } = *findings.get(index)?;
@@ -109,11 +109,6 @@ impl List {
             Found::Hidden => {}
         }
         self.cursor = self.cursor.min(self.order.len().saturating_sub(1));
-    }
-
-    /// Moves the selection by so many rows, stopping at both ends.
-    pub fn move_by(&mut self, rows: isize) {
-        self.move_to(self.cursor.saturating_add_signed(rows));
     }
 
     /// Moves the selection to a row, or to the last one.
@@ -209,7 +204,7 @@ mod tests {
         ) {
             let mut list = list(rows);
             for (scroll, by) in moves {
-                if scroll { list.scroll_by(by, height) } else { list.move_by(by) }
+                if scroll { list.scroll_by(by, height) } else { list.move_to(list.cursor.saturating_add_signed(by)) }
                 list.offset = list.first_on(height);
                 prop_assert!(list.cursor < list.order.len().max(1));
                 prop_assert!(list.offset <= list.cursor.max(list.offset));

@@ -1,23 +1,23 @@
 //! The screen.
 //!
-//! [`app`] is its state, [`keymap`] says which key is which command, [`update`] turns an action into a
-//! new state and effects, [`run`] (the event loop) carries the effects out. The panes and dialogs are in
-//! `pane` and `dialog`, each with its state, commands and drawing behind the traits of [`component`]; `draw`
-//! puts them on the screen and returns a [`frame`], which the mouse asks. What numbers mean is decided in
+//! `app` is its state, `keymap` says which key is which command, `update` turns an action into a
+//! new state and effects, `run` (the event loop) carries the effects out. The panes and dialogs are in
+//! `pane` and `dialog`, each with its state, commands and drawing behind the traits of `component`; `draw`
+//! puts them on the screen and returns a `frame`, which the mouse asks. What numbers mean is decided in
 //! [`crate::analysis`], never here.
 
-pub mod action;
+mod action;
 mod answer_delay;
-pub mod app;
-pub mod arrange;
+mod app;
+mod arrange;
 mod burst;
-pub mod command;
-pub mod component;
+mod command;
+mod component;
 mod dialog;
 mod draw;
 mod drawn;
 mod filter_line;
-pub mod frame;
+mod frame;
 mod handle_worker;
 mod input;
 pub mod keymap;
@@ -33,8 +33,8 @@ mod table;
 mod terminal;
 #[cfg(test)]
 mod tests;
-pub mod theme;
-pub mod update;
+mod theme;
+mod update;
 mod widget;
 mod worker;
 mod writer;

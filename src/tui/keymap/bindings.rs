@@ -195,9 +195,6 @@ pub(super) const CHANGES: &[Binding] = &[
         .hint("undo"),
 ];
 
-pub(super) const RANGES_BACK: &[Binding] =
-    &[Binding::new(&[ESC], Command::Back, "back to the processes").pinned("back")];
-
 pub(super) const BUTTONS: &[Binding] = &[
     Binding::new(&[RIGHT, TAB], Command::NextButton, "choose the next button").hint_as("←→", "choose"),
     Binding::new(&[LEFT, BACK_TAB], Command::PreviousButton, "choose the button before"),

@@ -13,8 +13,7 @@ use crate::analysis::Act;
 use bindings::{
     ANYWHERE, BACK, BACK_FIRST, BACK_TO_PROCESSES, BUTTONS, CHANGES, CHOOSE, CLOSE, CLOSING, COPIED,
     DESTINATION, FILTER, FOLLOW, GROUP, HIDE, KILL, LINES, NO, NUMBERS, OPEN, OWN, PANES, PROBE, PROCESSES,
-    PROPOSALS, RANGES, RANGES_BACK, ROWS, SCROLLED, SPACES, STOP, STOP_TYPING, TABLE, TO_CONNECTION, TYPING,
-    VIEWS,
+    PROPOSALS, RANGES, ROWS, SCROLLED, SPACES, STOP, STOP_TYPING, TABLE, TO_CONNECTION, TYPING, VIEWS,
 };
 
 /// Where a key is pressed.
@@ -148,7 +147,7 @@ impl Context {
             Self::Filter => &[TYPING],
             Self::Help | Self::Gaps => &[LINES, CLOSE],
             Self::SortMenu => &[ROWS, CHOOSE, CLOSE],
-            Self::Ranges => &[PROPOSALS, CHANGES, OWN, SPACES, RANGES_BACK, PROBE, VIEWS, ANYWHERE],
+            Self::Ranges => &[PROPOSALS, CHANGES, OWN, SPACES, BACK_TO_PROCESSES, PROBE, VIEWS, ANYWHERE],
             Self::Question => &[BUTTONS, COPIED, SCROLLED, NO],
             Self::Outcome => &[BUTTONS, SCROLLED, CLOSE],
             Self::Working => &[HIDE],

@@ -41,9 +41,7 @@ impl Component for Details {
     }
 
     fn draw(&self, env: &Env<'_>, area: Rect, buffer: &mut Buffer) -> Drawn {
-        let lines = lines(env, area.width);
-        let first = draw_lines(&lines, self.first, area, buffer);
-        Drawn::rows(first, area.height.into(), lines.len())
+        draw_lines(&lines(env, area.width), self.first, area, buffer)
     }
 }
 

@@ -21,15 +21,15 @@ pub struct Point {
 pub fn lines(points: &[Point], span: Duration, most: f64, columns: u16, rows: u16) -> Vec<String> {
     let heights = heights(points, span, columns);
     let eighths = f64::from(rows) * 8.0;
-    let line = |place: u16| {
-        let below = f64::from(rows - 1 - place) * 8.0;
+    let line = |row: u16| {
+        let below = f64::from(rows - 1 - row) * 8.0;
         let cell = |height: &Option<f64>| {
             let Some(height) = height else { return ' ' };
             let share = (height / most.max(1.0)).clamp(0.0, 1.0);
             let filled = if share > 0.0 { (share * eighths).round().max(1.0) } else { 0.0 };
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 8")]
-            let place = (filled - below).clamp(0.0, 8.0) as usize;
-            BLOCKS[place]
+            let eighths = (filled - below).clamp(0.0, 8.0) as usize;
+            BLOCKS[eighths]
         };
         heights.iter().map(cell).collect()
     };
@@ -47,9 +47,9 @@ fn heights(points: &[Point], span: Duration, columns: u16) -> Vec<Option<f64>> {
             reason = "a column, or beyond all"
         )]
         let from_right = (share * f64::from(columns)).floor() as usize;
-        if let Some(place) = seen.len().checked_sub(from_right + 1) {
-            let most = seen[place].flatten().into_iter().chain(*value).reduce(f64::max);
-            seen[place] = Some(most);
+        if let Some(index) = seen.len().checked_sub(from_right + 1) {
+            let most = seen[index].flatten().into_iter().chain(*value).reduce(f64::max);
+            seen[index] = Some(most);
         }
     }
     let mut before = None;

@@ -8,6 +8,7 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use super::paint::{columns, put_line, row};
 use crate::text::{safe, split_at};
+use crate::tui::drawn::Drawn;
 
 /// Lines of text, broken where the room ends.
 #[derive(Clone, Debug)]
@@ -48,14 +49,14 @@ impl TextLines {
     }
 }
 
-/// Draws lines into an area, from one of them on; never beyond the last ones. Says from which on.
-pub fn draw_lines(lines: &[Line<'_>], first: usize, area: Rect, buffer: &mut Buffer) -> usize {
-    let height = usize::from(area.height);
-    let first = first.min(lines.len().saturating_sub(height));
-    for (index, line) in lines.iter().skip(first).take(height).enumerate() {
+/// Draws lines into an area, from one of them on, and never beyond the last ones.
+pub fn draw_lines(lines: &[Line<'_>], first: usize, area: Rect, buffer: &mut Buffer) -> Drawn {
+    let rows = usize::from(area.height);
+    let first = first.min(lines.len().saturating_sub(rows));
+    for (index, line) in lines.iter().skip(first).take(rows).enumerate() {
         put_line(buffer, row(area, index), line);
     }
-    first
+    Drawn::rows(first, rows, lines.len())
 }
 
 /// Breaks a text between words; a word longer than a line is broken where the line ends.

@@ -86,15 +86,14 @@ pub fn draw_fitting(
 
 /// Draws lines, and on the border of their box how many there are below them.
 fn draw_text(lines: &[Line<'_>], first: usize, text: Rect, area: Rect, buffer: &mut Buffer) -> Drawn {
-    let rows = usize::from(text.height);
-    let first = draw_lines(lines, first, text, buffer);
-    let more = lines.len().saturating_sub(first + rows);
+    let drawn = draw_lines(lines, first, text, buffer);
+    let more = drawn.last_first() - drawn.first;
     if more > 0 && area.height > 1 {
         let bottom = row(area, usize::from(area.height) - 1);
         let bottom = Rect { width: bottom.width.saturating_sub(2), ..bottom };
         put_right(buffer, bottom, &format!(" {more} more ↓ "), STRONG);
     }
-    Drawn::rows(first, rows, lines.len())
+    drawn
 }
 
 fn draw_buttons(buttons: &ButtonRow, line: Rect, buffer: &mut Buffer) {

@@ -219,18 +219,24 @@ pub fn handles(sockets: u64) -> Handles {
 
 /// Lets something happen, and arranges and draws at once what the screen wants arranged and drawn.
 pub fn update(app: &mut App, action: Action) -> Vec<Effect> {
+    let effects = undrawn(app, action);
+    if effects.contains(&Effect::Draw) {
+        draw_on(app, app.size);
+    }
+    effects
+}
+
+/// The same, and nothing is drawn.
+fn undrawn(app: &mut App, action: Action) -> Vec<Effect> {
     let mut effects = Vec::new();
     for effect in update::update(app, action) {
         match effect {
             Effect::Arrange(request) => {
                 let arranged = Action::Arranged(Box::new(request.arrange()));
-                effects.extend(update(app, arranged).into_iter().filter(|effect| *effect != Effect::Draw));
+                effects.extend(undrawn(app, arranged).into_iter().filter(|effect| *effect != Effect::Draw));
             }
             other => effects.push(other),
         }
-    }
-    if effects.contains(&Effect::Draw) {
-        draw_on(app, app.size);
     }
     effects
 }
@@ -286,7 +292,7 @@ pub fn press(app: &mut App, keys: &str) -> Vec<Effect> {
 /// Looks at the screen for a second.
 pub fn look(app: &mut App) {
     update(app, Action::Shown(app.shared.clock));
-    update(app, Action::Woken(app.shared.clock + Duration::from_secs(1)));
+    undrawn(app, Action::Woken(app.shared.clock + Duration::from_secs(1)));
 }
 
 fn key(name: &str) -> Option<KeyEvent> {

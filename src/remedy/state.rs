@@ -53,8 +53,8 @@ impl StateDirectory {
 
     /// Takes a lock in it; `use_of` is what another porttop does that holds it.
     pub(super) fn lock(&self, name: &str, use_of: &str) -> Result<Lock, Gap> {
-        let locked = self.make().and_then(|()| files::lock(&self.file(name), PATIENCE));
-        locked.map_err(|error| match error.kind() {
+        self.make()?;
+        files::lock(&self.file(name), PATIENCE).map_err(|error| match error.kind() {
             io::ErrorKind::TimedOut => Gap::error(
                 Missing::StateFile(self.file(name).display().to_string()),
                 format!("another porttop {use_of}; try again when it has finished"),
@@ -95,9 +95,8 @@ impl StateDirectory {
 
     /// Replaces a file in it, whole or not at all.
     pub(super) fn replace(&self, name: &str, content: &[u8]) -> Result<(), Gap> {
-        self.make()
-            .and_then(|()| files::replace(&self.file(name), content))
-            .map_err(|error| self.gap(name, &error))
+        self.make()?;
+        files::replace(&self.file(name), content).map_err(|error| self.gap(name, &error))
     }
 
     /// The content of a file in it; empty when there is none yet.
@@ -113,14 +112,17 @@ impl StateDirectory {
         Ok(lines::read(&self.read(name)?))
     }
 
-    fn make(&self) -> io::Result<()> {
-        files::make_private_directory(&self.0)
+    fn make(&self) -> Result<(), Gap> {
+        files::make_private_directory(&self.0).map_err(|error| gap_at(&self.0, &error))
     }
 
     fn gap(&self, name: &str, error: &io::Error) -> Gap {
-        Gap::error(Missing::StateFile(self.file(name).display().to_string()), error)
-            .fixed_by(Remedy::Directory(VARIABLE))
+        gap_at(&self.file(name), error)
     }
+}
+
+fn gap_at(path: &Path, error: &io::Error) -> Gap {
+    Gap::error(Missing::StateFile(path.display().to_string()), error).fixed_by(Remedy::Directory(VARIABLE))
 }
 
 #[cfg(test)]
@@ -128,6 +130,16 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_directory_that_others_may_write_is_named() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let home = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+        let refused = StateDirectory::at(home.path()).lock("lock", "is testing").err().unwrap().to_string();
+        assert!(refused.starts_with(&format!("{}: others may write it", home.path().display())), "{refused}");
+    }
 
     #[test]
     fn a_file_that_is_full_is_set_aside_and_no_line_is_refused() {

@@ -58,7 +58,7 @@ impl Display for Missing {
             }
             Self::StateDirectory => f.write_str("state directory"),
             Self::StateFile(name) => f.write_str(name),
-            Self::AuditLines(count) => write!(f, "{count} lines of the audit"),
+            Self::AuditLines(count) => write!(f, "{} of the audit", counted(*count as usize, "line")),
         }
     }
 }

@@ -17,9 +17,11 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use porttop::analysis::range_plan::{self, RangeFacts};
+use porttop::analysis::{Analysis, GroupBy, Picture};
 use porttop::model::{Family, Observed, Owner, Pid, Port, Protocol, Socket, State, System};
 use porttop::platform::control::{ControlError, Identified, RangeState, Signal, Store};
 use porttop::platform::{self, Platform};
@@ -104,10 +106,14 @@ impl Drop for Player {
     }
 }
 
-fn look() -> Observed {
+fn look() -> Arc<Observed> {
+    picture().snapshot
+}
+
+fn picture() -> Picture {
     let snapshot = Live::new(Platform::open(None).unwrap()).take();
     assert_eq!(snapshot.gaps, []);
-    snapshot.into()
+    Analysis::default().observe(snapshot, GroupBy::Process)
 }
 
 struct Desk {
@@ -349,7 +355,7 @@ fn inside_of_two_equal_looking_sockets() {
     for kind in [SocketType::DGRAM, SocketType::STREAM] {
         let twins = [twin(kind), twin(kind)];
         let ours = || {
-            let mut sockets = look().sockets;
+            let mut sockets = look().sockets.clone();
             sockets.retain(|socket| socket.local == local(5000));
             sockets
         };
@@ -400,7 +406,7 @@ fn inside_a_connection_that_took_the_place_stays() {
         fd
     };
     let ours = || {
-        let mut sockets = look().sockets;
+        let mut sockets = look().sockets.clone();
         sockets.retain(|socket| socket.local == local(21000));
         sockets.remove(0)
     };
@@ -426,12 +432,13 @@ fn inside_a_connection_that_took_the_place_stays() {
 
 fn wanted(
     now: &RangeState,
-    snapshot: &Observed,
+    picture: &Picture,
     start: u32,
     count: u32,
 ) -> [(Family, Protocol, range_plan::Proposal); 1] {
-    let space = snapshot.spaces[0].id;
-    let facts = RangeFacts::gather(snapshot, space, now.limits, None, None).unwrap();
+    let space = picture.spaces[0].id;
+    let set = now.of(space.family, space.protocol).unwrap().clone();
+    let facts = RangeFacts::gather(picture, space, now.limits, set).unwrap();
     [(space.family, space.protocol, range_plan::own(&facts, start, count).unwrap())]
 }
 
@@ -466,8 +473,7 @@ fn inside_out_of_ports_then_widened_then_undone() {
 
     let mut executor = desk.executor();
     let before = executor.range().unwrap();
-    let snapshot = look();
-    let plan = RangePlan::set(&before, &wanted(&before, &snapshot, 20000, 2000), Store::Persistent);
+    let plan = RangePlan::set(&before, &wanted(&before, &picture(), 20000, 2000), Store::Persistent);
     let done = executor.set_range(&plan.confirm().unwrap()).unwrap();
     assert_eq!((done.outcome, done.gaps), (RangeOutcome::Set { complaint: None }, vec![]));
     assert_eq!(sysctl("ip_local_port_range"), "20000 21999");
@@ -506,7 +512,7 @@ fn inside_what_fails_half_way_is_restored() {
     fs::create_dir_all(format!("{}.{}.new", desk.range_file().display(), std::process::id())).unwrap();
     let mut executor = desk.executor();
     let before = executor.range().unwrap();
-    let plan = RangePlan::set(&before, &wanted(&before, &look(), 20000, 2000), Store::Persistent);
+    let plan = RangePlan::set(&before, &wanted(&before, &picture(), 20000, 2000), Store::Persistent);
     assert_eq!(plan.commands().len(), 3);
     let outcome = executor.set_range(&plan.confirm().unwrap()).unwrap().outcome;
     assert!(

@@ -8,8 +8,8 @@ use color_eyre::eyre::{Result, bail};
 use super::collect::{Way, collect};
 use super::output::{self, Format};
 use super::{UsageError, consent};
+use crate::analysis::Picture;
 use crate::analysis::range_plan::{self, Proposal, RangeFacts};
-use crate::analysis::{Picture, SpaceUsage};
 use crate::export::{action, range as export};
 use crate::model::{Family, Protocol, SpaceId, System};
 use crate::platform;
@@ -266,11 +266,7 @@ fn facts<'a>(
     chosen: &'a [SpaceId],
 ) -> impl Iterator<Item = (SpaceId, RangeFacts)> + 'a {
     chosen.iter().filter_map(|id| {
-        let usage: Option<&SpaceUsage> = picture.spaces.iter().find(|usage| usage.id == *id);
-        let peak = usage.and_then(|usage| usage.peak);
-        let rate = usage.and_then(|usage| usage.per_second);
-        let facts = RangeFacts::gather(&picture.snapshot, *id, now.limits, peak, rate)?;
-        // What is planned is weighed against what it will be compared with.
-        Some((*id, RangeFacts { now: now.of(id.family, id.protocol)?.clone(), ..facts }))
+        let set = now.of(id.family, id.protocol)?.clone();
+        Some((*id, RangeFacts::gather(picture, *id, now.limits, set)?))
     })
 }

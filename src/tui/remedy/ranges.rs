@@ -1,6 +1,5 @@
 //! The view of the dynamic ranges: which port space and which proposal is looked at.
 
-use crate::analysis::SpaceUsage;
 use crate::analysis::range_plan::{self, Proposal, RangeFacts};
 use crate::model::{PortRange, SpaceId};
 use crate::platform::control::{RangeState, Store};
@@ -69,8 +68,8 @@ impl Choice {
 #[must_use]
 pub fn choice(app: &App) -> Option<Choice> {
     let picture = app.picture()?;
-    let usage = picture.spaces.get(app.ranges.space)?;
-    let facts = facts(app, usage, app.ranges.now()?)?;
+    let space = picture.spaces.get(app.ranges.space)?.id;
+    let facts = facts(app, space, app.ranges.now()?)?;
     let mut proposals = range_plan::proposals(&facts);
     if let Some(own) = app.ranges.own.and_then(|(start, count)| range_plan::own(&facts, start, count).ok()) {
         proposals.retain(|proposal| proposal.range != own.range);
@@ -78,13 +77,13 @@ pub fn choice(app: &App) -> Option<Choice> {
     }
     let chosen = |proposal: &Proposal| Some(proposal.range) == app.ranges.chosen;
     let place = proposals.iter().position(chosen).unwrap_or(0);
-    Some(Choice { space: usage.id, facts, proposals, place })
+    Some(Choice { space, facts, proposals, place })
 }
 
 /// What is known of a port space.
-fn facts(app: &App, usage: &SpaceUsage, read: &RangeState) -> Option<RangeFacts> {
-    let snapshot = &app.picture()?.snapshot;
-    RangeFacts::gather(snapshot, usage.id, read.limits, usage.peak, usage.per_second)
+fn facts(app: &App, space: SpaceId, read: &RangeState) -> Option<RangeFacts> {
+    let set = read.of(space.family, space.protocol)?.clone();
+    RangeFacts::gather(app.picture()?, space, read.limits, set)
 }
 
 /// The plan that does what is wanted, from what was read; or why there is none.
@@ -100,13 +99,7 @@ pub(super) fn plan_for(app: &App, wish: &RangeWish, read: &RangeReading) -> Resu
         }
         RangeWish::Set(wanted) => {
             let (space, proposal, store) = &**wanted;
-            let picture = app.picture();
-            let usage = picture.and_then(|seen| seen.spaces.iter().find(|usage| usage.id == *space));
-            let facts = usage.and_then(|usage| facts(app, usage, now));
-            let set = now.of(space.family, space.protocol).cloned();
-            let (facts, set) = facts.zip(set).ok_or("the range of this port space is not known")?;
-            // What is planned is weighed against what it will be compared with.
-            let facts = RangeFacts { now: set, ..facts };
+            let facts = facts(app, *space, now).ok_or("the range of this port space is not known")?;
             let proposal = range_plan::weigh(&facts, proposal.candidate, proposal.range);
             Ok(RangePlan::set(now, &[(space.family, space.protocol, proposal)], *store))
         }

@@ -81,7 +81,9 @@ impl Live {
             snapshot.gaps.extend(gaps);
         }
         if let Some(tracing) = &mut self.tracing {
-            let Reading { value, gaps } = tracing.drain();
+            let Reading { mut value, gaps } = tracing.drain();
+            // What a probe of ours is refused is the answer to whoever asked, not what this machine suffers.
+            value.failures.retain(|failure| failure.owner.pid.0 != std::process::id());
             snapshot.trace = Some(value);
             snapshot.gaps.extend(gaps);
         }
@@ -125,7 +127,8 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
-    use crate::model::{Backend, Gap, Missing, PortEvent, PortSpace, TracePart};
+    use crate::analysis::tests_support::{failed, owner};
+    use crate::model::{Backend, Gap, Missing, PortEvent, PortOperation, PortSpace, Trace, TracePart};
     use crate::platform::{PortEvents, PortRanges};
 
     #[test]
@@ -148,6 +151,25 @@ mod tests {
                 assert_eq!(snapshot.gaps.iter().any(|gap| gap.subject.is_of_trace()), asked);
             }
         }
+    }
+
+    /// A trace in which two processes were refused a port.
+    struct Refused([u32; 2]);
+
+    impl Tracing for Refused {
+        fn drain(&mut self) -> Reading<Trace> {
+            let failures = self.0.map(|pid| failed(owner(pid), PortOperation::Bind)).to_vec();
+            Reading::whole(Trace { failures, ..Trace::default() })
+        }
+    }
+
+    #[test]
+    fn a_probe_of_our_own_that_is_refused_is_no_failure_of_this_machine() {
+        let own = std::process::id();
+        let mut live = Live::new(Platform::open(Some(Backend::Portable)).unwrap());
+        live.tracing = Some(Box::new(Refused([own, own + 1])));
+        let failures = live.take().trace.unwrap().failures;
+        assert_eq!(failures.iter().map(|failure| failure.owner.pid.0).collect::<Vec<_>>(), [own + 1]);
     }
 
     /// Notes how long it may be waited for, and takes some of that.

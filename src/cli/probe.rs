@@ -6,7 +6,9 @@ use super::UsageError;
 use super::output::{self, Format};
 use crate::export::probe as export;
 use crate::platform;
-use crate::remedy::probe::{self, Attempt, Probed, Says, Unresolved};
+use crate::remedy::License;
+use crate::remedy::probe::{Attempt, Probed, Says, Unresolved};
+use crate::remedy::service::Service;
 
 /// Takes a port in each port space and gives it back, to see whether one can be had
 ///
@@ -27,11 +29,10 @@ Exit codes: 0 ports can be had, 1 they can't, the destination could not be conne
 tried, 2 the command line can't be understood.";
 
 pub(super) fn run(args: &Args, read_only: bool) -> Result<()> {
-    if read_only && args.destination.is_some() {
-        return Err(UsageError("with --read-only nothing is sent anywhere: no HOST:PORT".to_owned()).into());
-    }
     platform::enough_descriptors()?;
-    let Probed { tries, unresolved } = probe::probe(args.destination.as_deref());
+    let service = Service::new(License::unless(read_only));
+    let Probed { tries, unresolved } =
+        service.probe(args.destination.as_deref()).map_err(|why| UsageError(export::not_probed(&why)))?;
     match unresolved {
         None => {}
         Some(malformed @ Unresolved::Malformed(_)) => return Err(UsageError(malformed.to_string()).into()),

@@ -35,7 +35,8 @@ pub fn concerns(app: &App, command: Command) -> bool {
             command.acts()
                 || matches!(
                     command,
-                    Command::Show(Pane::Ranges)
+                    Command::Probe
+                        | Command::Show(Pane::Ranges)
                         | Command::NextProposal
                         | Command::PreviousProposal
                         | Command::OwnNumbers

@@ -7,7 +7,7 @@ use super::act::{SETTING, plan_range, read_range, wait};
 use super::question::{Outcome, Question, Working};
 use super::ranges::{RangeWish, plan_for};
 use super::report::Report;
-use crate::export::{action, probe};
+use crate::export::probe;
 use crate::remedy::range::Difference;
 use crate::remedy::service::{RangeReading, Request, Response, Rights};
 use crate::remedy::worker::{Answer, RequestId};
@@ -54,7 +54,8 @@ pub fn answered(app: &mut App, answer: Answer) -> Vec<Effect> {
             if let Some(Dialog::Probe(form)) = &mut app.dialog
                 && form.request == id
             {
-                form.tries = Some(probed.as_ref().map_or_else(action::not_done, probe::lines));
+                form.tries =
+                    Some(probed.as_ref().map_or_else(|why| vec![probe::not_probed(why)], probe::lines));
             }
             Vec::new()
         }

@@ -70,7 +70,8 @@ impl<'a> Facts<'a> {
 /// `TCP IPv4 97 % used, 15,902 of 16,384, +221/s; full in 41 s: orders.exe (4312) holds 12,840`
 pub(super) fn pool_sentence(pool: &Pool, holders: &[Holder]) -> String {
     let holder = holders.first().map_or_else(String::new, |holder| format!(": {}", holder.holds()));
-    let change = pool.space.per_second.filter(|change| change.abs() >= 0.5);
+    // How fast one address gains ports is not known: the rate is that of all.
+    let change = pool.space.per_second.filter(|change| pool.address.is_none() && change.abs() >= 0.5);
     let change = change.map_or_else(String::new, |change| format!(", {}", rate(change)));
     let used = used(pool.share, pool.ports, pool.capacity);
     let least = if pool.space.in_use.is_none() { "at least " } else { "" };

@@ -27,7 +27,7 @@ use porttop::platform::control::{ControlError, Identified, RangeState, Signal, S
 use porttop::platform::{self, Platform};
 use porttop::remedy::close::{ClosePlan, Closed};
 use porttop::remedy::kill::{KillPlan, TargetOutcome};
-use porttop::remedy::range::{RangeOutcome, RangePlan};
+use porttop::remedy::range::{Journal, RangeOutcome, RangePlan};
 use porttop::remedy::{Executor, License, Plan, Scene, StateDirectory, audit, probe};
 use porttop::source::Live;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with, sockopt};
@@ -139,6 +139,10 @@ impl Desk {
         let controls = platform::controls_with_range_file(&self.range_file());
         let sockets = Platform::open(None).unwrap().sockets;
         Executor::with(License::unless(false).unwrap(), controls, sockets, self.state())
+    }
+
+    fn range(&self) -> RangeState {
+        platform::controls_with_range_file(&self.range_file()).ranges.read().unwrap()
     }
 
     fn scene<'a>(&'a self, snapshot: &'a Observed) -> Scene<'a> {
@@ -472,7 +476,7 @@ fn inside_out_of_ports_then_widened_then_undone() {
     assert_eq!(bound[0].result.as_ref().unwrap_err().name, Some("EADDRINUSE"));
 
     let mut executor = desk.executor();
-    let before = executor.range().unwrap();
+    let before = desk.range();
     let plan = RangePlan::set(&before, &wanted(&before, &picture(), 20000, 2000), Store::Persistent);
     let done = executor.set_range(&plan.confirm().unwrap()).unwrap();
     assert_eq!((done.outcome, done.gaps), (RangeOutcome::Set { complaint: None }, vec![]));
@@ -485,8 +489,8 @@ fn inside_out_of_ports_then_widened_then_undone() {
     drop(executor);
 
     let mut restarted = desk.executor();
-    let now = restarted.range().unwrap();
-    let undo = RangePlan::undo(&now, restarted.last_change(&now).unwrap());
+    let now = desk.range();
+    let undo = RangePlan::undo(&now, Journal::of(&desk.state()).last(&now).unwrap());
     assert!(restarted.set_range(&undo.confirm().unwrap()).unwrap().outcome.succeeded());
     assert_eq!(sysctl("ip_local_port_range"), "20000 20099");
     assert_eq!(sysctl("ip_local_reserved_ports"), "");
@@ -511,7 +515,7 @@ fn inside_what_fails_half_way_is_restored() {
     // A directory stands where the new file would be written.
     fs::create_dir_all(format!("{}.{}.new", desk.range_file().display(), std::process::id())).unwrap();
     let mut executor = desk.executor();
-    let before = executor.range().unwrap();
+    let before = desk.range();
     let plan = RangePlan::set(&before, &wanted(&before, &picture(), 20000, 2000), Store::Persistent);
     assert_eq!(plan.commands().len(), 3);
     let outcome = executor.set_range(&plan.confirm().unwrap()).unwrap().outcome;
@@ -521,7 +525,7 @@ fn inside_what_fails_half_way_is_restored() {
     );
     assert_eq!(sysctl("ip_local_port_range"), "20000 20099");
     assert_eq!(sysctl("ip_local_reserved_ports"), "");
-    assert_eq!(executor.last_change(&before).unwrap().entry, None);
+    assert_eq!(Journal::of(&desk.state()).last(&before).unwrap().entry, None);
 }
 
 #[test]
@@ -534,7 +538,7 @@ fn the_limit_of_the_kernel_is_ours() {
 fn inside_the_limit_of_the_kernel_is_ours() {
     prepare((20000, 29999));
     fs::write("/proc/sys/net/ipv4/ip_unprivileged_port_start", "3000").unwrap();
-    let now = Desk::new().executor().range().unwrap();
+    let now = Desk::new().range();
     assert_eq!(now.limits.lowest_start, Port(3000));
     // What it protects against: below, the kernel refuses too.
     assert!(fs::write("/proc/sys/net/ipv4/ip_local_port_range", "2999 29999").is_err());

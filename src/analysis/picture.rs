@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::grouping::Groupings;
 use super::{Destination, Failures, Filter, Finding, GroupBy, Row, SpaceUsage, Verdict};
 use crate::history::History;
-use crate::model::{Observed, PortEvent, Socket};
+use crate::model::{Observed, PortEvent};
 
 /// What one snapshot means, in the light of those before it. A copy shares what is large.
 #[derive(Clone, Debug)]
@@ -97,11 +97,5 @@ impl Picture {
     #[must_use]
     pub fn destination_of(&self, socket: usize) -> Option<usize> {
         self.destination_of[socket].map(|place| place as usize)
-    }
-
-    /// The sockets that a row counts.
-    pub fn sockets_of(&self, row: usize) -> impl Iterator<Item = &Socket> {
-        let all = self.snapshot.sockets.iter().enumerate();
-        all.filter(move |(place, _)| self.row_of(*place) == row).map(|(_, socket)| socket)
     }
 }

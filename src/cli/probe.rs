@@ -20,7 +20,7 @@ pub(super) struct Args {
     #[arg(value_name = "HOST:PORT")]
     destination: Option<String>,
     /// What to print
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(long, value_parser = Format::text_or_json(), default_value = "text")]
     format: Format,
 }
 
@@ -38,10 +38,7 @@ pub(super) fn run(args: &Args, read_only: bool) -> Result<()> {
         Some(malformed @ Unresolved::Malformed(_)) => return Err(UsageError(malformed.to_string()).into()),
         Some(unresolved) => return Err(unresolved.into()),
     }
-    output::print(|out| match args.format {
-        Format::Text => export::write(&tries, out),
-        Format::Json => export::write_json(&tries, out),
-    })?;
+    output::print_as(args.format, |out| export::write(&tries, out), |out| export::write_json(&tries, out))?;
     let failures: Vec<_> =
         tries.iter().filter_map(|tried| Some((tried.attempt, tried.result.as_ref().err()?))).collect();
     let which = |says| failures.iter().find(|(_, failure)| failure.says == says);

@@ -4,10 +4,10 @@ use super::audit::Record;
 use super::close::{CloseOutcome, ClosePlan};
 use super::kill::{KillOutcome, KillPlan};
 use super::plan::Confirmed;
-use super::range::{Difference, Journal, JournalEntry, LastChange, RangeChange, RangeOutcome, RangePlan};
+use super::range::{Difference, Journal, JournalEntry, RangeChange, RangeOutcome, RangePlan};
 use super::state::StateDirectory;
 use crate::model::{Gap, Missing, Owner, Socket};
-use crate::platform::control::{ControlError, Controls, RangeState};
+use crate::platform::control::{ControlError, Controls};
 use crate::platform::{self, Platform, Sockets};
 
 /// The permission to change anything. With `--read-only` there is none, and so no [`Executor`].
@@ -106,22 +106,6 @@ impl Executor {
         owners.iter().filter_map(|owner| Some((*owner, processes.may_end(owner.pid).err()?))).collect()
     }
 
-    /// What is set now: a fact for [`RangePlan`].
-    ///
-    /// # Errors
-    /// When the range can't be read.
-    pub fn range(&mut self) -> Result<RangeState, ControlError> {
-        self.controls.ranges.read()
-    }
-
-    /// The last change of the range that can be undone.
-    ///
-    /// # Errors
-    /// When the journal can't be read.
-    pub fn last_change(&self, now: &RangeState) -> Result<LastChange, Gap> {
-        Journal::of(&self.state).last(now)
-    }
-
     /// Ends processes.
     ///
     /// # Errors
@@ -162,12 +146,6 @@ impl Executor {
         self.change_range(confirmed.plan(), |plan, change, controls| {
             super::range::apply(plan, change, &mut *controls.ranges)
         })
-    }
-
-    /// Whether this plan can be carried out with rights that the person is asked for.
-    #[must_use]
-    pub fn offers_elevation(&self, plan: &RangePlan) -> bool {
-        self.controls.elevation.is_some() && plan.single_step().is_some()
     }
 
     /// Sets the range as [`Executor::set_range`] does, with rights that the system asks the person for;

@@ -230,19 +230,6 @@ pub enum View {
 }
 
 impl View {
-    /// The key that opens it.
-    #[must_use]
-    pub const fn key(self) -> &'static str {
-        match self {
-            Self::Processes => "1",
-            Self::Destinations => "2",
-            Self::Sockets => "3",
-            Self::Ranges => "4",
-            Self::Findings => "5",
-            Self::Events => "6",
-        }
-    }
-
     /// Its name in exports.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -63,6 +63,11 @@ impl Stand {
         look(&mut self.0.lock().unwrap())
     }
 
+    /// What range is set.
+    fn range(&self) -> RangeState {
+        self.with(|machine| machine.range.clone().unwrap())
+    }
+
     fn executor(&self, state: &StateDirectory) -> Executor {
         let controls = Controls {
             processes: Box::new(self.clone()),

@@ -300,6 +300,6 @@ fn cautions(facts: &RangeFacts, range: PortRange, capacity: u32) -> Vec<&'static
 #[must_use]
 pub fn fullest(spaces: &[super::SpaceUsage]) -> Option<(Family, Protocol)> {
     let shares = spaces.iter().filter_map(|space| Some((space.share()?, space.id)));
-    let (_, id) = shares.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
+    let (_, id) = shares.max_by_key(|(share, _)| *share)?;
     Some((id.family, id.protocol))
 }

@@ -8,8 +8,8 @@ use compact_str::{CompactString, format_compact};
 use foldhash::fast::RandomState;
 
 use crate::model::{
-    Attribution, Counts, DestinationId, NamespaceId, Observed, Owner, Port, Process, Protocol, Socket,
-    SpaceId, State,
+    Attribution, Counts, DestinationId, DynamicRange, NamespaceId, Observed, Owner, Port, PortSpace, Process,
+    Protocol, Share, Socket, SpaceId, State,
 };
 
 /// What makes one row of the table of processes.
@@ -93,8 +93,8 @@ pub struct Row {
     pub counts: Counts,
     /// Its sockets by how their owner is known.
     pub attributions: Attributions,
-    /// The largest share it holds of any one port space's capacity, 0 to 1; none where `ports` are not known.
-    pub share: Option<f64>,
+    /// The largest share it holds of any one port space's capacity; none where that or `ports` are not known.
+    pub share: Option<Share>,
     /// Open handles of its processes, as far as they could be read.
     pub handles: Option<u64>,
     /// New connections per second since the sample before; none on the first one, and when not all sockets
@@ -139,8 +139,8 @@ pub struct Destination {
     pub remote: SocketAddr,
     /// Its sockets by state; `ports` are the distinct local ports in the range toward it.
     pub counts: Counts,
-    /// Ports toward it as a share of capacity, 0 to 1.
-    pub fill: Option<f64>,
+    /// Ports toward it as a share of capacity.
+    pub fill: Option<Share>,
     /// Who is known to connect to it, by pid.
     pub owners: Vec<Owner>,
     /// New connections per second since the sample before, where it is one of the fullest.
@@ -201,6 +201,7 @@ pub(super) fn rows(snapshot: &Observed, group_by: GroupBy) -> Rows {
     let (capacities, unread) = (Capacities::of(snapshot), snapshot.unread());
     let mut ports = DistinctPorts::default();
     let mut placed = vec![capacities.any_known() && !unread.any_table(); rows.len()];
+    let mut measured = vec![true; rows.len()];
     for row in &mut rows {
         row.owners.sort_unstable();
         row.handles = handles(snapshot, &row.owners);
@@ -214,15 +215,16 @@ pub(super) fn rows(snapshot: &Observed, group_by: GroupBy) -> Rows {
         placed[*row as usize] &= capacities.knows(socket);
         ports.note(*row, socket, &capacities);
     }
-    ports.for_each(|row, space, count| {
-        let row = &mut rows[row as usize];
+    ports.for_each(|index, space, count| {
+        let row = &mut rows[index as usize];
         row.counts.seen_ports += count;
         let share = capacities.share(space, count);
-        row.share = row.share.into_iter().chain(share).reduce(f64::max);
+        measured[index as usize] &= share.is_some();
+        row.share = row.share.max(share);
     });
-    for (row, placed) in rows.iter_mut().zip(placed) {
+    for ((row, placed), measured) in rows.iter_mut().zip(placed).zip(measured) {
         row.counts.ports = placed.then_some(row.counts.seen_ports);
-        row.share = row.share.or(Some(0.0)).filter(|_| placed);
+        row.share = row.share.or(Some(Share::default())).filter(|_| placed && measured);
     }
     Rows { rows, row_of }
 }
@@ -347,17 +349,21 @@ fn nothing_toward(id: DestinationId, snapshot: &Observed) -> Destination {
 /// The dynamic ranges of a snapshot, laid out for one look a socket.
 struct Capacities<'a> {
     snapshot: &'a Observed,
+    /// None where what is reserved is not known.
     capacity: Vec<Option<u32>>,
 }
 
 impl<'a> Capacities<'a> {
     fn of(snapshot: &'a Observed) -> Self {
-        let capacity = snapshot.spaces.iter().map(|space| Some(space.dynamic.as_ref()?.capacity())).collect();
-        Self { snapshot, capacity }
+        let capacity = |space: &PortSpace| {
+            let dynamic = space.dynamic.as_ref().filter(|_| snapshot.knows_range(space.id));
+            dynamic.map(DynamicRange::capacity)
+        };
+        Self { snapshot, capacity: snapshot.spaces.iter().map(capacity).collect() }
     }
 
     fn any_known(&self) -> bool {
-        self.capacity.iter().any(Option::is_some)
+        self.snapshot.spaces.iter().any(|space| space.dynamic.is_some())
     }
 
     fn place(&self, socket: &Socket) -> Option<usize> {
@@ -367,7 +373,7 @@ impl<'a> Capacities<'a> {
 
     /// Whether the range of the socket's port space is known.
     fn knows(&self, socket: &Socket) -> bool {
-        self.place(socket).is_some_and(|place| self.capacity[place].is_some())
+        self.place(socket).is_some_and(|place| self.snapshot.spaces[place].dynamic.is_some())
     }
 
     /// The port space of a socket whose local port is inside the dynamic range.
@@ -382,11 +388,8 @@ impl<'a> Capacities<'a> {
         !self.knows(socket) || self.dynamic_place(socket).is_some()
     }
 
-    fn share(&self, place: usize, ports: u32) -> Option<f64> {
-        match self.capacity[place]? {
-            0 => Some(1.0),
-            capacity => Some(f64::from(ports) / f64::from(capacity)),
-        }
+    fn share(&self, place: usize, ports: u32) -> Option<Share> {
+        Some(Share::of(ports, self.capacity[place]?))
     }
 }
 

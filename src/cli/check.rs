@@ -11,7 +11,7 @@ use super::output::{self, Format};
 use super::{UsageError, interval, values};
 use crate::analysis::Thresholds;
 use crate::export::check;
-use crate::model::Backend;
+use crate::model::{Backend, Share};
 use crate::text::safe;
 
 const EXIT_CODES: &str = "\
@@ -24,10 +24,10 @@ configuration can't be understood.";
 pub(super) struct Args {
     /// Percent of a capacity in use from which it is a warning [default: 80]
     #[arg(long, value_name = "PERCENT", value_parser = values::percent)]
-    warn: Option<f64>,
+    warn: Option<Share>,
     /// Percent of a capacity in use from which it is critical [default: 95]
     #[arg(long, value_name = "PERCENT", value_parser = values::percent)]
-    critical: Option<f64>,
+    critical: Option<Share>,
     /// What to print: one line with perfdata and then the findings, or porttop.check/1
     #[arg(long, value_parser = Format::text_or_json(), default_value = "text")]
     format: Format,

@@ -24,7 +24,7 @@ use super::document;
 use super::finding::{EventRecord, FindingRecord};
 use super::gap::GapRecord;
 use crate::analysis::{Forecast, Picture, Severity, SpaceUsage, Step, Thresholds};
-use crate::model::{Family, Protocol};
+use crate::model::{Family, Protocol, Share};
 use crate::text::safe;
 
 /// The exit code when it can't be said.
@@ -49,8 +49,11 @@ pub const fn exit_code(severity: Severity) -> u8 {
 pub fn write_text(picture: &Picture, thresholds: &Thresholds, out: &mut impl Write) -> io::Result<()> {
     let verdict = &picture.verdict;
     let title = if verdict.severity == Severity::Warn { "WARNING" } else { verdict.severity.title() };
-    let perfdata = perfdata(picture, thresholds).join(" ");
-    writeln!(out, "PORTTOP {title} - {} | {perfdata}", plain(&verdict.sentence))?;
+    write!(out, "PORTTOP {title} - {}", plain(&verdict.sentence))?;
+    match perfdata(picture, thresholds).as_slice() {
+        [] => writeln!(out)?,
+        known => writeln!(out, " | {}", known.join(" "))?,
+    }
     for finding in &picture.findings {
         writeln!(out, "{}: {}", finding.severity.title(), plain(&finding.title))?;
         for line in &finding.evidence {
@@ -91,14 +94,14 @@ fn said(step: &Step) -> String {
 fn perfdata(picture: &Picture, thresholds: &Thresholds) -> Vec<String> {
     let spaces = picture.spaces.iter().filter_map(|space| {
         let (in_use, capacity) = (space.in_use?, space.capacity?);
-        let at = |share: f64| (f64::from(capacity) * share).ceil();
+        let at = |share: Share| share.times(capacity).ceil();
         let label = format!("{}_{}", space.id.protocol.key(), space.id.family.key());
         Some(format!("'{label}'={in_use};{};{};0;{capacity}", at(thresholds.warn), at(thresholds.critical)))
     });
-    let fill = picture.destinations.iter().filter_map(|destination| destination.fill).max_by(f64::total_cmp);
-    let fill = fill.map(|fill| {
-        let [fill, warn, critical] = [fill, thresholds.warn, thresholds.critical].map(|share| share * 100.0);
-        format!("'fullest_destination'={fill:.1}%;{warn};{critical};0;100")
+    let fill = picture.destinations.iter().filter_map(|destination| destination.fill).max();
+    let fill = fill.and_then(Share::number).map(|fill| {
+        let [warn, critical] = [thresholds.warn, thresholds.critical].map(|share| share.times(100));
+        format!("'fullest_destination'={:.1}%;{warn};{critical};0;100", fill * 100.0)
     });
     let failures =
         picture.failures.as_ref().map(|failures| format!("'failures'={:.1};;;0", failures.per_second));
@@ -126,7 +129,7 @@ struct Space {
     protocol: Protocol,
     in_use: Option<u32>,
     capacity: Option<u32>,
-    share: Option<f64>,
+    share: Option<Share>,
     per_second: Option<f64>,
     full_in_seconds: Option<FullIn>,
 }

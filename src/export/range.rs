@@ -9,11 +9,11 @@ use super::document;
 use super::gap::GapRecord;
 use crate::analysis::range_plan::{Lasts, Listener, Proposal};
 use crate::analysis::{Picture, SpaceUsage};
-use crate::model::{Gap, Missing, Port, PortRange, SpaceId};
+use crate::model::{DynamicRange, Gap, Missing, Port, PortRange, Share, SpaceId};
 use crate::platform::control::{ControlError, FileContent, RangeState};
 use crate::remedy::range::{RangeOutcome, RangePlan};
 use crate::remedy::{Done, NotDone, Plan};
-use crate::text::{percent, safe, thousands};
+use crate::text::{safe, thousands};
 
 const SCHEMA: &str = "porttop.range/1";
 
@@ -33,7 +33,7 @@ pub fn write_state(now: Now<'_>, picture: &Picture, out: &mut impl Write) -> io:
         );
         let number =
             |number: Option<u32>| number.map_or_else(|| "-".into(), |number| thousands(number.into()));
-        let share = row.share.map_or_else(String::new, |share| format!("  {:>3} %", percent(share)));
+        let share = row.share.map_or_else(String::new, |share| format!("  {share:>5}"));
         writeln!(
             out,
             "{:8}  {range:22}  {:>8}  {:>7}  {:>8}{share}",
@@ -116,20 +116,21 @@ struct Row {
     capacity: Option<u32>,
     in_use: Option<u32>,
     reserved: Option<u32>,
-    share: Option<f64>,
+    share: Option<Share>,
 }
 
 fn rows<'a>(now: Now<'a>, picture: &'a Picture) -> impl Iterator<Item = Row> {
     let spaces = now.map_or(&picture.snapshot.spaces, |now| &now.spaces);
     spaces.iter().map(|space| {
         let dynamic = space.dynamic.as_ref();
+        let known = dynamic.filter(|_| picture.snapshot.knows_range(space.id));
         let usage = picture.spaces.iter().find(|usage| usage.id == space.id);
         Row {
             id: space.id,
             range: dynamic.map(|dynamic| dynamic.range),
-            capacity: dynamic.map(crate::model::DynamicRange::capacity),
+            capacity: known.map(DynamicRange::capacity),
             in_use: usage.and_then(|usage| usage.in_use),
-            reserved: dynamic.map(crate::model::DynamicRange::reserved_inside),
+            reserved: known.map(DynamicRange::reserved_inside),
             share: usage.and_then(SpaceUsage::share),
         }
     })

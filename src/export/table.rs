@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use super::Excerpt;
 use super::grid::{Grid, Head, Side};
 use crate::analysis::{Column, Item, Picture, Row, Sort, SpaceUsage};
-use crate::model::{Observed, PortSpace};
-use crate::text::{percent, safe, thousands};
+use crate::model::{Observed, PortSpace, Share};
+use crate::text::{safe, thousands};
 
 use Side::{Left, Right};
 
@@ -66,7 +66,7 @@ fn spaces(usages: &[SpaceUsage], spaces: &[PortSpace]) -> Grid {
             number(usage.capacity),
             number(usage.in_use),
             number(usage.free()),
-            or_dash(usage.share().map(|share| percent(share).to_string())),
+            or_dash(usage.share().and_then(Share::whole_percent).map(|percent| percent.to_string())),
         ]);
     }
     grid

@@ -1,5 +1,6 @@
 //! What the rules reason about, and the questions that several of them ask.
 
+use std::cmp::Reverse;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -10,8 +11,8 @@ use crate::analysis::failures::Failures;
 use crate::analysis::forecast::{Forecast, HORIZON};
 use crate::analysis::{Destination, Row, RowKey, SpaceUsage};
 use crate::history::{History, Sample};
-use crate::model::{Observed, Owner, PortSet, Socket, SpaceId, State, System};
-use crate::text::{percent, safe, span, thousands};
+use crate::model::{Level, Observed, Owner, PortSet, Share, Socket, SpaceId, State, System};
+use crate::text::{safe, span, thousands};
 
 /// Everything that is known when findings are looked for.
 pub(in crate::analysis) struct Facts<'a> {
@@ -37,7 +38,7 @@ pub(in crate::analysis) struct Pool<'a> {
     pub address: Option<IpAddr>,
     pub ports: u32,
     pub capacity: u32,
-    pub share: f64,
+    pub share: Share,
     pub forecast: Forecast,
 }
 
@@ -50,7 +51,7 @@ pub(in crate::analysis) struct Toward<'a> {
     /// Ports in TIME_WAIT that it could have all the same.
     pub reusable: u32,
     pub capacity: u32,
-    pub share: f64,
+    pub share: Share,
 }
 
 impl Pool<'_> {
@@ -75,22 +76,22 @@ impl<'a> Facts<'a> {
     }
 
     /// The pools that are at least filled to `from`, fullest first.
-    pub fn pools(&self, from: f64) -> Vec<Pool<'a>> {
+    pub fn pools(&self, from: Share) -> Vec<Pool<'a>> {
         // No local address holds more than the whole space.
         let full = self.spaces.iter().filter(|space| space.least_share().is_some_and(|share| share >= from));
         let mut pools: Vec<_> =
             full.filter_map(|space| self.pool(space)).filter(|pool| pool.share >= from).collect();
-        pools.sort_by(|a, b| b.share.total_cmp(&a.share));
+        pools.sort_by_key(|pool| Reverse(pool.share));
         pools
     }
 
     /// What `bind()` takes from in a port space whose range is known.
     pub fn pool(&self, space: &'a SpaceUsage) -> Option<Pool<'a>> {
-        let (in_use, capacity) = (space.counts.seen_ports, space.capacity?);
+        let (in_use, capacity) = (space.counts.seen_ports, space.most?);
         let fullest = self.is_linux().then(|| self.fullest_address(space.id)).flatten();
         let fullest = fullest.filter(|(_, ports)| *ports < in_use);
         let (address, ports) = fullest.map_or((None, in_use), |(address, ports)| (Some(address), ports));
-        let share = if capacity == 0 { 1.0 } else { f64::from(ports) / f64::from(capacity) };
+        let share = Share::of(ports, capacity);
         // What other addresses hold takes nothing from this one.
         let forecast = match in_use - ports {
             0 => space.forecast,
@@ -127,14 +128,14 @@ impl<'a> Facts<'a> {
 
     /// The destinations filled to at least `from`, fullest first. Where the system gives out ports in
     /// TIME_WAIT again, these do not count as taken.
-    pub fn toward(&self, from: f64) -> Vec<Toward<'a>> {
+    pub fn toward(&self, from: Share) -> Vec<Toward<'a>> {
         let mut toward: Vec<_> = self
             .destinations
             .iter()
             .enumerate()
             .filter_map(|(place, destination)| {
                 let (ports, capacity) = (destination.counts.seen_ports, self.capacity(destination.space())?);
-                if f64::from(ports) < from * f64::from(capacity) {
+                if Share::of(ports, capacity) < from {
                     return None;
                 }
                 let reusable = if self.ahead.reuses(destination.id()) {
@@ -143,22 +144,23 @@ impl<'a> Facts<'a> {
                     0
                 };
                 let taken = ports.saturating_sub(reusable);
-                let share = if capacity == 0 { 1.0 } else { f64::from(taken) / f64::from(capacity) };
+                let share = Share::of(taken, capacity);
                 Some(Toward { place, destination, taken, reusable, capacity, share })
             })
             .collect();
         let id = |toward: &Toward| toward.destination.id();
-        toward.sort_by(|a, b| b.share.total_cmp(&a.share).then_with(|| id(a).cmp(&id(b))));
+        toward.sort_by(|a, b| b.share.cmp(&a.share).then_with(|| id(a).cmp(&id(b))));
         toward
     }
 
+    /// How many ports a port space hands out at the most.
     pub fn capacity(&self, id: SpaceId) -> Option<u32> {
-        self.spaces.iter().find(|space| space.id == id)?.capacity
+        self.spaces.iter().find(|space| space.id == id)?.most
     }
 
     /// Whether ports are short: where the system runs out first, it is at least at the warning.
     pub fn is_short(&self) -> bool {
-        let short = |share: f64| share >= self.thresholds.warn;
+        let short = |share: Share| share >= self.thresholds.warn;
         self.pools(self.thresholds.warn).first().is_some_and(|pool| short(pool.share))
             || self.is_linux()
                 && self.toward(self.thresholds.warn).first().is_some_and(|toward| short(toward.share))
@@ -168,10 +170,11 @@ impl<'a> Facts<'a> {
     /// known may be, once it has sockets.
     pub fn may_be_full(&self, space: &SpaceUsage) -> bool {
         let Some(unseen) = self.snapshot.unseen_in(space.id) else { return true };
-        let most = space.share_of(space.counts.seen_ports.saturating_add(unseen));
-        let range_is_known = self.snapshot.gaps.iter().all(|gap| !gap.subject.is_of_range(space.id));
-        match most {
-            Some(most) => unseen > 0 && most >= self.thresholds.warn || !range_is_known,
+        match space.most {
+            Some(capacity) => {
+                let most = Share::of(space.counts.seen_ports.saturating_add(unseen), capacity);
+                unseen > 0 && most >= self.thresholds.warn || space.capacity.is_none()
+            }
             None => space.counts.seen_sockets() > 0,
         }
     }
@@ -179,8 +182,7 @@ impl<'a> Facts<'a> {
     /// Whether ports were short at any moment of the last `span`.
     pub fn was_short(&self, span: Duration) -> bool {
         let short = |ports: u32, id: SpaceId| {
-            self.capacity(id)
-                .is_some_and(|capacity| f64::from(ports) >= self.thresholds.warn * f64::from(capacity))
+            self.capacity(id).is_some_and(|capacity| Share::of(ports, capacity) >= self.thresholds.warn)
         };
         self.history.within(span).any(|tick| {
             tick.in_use.iter().any(|(id, ports)| short(*ports, *id))
@@ -213,7 +215,7 @@ impl<'a> Facts<'a> {
     /// One row a process, those with the most ports first, and equal ones in the order of their identity.
     pub fn processes(&self) -> Vec<&'a Row> {
         let mut rows: Vec<_> = self.rows.iter().collect();
-        let weight = |row: &Row| std::cmp::Reverse((row.counts.seen_ports, row.counts.seen_sockets()));
+        let weight = |row: &Row| Reverse((row.counts.seen_ports, row.counts.seen_sockets()));
         rows.sort_by(|a, b| weight(a).cmp(&weight(b)).then_with(|| a.key.cmp(&b.key)));
         rows
     }
@@ -234,8 +236,18 @@ pub(super) fn of(part: impl Into<u64>, whole: impl Into<u64>) -> String {
 }
 
 /// `97 % used, 15,902 of 16,384`
-pub(super) fn used(share: f64, part: u32, whole: u32) -> String {
-    format!("{} % used, {}", percent(share), of(part, whole))
+pub(super) fn used(share: Share, part: u32, whole: u32) -> String {
+    match share.number() {
+        Some(_) => format!("{share} used, {}", of(part, whole)),
+        None => "has no port to give out".to_owned(),
+    }
+}
+
+/// `15,902 of 16,384 open files, 97 %`
+pub(super) fn filled(level: Level, what: &str) -> String {
+    let share = level.share();
+    let percent = share.number().map_or_else(String::new, |_| format!(", {share}"));
+    format!("{} {what}{percent}", of(level.used, level.most))
 }
 
 /// `; full in 41 s`, or nothing when nothing says that it will be full.

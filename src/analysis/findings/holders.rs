@@ -74,7 +74,7 @@ pub(super) fn pool_sentence(pool: &Pool, holders: &[Holder]) -> String {
     let change = pool.space.per_second.filter(|change| pool.address.is_none() && change.abs() >= 0.5);
     let change = change.map_or_else(String::new, |change| format!(", {}", rate(change)));
     let used = used(pool.share, pool.ports, pool.capacity);
-    let least = if pool.space.in_use.is_none() { "at least " } else { "" };
+    let least = if pool.space.share().is_none() { "at least " } else { "" };
     format!("{} {least}{used}{change}{}{holder}", pool.place(), full_in(pool.forecast))
 }
 

@@ -329,6 +329,19 @@ fn a_range_is_small_odd_or_eaten(
     assert!(picture.findings.iter().filter(|finding| finding.id == "range").count() <= 1, "said once");
 }
 
+#[test]
+fn of_no_ports_at_all_there_is_no_percentage() {
+    for system in [System::Windows, System::Linux] {
+        let picture = ranged(system, 49152, 49161, 10);
+        assert_eq!(picture.verdict.severity, Severity::Critical);
+        assert_eq!(picture.verdict.sentence, "TCP IPv4 has no port to give out");
+        for finding in picture.findings.iter().filter(|finding| finding.id == "pool_full") {
+            let text = [std::slice::from_ref(&finding.title), finding.evidence.as_slice()].concat().join(" ");
+            assert!(!text.contains('%') && !text.contains("of 0"), "{text}");
+        }
+    }
+}
+
 #[rstest]
 #[case(79, |_| 5, None)]
 #[case(80, |_| 5, Some(Severity::Warn))]

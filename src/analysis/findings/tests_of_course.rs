@@ -46,14 +46,14 @@ fn the_times_can_be_set_and_turned_off() {
             let time = Duration::from_secs(seconds);
             Forecast::FullIn { low: time, expected: time, high: None }
         };
-        [119, 120, 599, 600].map(|seconds| thresholds.judge_course(0.1, forecast(seconds)))
+        [119, 120, 599, 600].map(|seconds| thresholds.judge_course(Share::percent(10.0), forecast(seconds)))
     };
     let usual = Thresholds::default();
     assert_eq!(severity(usual), [Severity::Critical, Severity::Warn, Severity::Warn, Severity::Ok]);
     let off = Thresholds { warn_full_in: Duration::ZERO, critical_full_in: Duration::ZERO, ..usual };
     assert_eq!(severity(off), [Severity::Ok; 4]);
-    assert_eq!(usual.judge_course(0.96, Forecast::NotFilling), Severity::Critical);
-    assert_eq!(usual.judge_course(1.0, Forecast::Full), Severity::Critical);
+    assert_eq!(usual.judge_course(Share::percent(96.0), Forecast::NotFilling), Severity::Critical);
+    assert_eq!(usual.judge_course(Share::percent(100.0), Forecast::Full), Severity::Critical);
 }
 
 /// The machine with the range that Linux has by default.

@@ -7,7 +7,7 @@ use super::subject::row_of;
 use super::verdict::wrap;
 use crate::analysis::Row;
 use crate::model::{Attribution, Integrity, Owner, Pid, Process, State, WindowsProcess};
-use crate::text::{age, keep_start, percent, safe, thousands};
+use crate::text::{age, keep_start, safe, thousands};
 use crate::tui::app::App;
 use crate::tui::page::Subject;
 use crate::tui::theme::{STRONG, WEAK};
@@ -92,7 +92,7 @@ fn named(app: &App, pid: Pid) -> String {
 
 fn of_sockets(app: &App, owner: Owner) -> Vec<Fact> {
     let Some(row) = row_of(app, owner) else { return vec![("Sockets", Some("0".to_owned()))] };
-    let share = row.share.map_or_else(String::new, |share| format!(", {} % of a port space", percent(share)));
+    let share = row.share.map_or_else(String::new, |share| format!(", {share} of a port space"));
     let ports = row.counts.ports.map(|ports| format!("{}{share}", thousands(ports.into())));
     let mut facts =
         vec![("Ports", ports), ("Sockets", row.counts.sockets().map(|count| thousands(count.into())))];

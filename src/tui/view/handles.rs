@@ -5,15 +5,15 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use crate::analysis::Severity;
-use crate::model::Gap;
-use crate::text::{keep_start, percent, safe, thousands};
+use crate::model::{Gap, Level, Share};
+use crate::text::{keep_start, safe, thousands};
 use crate::tui::app::App;
 use crate::tui::handles::HandleList;
 use crate::tui::theme::{NOTICE, STRONG, level};
 use crate::tui::widget::paint::{put, row};
 
 /// From this share of the limit on it is near.
-const NEAR: f64 = 0.8;
+const NEAR: Share = Share::percent(80.0);
 
 /// How many lines stand above the table.
 #[must_use]
@@ -44,8 +44,8 @@ pub fn draw_summary(app: &App, area: Rect, frame: &mut Buffer) {
     let mut x = put(frame, first, area.x + 1, &format!("{} handles", thousands(count as u64)), STRONG);
     x = put(frame, first, x + 2, &growth(handles), Style::new());
     if let Some(limit) = listed.value.limit {
-        let share = if limit == 0 { 1.0 } else { count as f64 / limit as f64 };
-        let text = format!("{} % of the limit of {}", percent(share), thousands(limit));
+        let share = Level { used: count as u64, most: limit }.share();
+        let text = format!("{share} of the limit of {}", thousands(limit));
         put(frame, first, x + 2, &text, level(if share >= NEAR { Severity::Critical } else { Severity::Ok }));
     }
     let kinds = handles.kinds();

@@ -12,7 +12,7 @@ use crate::model::{DynamicRange, System};
 use crate::platform::control::Store;
 use crate::remedy::Plan;
 use crate::remedy::range::RangePlan;
-use crate::text::{keep_start, percent, safe, thousands};
+use crate::text::{keep_start, safe, thousands};
 use crate::tui::app::App;
 use crate::tui::remedy::{Choice, choice, plan_of};
 use crate::tui::theme::{NOTICE, SELECTED, STRONG, WEAK};
@@ -126,9 +126,9 @@ fn texts(usage: &SpaceUsage, dynamic: Option<&DynamicRange>) -> [String; 7] {
         range,
         number(usage.capacity),
         number(usage.in_use),
-        number(dynamic.map(DynamicRange::reserved_inside)),
+        number(dynamic.filter(|_| usage.capacity.is_some()).map(DynamicRange::reserved_inside)),
         number(usage.peak),
-        usage.share().map_or_else(String::new, |share| format!("{} %", percent(share))),
+        usage.share().map_or_else(String::new, |share| share.to_string()),
     ]
 }
 

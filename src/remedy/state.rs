@@ -122,11 +122,36 @@ impl StateDirectory {
 }
 
 fn gap_at(path: &Path, error: &io::Error) -> Gap {
-    Gap::error(Missing::StateFile(path.display().to_string()), error).fixed_by(Remedy::Directory(VARIABLE))
+    let gap = Gap::error(Missing::StateFile(path.display().to_string()), error);
+    if is_of_the_place(error) { gap.fixed_by(Remedy::Directory(VARIABLE)) } else { gap }
+}
+
+/// Whether it would go well in another directory, unlike where porttop has no descriptor or memory left.
+fn is_of_the_place(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        AlreadyExists, FileTooLarge, InvalidFilename, InvalidInput, IsADirectory, NotADirectory, NotFound,
+        PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StaleNetworkFileHandle, StorageFull,
+    };
+    matches!(
+        error.kind(),
+        AlreadyExists
+            | FileTooLarge
+            | InvalidFilename
+            | InvalidInput
+            | IsADirectory
+            | NotADirectory
+            | NotFound
+            | PermissionDenied
+            | QuotaExceeded
+            | ReadOnlyFilesystem
+            | StaleNetworkFileHandle
+            | StorageFull
+    )
 }
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
     use serde_json::{Value, json};
 
     use super::*;
@@ -139,6 +164,18 @@ mod tests {
         std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
         let refused = StateDirectory::at(home.path()).lock("lock", "is testing").err().unwrap().to_string();
         assert!(refused.starts_with(&format!("{}: others may write it", home.path().display())), "{refused}");
+    }
+
+    #[rstest]
+    #[case(io::ErrorKind::StorageFull.into(), true)]
+    #[case(io::ErrorKind::QuotaExceeded.into(), true)]
+    #[case(io::ErrorKind::PermissionDenied.into(), true)]
+    #[case(io::ErrorKind::ReadOnlyFilesystem.into(), true)]
+    #[case::emfile(io::Error::from_raw_os_error(24), false)]
+    #[case(io::ErrorKind::OutOfMemory.into(), false)]
+    fn another_directory_is_named_where_it_would_help(#[case] error: io::Error, #[case] helps: bool) {
+        let gap = StateDirectory::at("state").gap("audit.jsonl", &error);
+        assert_eq!(gap.remedy.is_some(), helps, "{gap:?}");
     }
 
     #[test]

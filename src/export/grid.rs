@@ -4,8 +4,10 @@ use std::io::{self, Write};
 
 use crate::text::{blanks, keep_end, width};
 
-/// What a shortened column keeps at the least.
+/// What a shortened column keeps at the least, and the one that is always there, which says what a line is
+/// about.
 const LEAST: usize = 8;
+const LEAST_OF_FIRST: usize = 16;
 
 /// The side on which the cells of a column line up: numbers right, text left.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -66,8 +68,11 @@ impl Grid {
         let mut widths: Vec<(usize, usize)> =
             (0..self.heads.len()).map(|place| (place, widest(place))).collect();
         let is_text = |place: usize| self.heads[place].side == Side::Left;
-        let needed =
-            |(place, width): &(usize, usize)| if is_text(*place) { *width.min(&LEAST) } else { *width };
+        let of_first = LEAST_OF_FIRST.min(room / 2).max(LEAST);
+        let least = |place: usize| if self.heads[place].rank == 0 { of_first } else { LEAST };
+        let needed = |(place, width): &(usize, usize)| {
+            if is_text(*place) { least(*place).min(*width) } else { *width }
+        };
         widths.sort_by_key(|(place, _)| self.heads[*place].rank);
         let mut taken = 0;
         let mut fits = |column: &(usize, usize)| {
@@ -79,7 +84,7 @@ impl Grid {
         widths.sort_unstable();
         let mut excess = (widths.iter().map(|(_, width)| width + 1).sum::<usize>() - 1).saturating_sub(room);
         while excess > 0 {
-            let text = widths.iter_mut().filter(|(place, width)| is_text(*place) && *width > LEAST);
+            let text = widths.iter_mut().filter(|(place, width)| is_text(*place) && *width > least(*place));
             let Some((_, widest)) = text.max_by_key(|(_, width)| *width) else { break };
             *widest -= 1;
             excess -= 1;

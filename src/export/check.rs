@@ -5,6 +5,7 @@
 //! - `schema`: `"porttop.check/1"`
 //! - `time`: when the snapshot was taken, RFC 3339
 //! - `host`: the name of the machine
+//! - `namespace`: the number of the network namespace; null where there is but one
 //! - `status`: `"ok"`, `"warn"`, `"critical"` or `"unknown"`
 //! - `exit_code`: 0, 1, 2 or 3 accordingly
 //! - `sentence`: the verdict
@@ -63,6 +64,10 @@ pub fn write_text(picture: &Picture, thresholds: &Thresholds, out: &mut impl Wri
             writeln!(out, "  > {}", plain(&said(step)))?;
         }
     }
+    let namespace = picture.snapshot.namespace;
+    if namespace.number().is_some() {
+        writeln!(out, "network namespace: {namespace}")?;
+    }
     for gap in &picture.snapshot.gaps {
         writeln!(out, "not read: {}", plain(&gap.to_string()))?;
     }
@@ -113,6 +118,7 @@ struct Document<'a> {
     schema: &'static str,
     time: Timestamp,
     host: String,
+    namespace: Option<u64>,
     status: &'static str,
     exit_code: u8,
     sentence: &'a str,
@@ -175,6 +181,7 @@ pub fn write_json(picture: &Picture, out: &mut impl Write) -> io::Result<()> {
         schema: "porttop.check/1",
         time: snapshot.taken.wall,
         host: safe(&snapshot.host.name).into_owned(),
+        namespace: snapshot.namespace.number(),
         status: if verdict.severity == Severity::Note { "ok" } else { verdict.severity.key() },
         exit_code: exit_code(verdict.severity),
         sentence: &verdict.sentence,

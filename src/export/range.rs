@@ -94,6 +94,7 @@ pub fn write_state_json(now: Now<'_>, picture: &Picture, out: &mut impl Write) -
         out,
         &serde_json::json!({
             "schema": SCHEMA,
+            "namespace": picture.snapshot.namespace.number(),
             "port_spaces": spaces,
             "limits": limits,
             "persistent": file,

@@ -21,7 +21,11 @@ pub fn write(excerpt: &Excerpt, sockets: bool, width: Option<usize>, out: &mut i
     let picture = excerpt.picture;
     let snapshot = picture.snapshot.as_ref();
     let host = &snapshot.host;
-    writeln!(out, "{}, {}, {}", safe(&host.name), safe(&host.os), snapshot.taken.wall)?;
+    write!(out, "{}, {}, {}", safe(&host.name), safe(&host.os), snapshot.taken.wall)?;
+    match snapshot.namespace.number() {
+        Some(_) => writeln!(out, ", {}", snapshot.namespace)?,
+        None => writeln!(out)?,
+    }
     writeln!(out, "{}  {}", picture.verdict.severity.title(), picture.verdict.sentence)?;
 
     writeln!(out)?;

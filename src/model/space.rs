@@ -71,6 +71,19 @@ pub struct NamespaceId(pub u64);
 impl NamespaceId {
     /// The one namespace of a system that has no others.
     pub const ONLY: Self = Self(0);
+
+    /// Its number, where there are several.
+    #[must_use]
+    pub fn number(self) -> Option<u64> {
+        Some(self.0).filter(|_| self != Self::ONLY)
+    }
+}
+
+/// `net:[4026531840]`, as Linux names it.
+impl fmt::Display for NamespaceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "net:[{}]", self.0)
+    }
 }
 
 /// One {ipv4, ipv6} × {tcp, udp} within one network namespace: what ports are taken from.

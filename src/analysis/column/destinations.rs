@@ -34,13 +34,22 @@ static COLUMNS: &[Column<Destination>] = &[
         width: (9, 39),
         rank: 60,
         value: |one, _| Value::Ip(one.local),
-        fields: &[Field {
-            place: 1,
-            name: "local_address",
-            meaning: "from where",
-            value: Some(|one, _| Value::Ip(one.local.to_canonical())),
-            ..Field::ALL
-        }],
+        fields: &[
+            Field {
+                place: 1,
+                name: "local_address",
+                meaning: "from where",
+                value: Some(|one, _| Value::Ip(one.local.to_canonical())),
+                ..Field::ALL
+            },
+            Field {
+                place: 11,
+                name: "namespace",
+                meaning: "the number of its network namespace; null where there is but one",
+                value: Some(|one, _| Value::id(one.namespace.number())),
+                ..Field::ALL
+            },
+        ],
         ..Column::NAME
     },
     Column {

@@ -67,6 +67,14 @@ static COLUMNS: &[Column<Row>] = &[
                 ..Field::ALL
             },
             Field {
+                place: 24,
+                name: "namespace",
+                meaning: "the number of the network namespace it is in, which may be another than that of the \
+                          sockets; null where that is not known or there is but one",
+                value: Some(|row, _| Value::id(process(row).and_then(|process| process.namespace?.number()))),
+                ..Field::ALL
+            },
+            Field {
                 place: 16,
                 name: "pids",
                 meaning: "the processes of a group; only with a `--group-by` other than `process`",

@@ -74,6 +74,13 @@ static COLUMNS: &[Column<Socket>] = &[
                 value: Some(|socket, _| Value::Id(socket.local_port().0.into())),
                 ..Field::ALL
             },
+            Field {
+                place: 14,
+                name: "namespace",
+                meaning: "the number of its network namespace; null where there is but one",
+                value: Some(|socket, _| Value::id(socket.namespace.number())),
+                ..Field::ALL
+            },
         ],
         ..Column::NAME
     },

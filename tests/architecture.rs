@@ -33,13 +33,13 @@ const CIRCLES_LEFT: [&str; 1] = ["tui"];
 type Name = Vec<String>;
 
 /// The modules of the crate, without those that only tests compile.
-struct House {
+struct Crate {
     files: BTreeMap<Name, syn::File>,
     /// Names that a module re-exports, and what they stand for there.
     exports: BTreeMap<Name, BTreeMap<String, Vec<String>>>,
 }
 
-impl House {
+impl Crate {
     fn read() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
         let mut files = BTreeMap::new();
@@ -235,9 +235,9 @@ fn spelled(name: &Name) -> String {
 
 #[test]
 fn each_part_uses_only_what_it_may() {
-    let house = House::read();
+    let sources = Crate::read();
     let mut wrong = Vec::new();
-    for (module, used) in house.uses() {
+    for (module, used) in sources.uses() {
         let Some(part) = module.first() else { continue };
         let Some((_, allowed)) = MAY_USE.iter().find(|(name, _)| name == part) else {
             wrong.push(format!("{part} has no place in MAY_USE"));
@@ -254,8 +254,8 @@ fn each_part_uses_only_what_it_may() {
 
 #[test]
 fn no_files_use_each_other_in_a_circle() {
-    let house = House::read();
-    let uses = house.uses();
+    let sources = Crate::read();
+    let uses = sources.uses();
     let reachable = |from: &Name| {
         let mut seen = BTreeSet::new();
         let mut open: Vec<&Name> = uses.get(from).into_iter().flatten().collect();
@@ -327,9 +327,9 @@ impl<'ast> Visit<'ast> for Systems {
 
 #[test]
 fn only_the_platform_knows_systems_and_unsafe_code() {
-    let house = House::read();
+    let sources = Crate::read();
     let mut wrong = Vec::new();
-    for (module, file) in &house.files {
+    for (module, file) in &sources.files {
         let mut systems = Systems::default();
         systems.visit_file(file);
         if module.first().is_none_or(|part| part != "platform") {
@@ -341,13 +341,13 @@ fn only_the_platform_knows_systems_and_unsafe_code() {
 
 #[test]
 fn no_backend_of_the_platform_uses_another() {
-    let house = House::read();
+    let sources = Crate::read();
     let backend = |name: &Name| -> Option<String> {
         let backend = name.get(1).filter(|part| ["linux", "windows", "portable"].contains(&part.as_str()))?;
         (name[0] == "platform").then(|| backend.clone())
     };
     let mut wrong = Vec::new();
-    for (module, used) in house.uses() {
+    for (module, used) in sources.uses() {
         let Some(own) = backend(module) else { continue };
         let others = used.iter().filter(|used| backend(used).is_some_and(|other| other != own));
         wrong.extend(others.map(|other| format!("{} uses {}", spelled(module), spelled(other))));

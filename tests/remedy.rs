@@ -28,7 +28,7 @@ use porttop::platform::{self, Platform};
 use porttop::remedy::close::{ClosePlan, Closed};
 use porttop::remedy::kill::{KillPlan, TargetOutcome};
 use porttop::remedy::range::{Journal, RangeOutcome, RangePlan};
-use porttop::remedy::{Executor, License, Plan, Scene, StateDirectory, audit, probe};
+use porttop::remedy::{Basis, Executor, License, Plan, StateDirectory, audit, probe};
 use porttop::source::Live;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with, sockopt};
 use support::protocol::{Fate, Role, Started};
@@ -145,8 +145,8 @@ impl Desk {
         platform::controls_with_range_file(&self.range_file()).ranges.read().unwrap()
     }
 
-    fn scene<'a>(&'a self, snapshot: &'a Observed) -> Scene<'a> {
-        Scene { snapshot, own_pid: Pid(std::process::id()), forbidden: &self.forbidden }
+    fn basis<'a>(&'a self, snapshot: &'a Observed) -> Basis<'a> {
+        Basis { snapshot, own_pid: Pid(std::process::id()), forbidden: &self.forbidden }
     }
 }
 
@@ -170,7 +170,7 @@ fn inside_kill_frees_what_was_promised() {
     let mut client = Player::client(5000, 50, Fate::Kept);
 
     let snapshot = look();
-    let plan = KillPlan::new(desk.scene(&snapshot), &[leaker.owner(&snapshot)], Signal::Term);
+    let plan = KillPlan::new(desk.basis(&snapshot), &[leaker.owner(&snapshot)], Signal::Term);
     assert_eq!((plan.promise.ports, plan.promise.freed, plan.promise.cut), (300, 300, 0));
     let done = desk.executor().kill(&plan.confirm().unwrap()).unwrap();
     assert_eq!(done.gaps, []);
@@ -180,7 +180,7 @@ fn inside_kill_frees_what_was_promised() {
     assert!(!leaker.process.wait().unwrap().success());
 
     let snapshot = look();
-    let plan = KillPlan::new(desk.scene(&snapshot), &[client.owner(&snapshot)], Signal::Kill);
+    let plan = KillPlan::new(desk.basis(&snapshot), &[client.owner(&snapshot)], Signal::Kill);
     assert_eq!((plan.promise.ports, plan.promise.closing, plan.promise.cut), (50, 50, 50));
     assert_eq!(plan.promise.longest, Some(Duration::from_mins(1)));
     let ports = desk.executor().kill(&plan.confirm().unwrap()).unwrap().outcome.ports.unwrap();
@@ -211,7 +211,7 @@ fn inside_who_ignores_the_signal_is_still_there() {
     let snapshot = look();
     let owner = *snapshot.processes.keys().find(|owner| owner.pid == Pid(stubborn.id())).unwrap();
     let kill = |signal| {
-        let plan = KillPlan::new(desk.scene(&snapshot), &[owner], signal);
+        let plan = KillPlan::new(desk.basis(&snapshot), &[owner], signal);
         desk.executor().kill(&plan.confirm().unwrap()).unwrap().outcome.targets
     };
     assert_eq!(kill(Signal::Term), [(owner, TargetOutcome::StillThere)]);
@@ -234,7 +234,7 @@ fn inside_a_number_that_is_used_again_is_not_hit() {
     let mut first = idle();
     let snapshot = look();
     let owner = *snapshot.processes.keys().find(|owner| owner.pid == Pid(first.id())).unwrap();
-    let plan = KillPlan::new(desk.scene(&snapshot), &[owner], Signal::Kill).confirm().unwrap();
+    let plan = KillPlan::new(desk.basis(&snapshot), &[owner], Signal::Kill).confirm().unwrap();
 
     first.kill().unwrap();
     first.wait().unwrap();
@@ -319,7 +319,7 @@ fn inside_the_socket_that_was_meant_is_closed_and_no_other() {
     let _polite = Player::client(5000, 2, Fate::ClosedByClient);
     let close = |socket: &Socket| {
         let snapshot = look();
-        let plan = ClosePlan::new(desk.scene(&snapshot), [socket.clone()]);
+        let plan = ClosePlan::new(desk.basis(&snapshot), [socket.clone()]);
         desk.executor().close(&plan.confirm().unwrap()).unwrap().outcome
     };
     for state in [State::TimeWait, State::Established] {
@@ -371,7 +371,7 @@ fn inside_of_two_equal_looking_sockets() {
             };
             let before = others();
             let snapshot = look();
-            let plan = ClosePlan::new(desk.scene(&snapshot), [meant.clone()]).confirm().unwrap();
+            let plan = ClosePlan::new(desk.basis(&snapshot), [meant.clone()]).confirm().unwrap();
             let outcome = desk.executor().close(&plan).unwrap().outcome;
             match &outcome.sockets.as_deref().unwrap()[0] {
                 // The kernel leaves a socket the port that its program has bound it to.
@@ -424,7 +424,7 @@ fn inside_a_connection_that_took_the_place_stays() {
 
     let snapshot = look();
     let close = |socket: Socket| {
-        let plan = ClosePlan::new(desk.scene(&snapshot), [socket]).confirm().unwrap();
+        let plan = ClosePlan::new(desk.basis(&snapshot), [socket]).confirm().unwrap();
         desk.executor().close(&plan).unwrap().outcome.sockets
     };
     assert_eq!(close(old), Some(vec![Closed::GoneBefore]));

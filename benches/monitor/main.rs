@@ -67,7 +67,7 @@ fn measure(sockets: u32) {
     let sorted = || {
         let started = Instant::now();
         let sort = Sort::<Socket>::by_key("name");
-        assert_eq!(sort.places(&picture.snapshot.sockets, picture, |_| true).len(), sockets as usize);
+        assert_eq!(sort.indices(&picture.snapshot.sockets, picture, |_| true).len(), sockets as usize);
         started.elapsed()
     };
     println!(

@@ -36,7 +36,7 @@ pub struct Picture {
     pub(super) groupings: Arc<Groupings>,
 }
 
-/// What a filter lets through, by place in the picture's rows and destinations and the snapshot's
+/// What a filter lets through, by index in the picture's rows and destinations and the snapshot's
 /// sockets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selection {
@@ -78,24 +78,24 @@ impl Picture {
         let mut rows: Vec<bool> =
             self.rows.iter().map(|row| row.counts.seen_sockets() == 0 && passing.row(row)).collect();
         let mut destinations = vec![false; self.destinations.len()];
-        for (place, _) in sockets.iter().enumerate().filter(|(_, passes)| **passes) {
-            rows[self.row_of[place] as usize] = true;
-            if let Some(destination) = self.destination_of[place] {
+        for (index, _) in sockets.iter().enumerate().filter(|(_, passes)| **passes) {
+            rows[self.row_of[index] as usize] = true;
+            if let Some(destination) = self.destination_of[index] {
                 destinations[destination as usize] = true;
             }
         }
         Selection { rows, destinations, sockets }
     }
 
-    /// The row that counts a socket, both by their place.
+    /// The row that counts a socket, both by their index.
     #[must_use]
     pub fn row_of(&self, socket: usize) -> usize {
         self.row_of[socket] as usize
     }
 
-    /// The destination a socket counts toward, if any, both by their place.
+    /// The destination a socket counts toward, if any, both by their index.
     #[must_use]
     pub fn destination_of(&self, socket: usize) -> Option<usize> {
-        self.destination_of[socket].map(|place| place as usize)
+        self.destination_of[socket].map(|index| index as usize)
     }
 }

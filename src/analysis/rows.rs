@@ -44,8 +44,8 @@ impl GroupBy {
     /// The next one, the first after the last.
     #[must_use]
     pub fn next(self) -> Self {
-        let place = Self::ALL.iter().position(|by| *by == self).unwrap_or(0);
-        Self::ALL[(place + 1) % Self::ALL.len()]
+        let index = Self::ALL.iter().position(|by| *by == self).unwrap_or(0);
+        Self::ALL[(index + 1) % Self::ALL.len()]
     }
 }
 
@@ -171,15 +171,15 @@ pub(super) struct Rows {
 /// Groups the sockets of a snapshot. Every process with sockets or handles has a row; rates and trends
 /// are left empty.
 pub(super) fn rows(snapshot: &Observed, group_by: GroupBy) -> Rows {
-    let mut index: HashMap<RowKey, u32, RandomState> = HashMap::default();
+    let mut index_of: HashMap<RowKey, u32, RandomState> = HashMap::default();
     let mut rows: Vec<Row> = Vec::new();
-    let mut place = |key: RowKey, owner: Option<Owner>| -> u32 {
-        let place = *index.entry(key).or_insert_with_key(|key| {
+    let mut row_of_key = |key: RowKey, owner: Option<Owner>| -> u32 {
+        let index = *index_of.entry(key).or_insert_with_key(|key| {
             rows.push(empty(key.clone(), snapshot));
             u32::try_from(rows.len() - 1).unwrap_or(u32::MAX)
         });
-        rows[place as usize].owners.extend(owner);
-        place
+        rows[index as usize].owners.extend(owner);
+        index
     };
 
     let mut of_owner: HashMap<Option<Owner>, u32, RandomState> = HashMap::default();
@@ -187,20 +187,20 @@ pub(super) fn rows(snapshot: &Observed, group_by: GroupBy) -> Rows {
         snapshot.processes.values().filter(|process| process.handles.is_some_and(|count| count > 0))
     {
         let owner = Some(process.owner);
-        of_owner.entry(owner).or_insert_with(|| place(key_of(owner, snapshot, group_by), owner));
+        of_owner.entry(owner).or_insert_with(|| row_of_key(key_of(owner, snapshot, group_by), owner));
     }
     let row_of: Vec<u32> = snapshot
         .sockets
         .iter()
         .map(|socket| {
             let owner = socket.holders.counted();
-            *of_owner.entry(owner).or_insert_with(|| place(key_of(owner, snapshot, group_by), owner))
+            *of_owner.entry(owner).or_insert_with(|| row_of_key(key_of(owner, snapshot, group_by), owner))
         })
         .collect();
 
     let (capacities, unread) = (Capacities::of(snapshot), snapshot.unread());
     let mut ports = DistinctPorts::default();
-    let mut placed = vec![capacities.any_known() && !unread.any_table(); rows.len()];
+    let mut known = vec![capacities.any_known() && !unread.any_table(); rows.len()];
     let mut measured = vec![true; rows.len()];
     for row in &mut rows {
         row.owners.sort_unstable();
@@ -212,7 +212,7 @@ pub(super) fn rows(snapshot: &Observed, group_by: GroupBy) -> Rows {
         let counted = &mut rows[*row as usize];
         counted.counts.add(socket.state);
         counted.attributions.0[socket.attribution as usize] += 1;
-        placed[*row as usize] &= capacities.knows(socket);
+        known[*row as usize] &= capacities.knows(socket);
         ports.note(*row, socket, &capacities);
     }
     ports.for_each(|index, space, count| {
@@ -222,9 +222,9 @@ pub(super) fn rows(snapshot: &Observed, group_by: GroupBy) -> Rows {
         measured[index as usize] &= share.is_some();
         row.share = row.share.max(share);
     });
-    for ((row, placed), measured) in rows.iter_mut().zip(placed).zip(measured) {
-        row.counts.ports = placed.then_some(row.counts.seen_ports);
-        row.share = row.share.or(Some(Share::default())).filter(|_| placed && measured);
+    for ((row, known), measured) in rows.iter_mut().zip(known).zip(measured) {
+        row.counts.ports = known.then_some(row.counts.seen_ports);
+        row.share = row.share.or(Some(Share::default())).filter(|_| known && measured);
     }
     Rows { rows, row_of }
 }
@@ -297,32 +297,32 @@ pub(super) fn destinations(snapshot: &Observed) -> Destinations {
         !accepted && capacities.may_be_dynamic(socket)
     };
 
-    let mut index: HashMap<DestinationId, u32, RandomState> = HashMap::default();
+    let mut index_of: HashMap<DestinationId, u32, RandomState> = HashMap::default();
     let mut destinations: Vec<Destination> = Vec::new();
     let mut ports = DistinctPorts::default();
-    let mut place = |socket: &Socket| -> Option<u32> {
+    let mut count = |socket: &Socket| -> Option<u32> {
         let id = DestinationId::of(socket).filter(|_| outgoing(socket))?;
-        let place = *index.entry(id).or_insert_with(|| {
+        let index = *index_of.entry(id).or_insert_with(|| {
             destinations.push(nothing_toward(id, snapshot));
             u32::try_from(destinations.len() - 1).unwrap_or(u32::MAX)
         });
-        let destination = &mut destinations[place as usize];
+        let destination = &mut destinations[index as usize];
         destination.counts.add(socket.state);
         if let Some(owner) = socket.holders.counted()
             && destination.owners.last() != Some(&owner)
         {
             destination.owners.push(owner);
         }
-        ports.note(place, socket, &capacities);
-        Some(place)
+        ports.note(index, socket, &capacities);
+        Some(index)
     };
-    let destination_of = snapshot.sockets.iter().map(&mut place).collect();
+    let destination_of = snapshot.sockets.iter().map(&mut count).collect();
     for destination in &mut destinations {
         destination.owners.sort_unstable();
         destination.owners.dedup();
     }
-    ports.for_each(|place, space, count| {
-        let destination = &mut destinations[place as usize];
+    ports.for_each(|index, space, count| {
+        let destination = &mut destinations[index as usize];
         destination.counts.seen_ports = count;
         if destination.counts.is_whole() {
             destination.counts.ports = Some(count);
@@ -366,30 +366,30 @@ impl<'a> Capacities<'a> {
         self.snapshot.spaces.iter().any(|space| space.dynamic.is_some())
     }
 
-    fn place(&self, socket: &Socket) -> Option<usize> {
+    fn space(&self, socket: &Socket) -> Option<usize> {
         let id = socket.space();
         self.snapshot.spaces.iter().position(|space| space.id == id)
     }
 
     /// Whether the range of the socket's port space is known.
     fn knows(&self, socket: &Socket) -> bool {
-        self.place(socket).is_some_and(|place| self.snapshot.spaces[place].dynamic.is_some())
+        self.space(socket).is_some_and(|index| self.snapshot.spaces[index].dynamic.is_some())
     }
 
     /// The port space of a socket whose local port is inside the dynamic range.
-    fn dynamic_place(&self, socket: &Socket) -> Option<usize> {
-        let place = self.place(socket)?;
-        let dynamic = self.snapshot.spaces[place].dynamic.as_ref()?;
-        dynamic.range.contains(socket.local_port()).then_some(place)
+    fn dynamic_space(&self, socket: &Socket) -> Option<usize> {
+        let index = self.space(socket)?;
+        let dynamic = self.snapshot.spaces[index].dynamic.as_ref()?;
+        dynamic.range.contains(socket.local_port()).then_some(index)
     }
 
     /// Whether the local port is inside the range, or the range is not known.
     fn may_be_dynamic(&self, socket: &Socket) -> bool {
-        !self.knows(socket) || self.dynamic_place(socket).is_some()
+        !self.knows(socket) || self.dynamic_space(socket).is_some()
     }
 
-    fn share(&self, place: usize, ports: u32) -> Option<Share> {
-        Some(Share::of(ports, self.capacity[place]?))
+    fn share(&self, index: usize, ports: u32) -> Option<Share> {
+        Some(Share::of(ports, self.capacity[index]?))
     }
 }
 
@@ -400,8 +400,8 @@ struct DistinctPorts(Vec<(u32, usize, Port)>);
 
 impl DistinctPorts {
     fn note(&mut self, group: u32, socket: &Socket, capacities: &Capacities) {
-        if let Some(place) = capacities.dynamic_place(socket) {
-            self.0.push((group, place, socket.local_port()));
+        if let Some(index) = capacities.dynamic_space(socket) {
+            self.0.push((group, index, socket.local_port()));
         }
     }
 

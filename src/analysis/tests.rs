@@ -212,10 +212,10 @@ fn sorting_is_stable_both_ways_and_puts_the_unread_last_when_descending() {
     };
     let rows = [row(1, Some(5)), row(2, None), row(3, Some(9)), row(4, Some(5))];
     let down = Sort::by_key("handles");
-    assert_eq!(down.places(&rows, &picture, |_| true), [2, 0, 3, 1]);
+    assert_eq!(down.indices(&rows, &picture, |_| true), [2, 0, 3, 1]);
     let up = Sort { direction: down.direction.reversed(), ..down };
-    assert_eq!(up.places(&rows, &picture, |_| true), [1, 0, 3, 2]);
-    assert_eq!(up.places(&rows, &picture, |place| place != 1), [0, 3, 2]);
+    assert_eq!(up.indices(&rows, &picture, |_| true), [1, 0, 3, 2]);
+    assert_eq!(up.indices(&rows, &picture, |index| index != 1), [0, 3, 2]);
 }
 
 #[test]
@@ -254,8 +254,8 @@ proptest! {
             let picture = Analysis::default().observe(machine.clone(), by);
             let total: u32 = picture.rows.iter().map(|row| row.counts.seen_sockets()).sum();
             prop_assert_eq!(total as usize, machine.sockets.len());
-            for (place, row) in picture.rows.iter().enumerate() {
-                let ports: std::collections::BTreeSet<_> = sockets_of(&picture, place)
+            for (index, row) in picture.rows.iter().enumerate() {
+                let ports: std::collections::BTreeSet<_> = sockets_of(&picture, index)
                     .map(Socket::local_port)
                     .filter(|port| (10_000..=10_999).contains(&port.0))
                     .collect();

@@ -12,9 +12,9 @@ use crate::model::{
 const TCP6: usize = 1;
 const UDP4: usize = 2;
 
-/// The gap of a table, by its place.
-fn unread(place: usize) -> Gap {
-    Gap::error(Missing::Sockets(SpaceId::all_of(NamespaceId::ONLY)[place]), "refused")
+/// The gap of a table, by its index.
+fn unread(index: usize) -> Gap {
+    Gap::error(Missing::Sockets(SpaceId::all_of(NamespaceId::ONLY)[index]), "refused")
 }
 
 /// So many ports of 1,000, each BOUND.

@@ -122,8 +122,8 @@ fn open(backend: Option<Backend>) -> Result<Platform, OpenError> {
 /// `--read-only` may stand anywhere; before a command clap would take it for an option of the screen.
 fn read_only_last(line: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut line: Vec<_> = line.into_iter().collect();
-    if let Some(place) = line.iter().position(|word| word == "--read-only") {
-        let word = line.remove(place);
+    if let Some(index) = line.iter().position(|word| word == "--read-only") {
+        let word = line.remove(index);
         line.push(word);
     }
     line

@@ -145,8 +145,8 @@ pub fn write_proposals(proposals: &[(SpaceId, Proposal, RangePlan)], out: &mut i
     if proposals.is_empty() {
         return writeln!(out, "There is nothing to propose: the range is not known, or as wide as it gets.");
     }
-    for (place, (id, proposal, plan)) in proposals.iter().enumerate() {
-        if place > 0 {
+    for (index, (id, proposal, plan)) in proposals.iter().enumerate() {
+        if index > 0 {
             writeln!(out)?;
         }
         let title = proposal.candidate.title();

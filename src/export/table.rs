@@ -95,8 +95,8 @@ fn rows<R: Item>(rows: &[&R], sort: Sort<R>, special: bool, picture: &Picture) -
 }
 
 fn gaps(snapshot: &Observed, out: &mut impl Write) -> io::Result<()> {
-    for (place, gap) in snapshot.gaps.iter().enumerate() {
-        if place == 0 {
+    for (index, gap) in snapshot.gaps.iter().enumerate() {
+        if index == 0 {
             writeln!(out)?;
         }
         write!(out, "not seen: {}", safe(&gap.to_string()))?;

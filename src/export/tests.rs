@@ -346,8 +346,9 @@ fn every_column_is_in_every_output_and_only_its_fields_are() {
         let row = rows.lines().nth(1).unwrap().trim().trim_end_matches(',');
         let within = [Within::All, Within::Json, Within::JsonOfGroups];
         let names = fields::<R>(if grouped { &within } else { &within[..2] });
-        let places: Vec<_> = names.iter().map(|name| row.find(&format!("\"{name}\": ")).unwrap()).collect();
-        assert!(places.is_sorted(), "{row}");
+        let positions: Vec<_> =
+            names.iter().map(|name| row.find(&format!("\"{name}\": ")).unwrap()).collect();
+        assert!(positions.is_sorted(), "{row}");
         let parsed: Value = serde_json::from_str(row).unwrap();
         assert_eq!(parsed.as_object().unwrap().len(), names.len(), "{row}");
         for column in R::columns() {

@@ -100,7 +100,7 @@ impl Executor {
     }
 
     /// Which of these processes may not be ended, and which right is missing: a fact for
-    /// [`crate::remedy::Scene`].
+    /// [`crate::remedy::Basis`].
     pub fn forbidden(&mut self, owners: &[Owner]) -> HashMap<Owner, ControlError> {
         let processes = &mut self.controls.processes;
         owners.iter().filter_map(|owner| Some((*owner, processes.may_end(owner.pid).err()?))).collect()
@@ -188,8 +188,8 @@ impl Executor {
             return Err(NotDone::ChangedSince(differences));
         }
         let Some(change) = &plan.change else {
-            let struck = plan.undoes().map_or(Ok(()), |entry| journal.strike(&lock, entry));
-            return Ok(Done { outcome: RangeOutcome::AlreadySo, gaps: struck.err().into_iter().collect() });
+            let removed = plan.undoes().map_or(Ok(()), |entry| journal.remove(&lock, entry));
+            return Ok(Done { outcome: RangeOutcome::AlreadySo, gaps: removed.err().into_iter().collect() });
         };
         let record = Record::asked(&self.state, plan)?;
         let entry = match plan.undoes() {
@@ -209,9 +209,9 @@ impl Executor {
             RangeOutcome::Restored { .. } => plan.undoes().is_none(),
             RangeOutcome::Stuck { .. } => false,
         };
-        let struck = if as_before { journal.strike(&lock, &entry) } else { Ok(()) };
+        let removed = if as_before { journal.remove(&lock, &entry) } else { Ok(()) };
         let done = record.done(outcome.succeeded(), outcome.sentences());
-        let gaps = [struck, done].into_iter().filter_map(Result::err).collect();
+        let gaps = [removed, done].into_iter().filter_map(Result::err).collect();
         Ok(Done { outcome, gaps })
     }
 }

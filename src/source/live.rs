@@ -9,7 +9,7 @@ use crate::model::{Limits, Progress, Snapshot};
 use crate::platform::{HandleLists, Platform, Reading, Tracing, clock};
 
 /// How long a single look waits for all that is slow together: longer than each tool is given.
-const SETTLE: Duration = Duration::from_secs(6);
+const LONGEST_WAIT: Duration = Duration::from_secs(6);
 
 /// Takes snapshots of this machine.
 pub struct Live {
@@ -108,11 +108,11 @@ impl Source for Live {
         Some(self.take_in_parts(part))
     }
 
-    fn settle(&mut self) {
+    fn wait_first(&mut self) {
         let started = Instant::now();
-        self.platform.ranges.settle(SETTLE);
+        self.platform.ranges.wait_first(LONGEST_WAIT);
         if let Some(events) = &mut self.platform.events {
-            events.settle(SETTLE.saturating_sub(started.elapsed()));
+            events.wait_first(LONGEST_WAIT.saturating_sub(started.elapsed()));
         }
     }
 
@@ -189,7 +189,7 @@ mod tests {
             Reading::whole(Vec::new())
         }
 
-        fn settle(&mut self, limit: Duration) {
+        fn wait_first(&mut self, limit: Duration) {
             self.wait(limit);
         }
     }
@@ -199,7 +199,7 @@ mod tests {
             Reading::whole(Vec::new())
         }
 
-        fn settle(&mut self, limit: Duration) {
+        fn wait_first(&mut self, limit: Duration) {
             self.wait(limit);
         }
     }
@@ -210,9 +210,9 @@ mod tests {
         let mut platform = Platform::open(Some(Backend::Portable)).unwrap();
         platform.ranges = Box::new(slow.clone());
         platform.events = Some(Box::new(slow.clone()));
-        Live::new(platform).settle();
+        Live::new(platform).wait_first();
         let limits = slow.0.lock().unwrap();
         let [ranges, events] = limits.as_slice() else { panic!("asked {} times", limits.len()) };
-        assert!(events < ranges && *ranges == SETTLE, "{events:?} after {ranges:?}");
+        assert!(events < ranges && *ranges == LONGEST_WAIT, "{events:?} after {ranges:?}");
     }
 }

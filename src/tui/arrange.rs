@@ -141,18 +141,18 @@ impl Request {
         match table {
             TableWish::Processes(sort, with_idle) => {
                 let passes = picture.select(filter);
-                sort.places(&picture.rows, picture, |place| {
+                sort.indices(&picture.rows, picture, |place| {
                     let row = &picture.rows[place];
                     passes.rows[place] && subject.has_row(row) && (*with_idle || concerns_ports(row))
                 })
             }
             TableWish::Destinations(sort) => {
                 let passes = picture.select(filter);
-                sort.places(&picture.destinations, picture, |place| passes.destinations[place])
+                sort.indices(&picture.destinations, picture, |place| passes.destinations[place])
             }
             TableWish::Sockets(sort) => {
                 let passes = picture.select(filter);
-                sort.places(&snapshot.sockets, picture, |place| {
+                sort.indices(&snapshot.sockets, picture, |place| {
                     passes.sockets[place] && subject.has_socket(place, &snapshot.sockets[place], picture)
                 })
             }

@@ -173,7 +173,7 @@ pub fn arranged(handles: &Handles, sort: Sort<Handle>, words: &str, picture: &Pi
             None => text.contains(word),
         })
     };
-    sort.places(handles, picture, |place| passes(&handles[place]))
+    sort.indices(handles, picture, |place| passes(&handles[place]))
 }
 
 /// Sockets first: they are what one looks for.

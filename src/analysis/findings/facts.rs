@@ -44,7 +44,7 @@ pub(in crate::analysis) struct Pool<'a> {
 
 /// What `connect()` takes from: the ports toward one destination.
 pub(in crate::analysis) struct Toward<'a> {
-    pub place: usize,
+    pub index: usize,
     pub destination: &'a Destination,
     /// Ports that a new connection can't have.
     pub taken: u32,
@@ -56,7 +56,7 @@ pub(in crate::analysis) struct Toward<'a> {
 
 impl Pool<'_> {
     /// `TCP IPv4`, `TCP IPv4 of 10.0.0.5`
-    pub fn place(&self) -> String {
+    pub fn name(&self) -> String {
         let address = self.address.map_or_else(String::new, |address| format!(" of {address}"));
         format!("{}{address}", self.space.id)
     }
@@ -133,7 +133,7 @@ impl<'a> Facts<'a> {
             .destinations
             .iter()
             .enumerate()
-            .filter_map(|(place, destination)| {
+            .filter_map(|(index, destination)| {
                 let (ports, capacity) = (destination.counts.seen_ports, self.capacity(destination.space())?);
                 if Share::of(ports, capacity) < from {
                     return None;
@@ -145,7 +145,7 @@ impl<'a> Facts<'a> {
                 };
                 let taken = ports.saturating_sub(reusable);
                 let share = Share::of(taken, capacity);
-                Some(Toward { place, destination, taken, reusable, capacity, share })
+                Some(Toward { index, destination, taken, reusable, capacity, share })
             })
             .collect();
         let id = |toward: &Toward| toward.destination.id();

@@ -75,7 +75,7 @@ pub(super) fn pool_sentence(pool: &Pool, holders: &[Holder]) -> String {
     let change = change.map_or_else(String::new, |change| format!(", {}", rate(change)));
     let used = used(pool.share, pool.ports, pool.capacity);
     let least = if pool.space.share().is_none() { "at least " } else { "" };
-    format!("{} {least}{used}{change}{}{holder}", pool.place(), full_in(pool.forecast))
+    format!("{} {least}{used}{change}{}{holder}", pool.name(), full_in(pool.forecast))
 }
 
 impl<'a> Holder<'a> {

@@ -117,17 +117,17 @@ impl Churn {
         let time_wait = self.time_wait;
         self.open.retain(|(since, _)| second - since < time_wait);
         let shared = self.system == System::Linux;
-        let key = |port: u16, place: usize| (port, if shared { place } else { 0 });
-        let place = |socket: &Socket| usize::from(socket.remote.unwrap().port() - 80);
+        let key = |port: u16, index: usize| (port, if shared { index } else { 0 });
+        let index = |socket: &Socket| usize::from(socket.remote.unwrap().port() - 80);
         let mut taken: HashSet<(u16, usize)> =
-            self.open.iter().map(|(_, socket)| key(socket.local.port(), place(socket))).collect();
-        for (place, count) in closed.iter().enumerate() {
-            taken.extend(held.iter().map(|socket| key(socket.local.port(), place)));
+            self.open.iter().map(|(_, socket)| key(socket.local.port(), index(socket))).collect();
+        for (index, count) in closed.iter().enumerate() {
+            taken.extend(held.iter().map(|socket| key(socket.local.port(), index)));
             for _ in 0..*count {
-                let mut ports = (0..1000).map(|step| 10_000 + (self.next[place] - 10_000 + step) % 1000);
-                let Some(port) = ports.find(|port| taken.insert(key(*port, place))) else { continue };
-                self.next[place] = port;
-                let (local, remote) = (format!("10.0.0.1:{port}"), format!("10.0.0.2:{}", 80 + place));
+                let mut ports = (0..1000).map(|step| 10_000 + (self.next[index] - 10_000 + step) % 1000);
+                let Some(port) = ports.find(|port| taken.insert(key(*port, index))) else { continue };
+                self.next[index] = port;
+                let (local, remote) = (format!("10.0.0.1:{port}"), format!("10.0.0.2:{}", 80 + index));
                 self.open.push_back((second, tcp(State::TimeWait, &local, Some(&remote), Some(owner(7)))));
             }
         }

@@ -139,7 +139,7 @@ impl<'a> Journal<'a> {
     }
 
     /// Strikes a change that is undone or was never made; lines it does not understand stay.
-    pub(in crate::remedy) fn strike(self, lock: &Lock, entry: &JournalEntry) -> Result<(), Gap> {
+    pub(in crate::remedy) fn remove(self, lock: &Lock, entry: &JournalEntry) -> Result<(), Gap> {
         let bytes = self.0.read(FILE)?;
         let lines = lines::read::<Line>(&bytes).whole;
         let mut lines = lines.into_iter().rev();

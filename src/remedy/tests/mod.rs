@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::{Executor, License, Scene, StateDirectory};
+use super::{Basis, Executor, License, StateDirectory};
 use crate::analysis::tests_support::snapshot;
 use crate::model::{
     DynamicRange, Gap, NamespaceId, Observed, Owner, Pid, Port, PortRange, PortSet, PortSpace, RangeLimits,
@@ -236,11 +236,11 @@ fn on(system: System, sockets: Vec<Socket>) -> Observed {
     snapshot.into()
 }
 
-/// A scene in which nothing is known to be forbidden.
-fn scene(snapshot: &Observed) -> Scene<'_> {
+/// A basis in which nothing is known to be forbidden.
+fn basis(snapshot: &Observed) -> Basis<'_> {
     static NOTHING: std::sync::LazyLock<HashMap<Owner, ControlError>> =
         std::sync::LazyLock::new(HashMap::new);
-    Scene { snapshot, own_pid: OWN_PID, forbidden: &NOTHING }
+    Basis { snapshot, own_pid: OWN_PID, forbidden: &NOTHING }
 }
 
 fn state() -> (tempfile::TempDir, StateDirectory) {

@@ -489,9 +489,9 @@ fn a_journal_of_another_namespace_or_of_nonsense_is_left_alone() {
     let undo = RangePlan::undo(&linux(), last(&here));
     assert!(undo.cautions()[0].contains("1 line of the journal is not understood"), "{:?}", undo.cautions());
 
-    journal.strike(&lock, &ours).unwrap();
+    journal.remove(&lock, &ours).unwrap();
     assert_eq!(last(&here), LastChange { entry: None, damaged: 1 });
-    journal.strike(&lock, &theirs).unwrap();
+    journal.remove(&lock, &theirs).unwrap();
     assert_eq!(directory.read("range-undo.jsonl").unwrap(), b"{\"half\": a li\n");
 }
 

@@ -15,7 +15,7 @@ use crate::remedy::close::ClosePlan;
 use crate::remedy::kill::KillPlan;
 use crate::remedy::range::{Difference, RangePlan};
 use crate::remedy::worker::RequestId;
-use crate::remedy::{Plan, Refusal, Scene};
+use crate::remedy::{Basis, Plan, Refusal};
 
 /// What one can answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,15 +155,15 @@ impl Question {
         all: Option<(Vec<Socket>, &Filter)>,
     ) -> Self {
         let none = HashMap::new();
-        let scene = Scene { snapshot, own_pid, forbidden: &none };
+        let basis = Basis { snapshot, own_pid, forbidden: &none };
         let one = one.map(|socket| {
-            let plan = ClosePlan::new(scene, [socket.clone()]);
+            let plan = ClosePlan::new(basis, [socket.clone()]);
             (Box::new(socket), Box::new(plan))
         });
         let may_close = one.as_ref().is_some_and(|(_, plan)| plan.refusals().is_empty());
         let all = all
             .filter(|_| may_close)
-            .map(|(sockets, filter)| Box::new(ClosePlan::all(scene, sockets, |state| filter.names(state))));
+            .map(|(sockets, filter)| Box::new(ClosePlan::all(basis, sockets, |state| filter.names(state))));
         let mut buttons = vec![Button::Close];
         if may_close {
             buttons = vec![Button::No, Button::One];
@@ -243,7 +243,7 @@ fn kill_plan(
     signal: Signal,
     forbidden: &HashMap<Owner, ControlError>,
 ) -> KillPlan {
-    KillPlan::new(Scene { snapshot, own_pid, forbidden }, owners, signal)
+    KillPlan::new(Basis { snapshot, own_pid, forbidden }, owners, signal)
 }
 
 /// The place so many further. It stops at both ends, so that No never leads to the last button.

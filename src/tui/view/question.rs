@@ -265,7 +265,7 @@ fn ask(app: &App, question: &Question, text: &mut Text) -> String {
                             Some(all) => {
                                 text.add("All that are shown:", STRONG);
                                 text.refusals(&**all);
-                                text.add_all(all.toll(), Style::new());
+                                text.add_all(all.summary(), Style::new());
                             }
                             None => text.add(ALL_NEED_A_FILTER, WEAK),
                         }
@@ -293,7 +293,7 @@ fn ask(app: &App, question: &Question, text: &mut Text) -> String {
 /// All that would be closed: first what dies of it.
 fn close_all(all: &ClosePlan, text: &mut Text) {
     text.add("All that are shown:", STRONG);
-    text.add_all(all.toll(), STRONG);
+    text.add_all(all.summary(), STRONG);
     text.add_all(all.promises(), Style::new());
     text.cautions(all);
     text.add_all(all.commands(), WEAK);

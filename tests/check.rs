@@ -11,7 +11,7 @@ use serde_json::Value;
 use support::lab::Lab;
 use support::porttop_path;
 use support::protocol::Role;
-use support::stage::LOCALHOST;
+use support::scenario::LOCALHOST;
 
 /// What `porttop check` prints in a lab, and its exit code.
 fn check(lab: &Lab, arguments: &[&str]) -> (String, Option<i32>) {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use support::lab::Lab;
 use support::protocol::{Fate, Role};
 use support::pty::Terminal;
-use support::stage::local;
+use support::scenario::local;
 use tempfile::TempDir;
 
 /// A lab, and a porttop that keeps its state out of everybody's way.

@@ -9,7 +9,7 @@ use std::fs;
 use support::lab::Lab;
 use support::protocol::Role;
 use support::pty::{Size, Terminal};
-use support::stage::LOCALHOST;
+use support::scenario::LOCALHOST;
 
 const CLASSIC: Size = (80, 24);
 

@@ -21,7 +21,7 @@ use crate::support::lab::Lab;
 use crate::support::porttop_path;
 use crate::support::protocol::{Fate, Pace, Role};
 use crate::support::pty::{Size, Terminal};
-use crate::support::stage::local as at;
+use crate::support::scenario::local as at;
 use crate::support::trace::{can_trace, with_tracefs};
 
 /// A machine as it could be at its worst, look by look.

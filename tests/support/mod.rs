@@ -9,7 +9,7 @@ pub mod lab;
 pub mod protocol;
 pub mod pty;
 pub mod report;
-pub mod stage;
+pub mod scenario;
 pub mod trace;
 
 use std::env;

@@ -21,12 +21,11 @@ pub fn write(excerpt: &Excerpt, sockets: bool, width: Option<usize>, out: &mut i
     let picture = excerpt.picture;
     let snapshot = picture.snapshot.as_ref();
     let host = &snapshot.host;
-    write!(out, "{}, {}, {}", safe(&host.name), safe(&host.os), snapshot.taken.wall)?;
-    match snapshot.namespace.number() {
-        Some(_) => writeln!(out, ", {}", snapshot.namespace)?,
-        None => writeln!(out)?,
-    }
+    writeln!(out, "{}, {}, {}", safe(&host.name), safe(&host.os), snapshot.taken.wall)?;
     writeln!(out, "{}  {}", picture.verdict.severity.title(), picture.verdict.sentence)?;
+    if snapshot.namespace.number().is_some() {
+        writeln!(out, "network namespace: {}", snapshot.namespace)?;
+    }
 
     writeln!(out)?;
     spaces(&picture.spaces, &snapshot.spaces).write(width, out)?;

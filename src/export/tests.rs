@@ -224,7 +224,10 @@ fn the_network_namespace_is_named_wherever_something_is_said_of_it() {
     assert_eq!(json["processes"][0]["namespace"], there.0);
     assert!(text(|out| csv::write_sockets(&excerpt, out)).contains(",4026531840\r\n"));
     assert!(text(|out| csv::write_processes(&excerpt, out)).contains(",4026532001\r\n"));
-    assert!(text(|out| table::write(&excerpt, true, None, out)).contains("00Z, net:[4026531840]\n"));
+    assert!(
+        text(|out| table::write(&excerpt, true, None, out))
+            .contains("\nnetwork namespace: net:[4026531840]\n")
+    );
     let check = text(|out| check::write_text(&picture, &Thresholds::default(), out));
     assert!(check.contains("\nnetwork namespace: net:[4026531840]\n"), "{check}");
     let check: Value = serde_json::from_str(&text(|out| check::write_json(&picture, out))).unwrap();

@@ -222,8 +222,8 @@ fn the_network_namespace_is_named_wherever_something_is_said_of_it() {
         assert_eq!(record["namespace"], here.0, "{record}");
     }
     assert_eq!(json["processes"][0]["namespace"], there.0);
-    assert!(text(|out| csv::write_sockets(&excerpt, out)).contains(",4026531840\r\n"));
-    assert!(text(|out| csv::write_processes(&excerpt, out)).contains(",4026532001\r\n"));
+    assert!(text(|out| csv::write_sockets(&excerpt, out)).contains(",4026531840"));
+    assert!(text(|out| csv::write_processes(&excerpt, out)).contains(",4026532001"));
     assert!(
         text(|out| table::write(&excerpt, true, None, out))
             .contains("\nnetwork namespace: net:[4026531840]\n")

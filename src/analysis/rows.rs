@@ -7,6 +7,7 @@ use std::sync::Arc;
 use compact_str::{CompactString, format_compact};
 use foldhash::fast::RandomState;
 
+use super::ports::{Capacities, DistinctPorts};
 use crate::model::{
     Attribution, Counts, DestinationId, NamespaceId, Observed, Owner, Port, Process, Protocol, Socket,
     SpaceId, State,
@@ -341,72 +342,5 @@ fn nothing_toward(id: DestinationId, snapshot: &Observed) -> Destination {
         fill: None,
         owners: Vec::new(),
         new_per_second: None,
-    }
-}
-
-/// The dynamic ranges of a snapshot, laid out for one look a socket.
-struct Capacities<'a> {
-    snapshot: &'a Observed,
-    capacity: Vec<Option<u32>>,
-}
-
-impl<'a> Capacities<'a> {
-    fn of(snapshot: &'a Observed) -> Self {
-        let capacity = snapshot.spaces.iter().map(|space| Some(space.dynamic.as_ref()?.capacity())).collect();
-        Self { snapshot, capacity }
-    }
-
-    fn any_known(&self) -> bool {
-        self.capacity.iter().any(Option::is_some)
-    }
-
-    fn place(&self, socket: &Socket) -> Option<usize> {
-        let id = socket.space();
-        self.snapshot.spaces.iter().position(|space| space.id == id)
-    }
-
-    /// Whether the range of the socket's port space is known.
-    fn knows(&self, socket: &Socket) -> bool {
-        self.place(socket).is_some_and(|place| self.capacity[place].is_some())
-    }
-
-    /// The port space of a socket whose local port is inside the dynamic range.
-    fn dynamic_place(&self, socket: &Socket) -> Option<usize> {
-        let place = self.place(socket)?;
-        let dynamic = self.snapshot.spaces[place].dynamic.as_ref()?;
-        dynamic.range.contains(socket.local_port()).then_some(place)
-    }
-
-    /// Whether the local port is inside the range, or the range is not known.
-    fn may_be_dynamic(&self, socket: &Socket) -> bool {
-        !self.knows(socket) || self.dynamic_place(socket).is_some()
-    }
-
-    fn share(&self, place: usize, ports: u32) -> Option<f64> {
-        match self.capacity[place]? {
-            0 => Some(1.0),
-            capacity => Some(f64::from(ports) / f64::from(capacity)),
-        }
-    }
-}
-
-/// Counts distinct (group, port space, port) by sorting, which for tens of thousands of sockets is
-/// faster than sets.
-#[derive(Default)]
-struct DistinctPorts(Vec<(u32, usize, Port)>);
-
-impl DistinctPorts {
-    fn note(&mut self, group: u32, socket: &Socket, capacities: &Capacities) {
-        if let Some(place) = capacities.dynamic_place(socket) {
-            self.0.push((group, place, socket.local_port()));
-        }
-    }
-
-    fn for_each(mut self, mut found: impl FnMut(u32, usize, u32)) {
-        self.0.sort_unstable();
-        self.0.dedup();
-        for same in self.0.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
-            found(same[0].0, same[0].1, u32::try_from(same.len()).unwrap_or(u32::MAX));
-        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use compact_str::{CompactString, format_compact};
@@ -274,10 +275,26 @@ fn handles(snapshot: &Observed, owners: &[Owner]) -> Option<u64> {
         .fold(None, |sum, handles| Some(sum.unwrap_or(0) + handles))
 }
 
+/// A place among the destinations, which with none beside it takes 4 bytes: there is one for each socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place(NonZeroU32);
+
+impl Place {
+    fn new(place: usize) -> Option<Self> {
+        NonZeroU32::new(u32::try_from(place + 1).ok()?).map(Self)
+    }
+
+    /// As an index.
+    #[must_use]
+    pub fn get(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
+
 /// Destinations with, for each socket of the snapshot, the destination it counts toward, if any.
 pub(super) struct Destinations {
     pub destinations: Vec<Destination>,
-    pub destination_of: Vec<Option<u32>>,
+    pub destination_of: Vec<Option<Place>>,
 }
 
 /// Groups the outgoing connections of a snapshot by where they lead to. A connection is outgoing when
@@ -299,7 +316,7 @@ pub(super) fn destinations(snapshot: &Observed) -> Destinations {
     let mut index: HashMap<DestinationId, u32, RandomState> = HashMap::default();
     let mut destinations: Vec<Destination> = Vec::new();
     let mut ports = DistinctPorts::default();
-    let mut place = |socket: &Socket| -> Option<u32> {
+    let mut place = |socket: &Socket| -> Option<Place> {
         let id = DestinationId::of(socket).filter(|_| outgoing(socket))?;
         let place = *index.entry(id).or_insert_with(|| {
             destinations.push(nothing_toward(id, snapshot));
@@ -310,15 +327,18 @@ pub(super) fn destinations(snapshot: &Observed) -> Destinations {
         if let Some(owner) = socket.holders.counted()
             && destination.owners.last() != Some(&owner)
         {
+            if destination.owners.len() == destination.owners.capacity() {
+                sort_out(&mut destination.owners);
+            }
             destination.owners.push(owner);
         }
         ports.note(place, socket, &capacities);
-        Some(place)
+        Place::new(place as usize)
     };
     let destination_of = snapshot.sockets.iter().map(&mut place).collect();
     for destination in &mut destinations {
-        destination.owners.sort_unstable();
-        destination.owners.dedup();
+        sort_out(&mut destination.owners);
+        destination.owners.shrink_to_fit();
     }
     ports.for_each(|place, space, count| {
         let destination = &mut destinations[place as usize];
@@ -329,6 +349,11 @@ pub(super) fn destinations(snapshot: &Observed) -> Destinations {
         }
     });
     Destinations { destinations, destination_of }
+}
+
+fn sort_out(owners: &mut Vec<Owner>) {
+    owners.sort_unstable();
+    owners.dedup();
 }
 
 fn nothing_toward(id: DestinationId, snapshot: &Observed) -> Destination {

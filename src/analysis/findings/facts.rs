@@ -9,6 +9,7 @@ use crate::analysis::ahead::Ahead;
 use crate::analysis::events::Logged;
 use crate::analysis::failures::Failures;
 use crate::analysis::forecast::{Forecast, HORIZON};
+use crate::analysis::rows::Place;
 use crate::analysis::{Destination, Row, RowKey, SpaceUsage};
 use crate::history::{History, Sample};
 use crate::model::{Observed, Owner, PortSet, PortSpace, Socket, SpaceId, State, System};
@@ -22,7 +23,7 @@ pub(in crate::analysis) struct Facts<'a> {
     pub rows: &'a [Row],
     pub row_of: &'a [u32],
     pub destinations: &'a [Destination],
-    pub destination_of: &'a [Option<u32>],
+    pub destination_of: &'a [Option<Place>],
     pub history: &'a History,
     pub failures: Option<&'a Failures>,
     /// The event log of the last 24 hours.
@@ -217,10 +218,10 @@ fn fullest_address(snapshot: &Observed, space: &PortSpace) -> Option<(IpAddr, u3
     let mut everywhere = PortSet::new();
     let mut held = Vec::new();
     for socket in inside {
-        if socket.local.ip().is_unspecified() {
+        if socket.local().ip().is_unspecified() {
             everywhere.insert(socket.local_port());
         } else {
-            held.push((socket.local.ip(), socket.local_port()));
+            held.push((socket.local().ip(), socket.local_port()));
         }
     }
     held.sort_unstable();

@@ -29,7 +29,7 @@ pub(super) fn find(facts: &Facts) -> Vec<Finding> {
         .sockets
         .iter()
         .zip(facts.destination_of)
-        .filter(|(_, place)| place.is_some_and(|place| place as usize == toward.place))
+        .filter(|(_, place)| place.is_some_and(|place| place.get() == toward.place))
         .map(|(socket, _)| socket.local_port())
         .filter(|port| dynamic.range.contains(*port) && preferred(*port))
         .collect();

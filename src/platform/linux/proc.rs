@@ -134,7 +134,7 @@ impl Proc {
 
     /// Appends the inodes of the sockets a process holds, in the order of its descriptors, as
     /// (inode, descriptor).
-    pub fn socket_inodes(&mut self, task: impl Into<Task>, found: &mut Vec<(u64, u32)>) -> io::Result<()> {
+    pub fn socket_inodes(&mut self, task: impl Into<Task>, found: &mut Vec<(u32, u32)>) -> io::Result<()> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         let directory = open_below(directory()?, path(&mut self.path, task, "/fd"), flags)?;
         let mut refused = None;
@@ -161,7 +161,7 @@ impl Proc {
     fn namespace_through(&mut self, task: Task) -> Option<NamespaceId> {
         let path = path(&mut self.path, task, "/ns/net");
         let stat = statx(directory().ok()?, path, AtFlags::empty(), StatxFlags::INO).ok()?;
-        Some(NamespaceId(stat.stx_ino))
+        NamespaceId::of_inode(stat.stx_ino)
     }
 
     /// Counts the descriptors of a process one by one, on kernels that do not.
@@ -234,7 +234,7 @@ fn each_number(
 }
 
 /// The inode in the target of a descriptor's link, `socket:[123]`.
-fn socket_inode(target: &[u8]) -> Option<u64> {
+fn socket_inode(target: &[u8]) -> Option<u32> {
     number(target.strip_prefix(b"socket:[")?.strip_suffix(b"]")?)
 }
 
@@ -245,14 +245,14 @@ mod tests {
 
     #[rstest]
     #[case(b"socket:[123]", Some(123))]
-    #[case(b"socket:[18446744073709551615]", Some(u64::MAX))]
-    #[case(b"socket:[18446744073709551616]", None)]
+    #[case(b"socket:[4294967295]", Some(u32::MAX))]
+    #[case(b"socket:[4294967296]", None)]
     #[case(b"socket:[]", None)]
     #[case(b"socket:[+1]", None)]
     #[case(b"socket:[12", None)]
     #[case(b"pipe:[12]", None)]
     #[case(b"/tmp/socket:[12]", None)]
-    fn only_a_socket_has_a_socket_inode(#[case] target: &[u8], #[case] inode: Option<u64>) {
+    fn only_a_socket_has_a_socket_inode(#[case] target: &[u8], #[case] inode: Option<u32>) {
         assert_eq!(socket_inode(target), inode);
     }
 
@@ -266,7 +266,7 @@ mod tests {
         proc.pids(&mut pids).unwrap();
         assert!(pids.contains(&me) && pids.is_sorted());
         proc.socket_inodes(me, &mut found).unwrap();
-        let inode = rustix::fs::fstat(&socket).unwrap().st_ino;
+        let inode = u32::try_from(rustix::fs::fstat(&socket).unwrap().st_ino).unwrap();
         let fd = u32::try_from(socket.as_raw_fd()).unwrap();
         assert!(found.contains(&(inode, fd)), "{found:?}");
         // Twice the same: the directory is read from its start again.

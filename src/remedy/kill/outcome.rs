@@ -118,7 +118,7 @@ impl KillPlan {
     pub(in crate::remedy) fn compare(&self, now: &[Socket]) -> PortsAfter {
         let mut left: HashMap<PortKey, Fate> = HashMap::new();
         for socket in now {
-            let key = (socket.space(), socket.local.port());
+            let key = (socket.space(), socket.local().port());
             let Some(keys) = self.ports.get(&key) else { continue };
             if keys.iter().any(|key| key.is(socket)) {
                 let fate = match socket.state {
@@ -134,11 +134,11 @@ impl KillPlan {
             u32::try_from(left.values().filter(|fate| fates.contains(fate)).count()).unwrap_or(u32::MAX)
         };
         let (closing, held) = (of(&[Fate::TimeWait, Fate::Closing]), of(&[Fate::Shared]));
-        let ours = |socket: &&Socket| left.contains_key(&(socket.space(), socket.local.port()));
+        let ours = |socket: &&Socket| left.contains_key(&(socket.space(), socket.local().port()));
         PortsAfter {
             released: self.promise.ports.saturating_sub(closing + held),
             closing,
-            longest: now.iter().filter(ours).filter_map(|socket| socket.expires).max(),
+            longest: now.iter().filter(ours).filter_map(|socket| socket.expires()).max(),
             held,
         }
     }

@@ -46,15 +46,15 @@ pub(super) struct SocketKey {
 
 impl SocketKey {
     fn of(socket: &Socket) -> Self {
-        Self { remote: socket.remote, cookie: socket.cookie }
+        Self { remote: socket.remote(), cookie: socket.cookie() }
     }
 
     /// Whether `now` is this socket, or the TIME_WAIT it has become. A socket without a peer is another
     /// one when its cookie is.
     pub fn is(&self, now: &Socket) -> bool {
         match self.remote {
-            Some(_) => self.remote == now.remote,
-            None => now.remote.is_none() && (self.cookie == now.cookie || self.cookie.is_none()),
+            Some(_) => self.remote == now.remote(),
+            None => now.remote().is_none() && (self.cookie == now.cookie() || self.cookie.is_none()),
         }
     }
 }
@@ -113,7 +113,7 @@ pub(super) fn foresee(
         range.is_none_or(|dynamic| dynamic.range.contains(socket.local_port()))
     };
     let theirs = |socket: &Socket| socket.holders.all().iter().any(|owner| doomed.contains(owner));
-    let key = |socket: &Socket| (socket.space(), socket.local.port());
+    let key = |socket: &Socket| (socket.space(), socket.local().port());
     let mut promise = Promise { unread: snapshot.unread().any_table(), ..Promise::default() };
     let mut fates: HashMap<PortKey, (Fate, Vec<SocketKey>)> = HashMap::new();
     for socket in snapshot.sockets.iter().filter(|socket| theirs(socket)) {
@@ -122,7 +122,7 @@ pub(super) fn foresee(
         }
         if fate(socket, doomed) < Fate::Shared {
             match socket.state {
-                State::Listen => promise.listeners.push(socket.local),
+                State::Listen => promise.listeners.push(socket.local()),
                 State::Established | State::CloseWait | State::SynSent => promise.cut += 1,
                 _ => {}
             }
@@ -134,7 +134,7 @@ pub(super) fn foresee(
         *worst = (*worst).max(fate);
         keys.push(SocketKey::of(socket));
         if fate == Fate::TimeWait {
-            promise.longest = promise.longest.max(socket.expires);
+            promise.longest = promise.longest.max(socket.expires());
         } else if fate == Fate::Closing && system == System::Linux {
             promise.longest = promise.longest.max(Some(LINUX_TIME_WAIT));
         }

@@ -178,7 +178,7 @@ fn inside_kill_frees_what_was_promised() {
     client.process.wait().unwrap();
     namespace::settle().unwrap();
     // The TIME_WAIT that was there before is not touched.
-    let left: Vec<_> = of(&look(), State::TimeWait).iter().map(|socket| socket.cookie()).collect();
+    let left: Vec<_> = of(&look(), State::TimeWait).iter().map(Socket::cookie).collect();
     let before = of(&snapshot, State::TimeWait);
     assert_eq!(before.len(), 20);
     assert!(before.iter().all(|socket| left.contains(&socket.cookie())));
@@ -322,7 +322,7 @@ fn inside_the_socket_that_was_meant_is_closed_and_no_other() {
         let [one, other] = &outgoing(&look())[..] else { panic!("two in {state:?}") };
         assert_eq!(close(one).sockets, Some(vec![Closed::Gone]));
         let left = outgoing(&look());
-        assert_eq!(left.iter().map(|socket| socket.cookie()).collect::<Vec<_>>(), [other.cookie()]);
+        assert_eq!(left.iter().map(Socket::cookie).collect::<Vec<_>>(), [other.cookie()]);
     }
 }
 

@@ -110,12 +110,8 @@ impl ClosePlan {
         };
         let sockets = if self.sockets.len() == 1 { "socket" } else { "sockets" };
         let count = thousands(self.sockets.len() as u64);
-        let listeners: Vec<SocketAddr> = self
-            .sockets
-            .iter()
-            .filter(|socket| socket.state == State::Listen)
-            .map(|socket| socket.local())
-            .collect();
+        let listeners: Vec<SocketAddr> =
+            self.sockets.iter().filter(|socket| socket.state == State::Listen).map(Socket::local).collect();
         let mut lines = vec![format!("{count} {sockets} {whose}: {}.", states.join(", "))];
         lines.extend(deaf(&listeners));
         lines

@@ -81,7 +81,7 @@ impl Test {
         let port_in = |address: Option<SocketAddr>, range: PortRange| {
             address.is_some_and(|address| range.contains(Port(address.port())))
         };
-        let serves = |text| socket.service().as_deref().is_some_and(|service| contains(service, text));
+        let serves = |text| socket.service().is_some_and(|service| contains(service, text));
         match self {
             Self::Text { text, may_be_address } => {
                 serves(text) || *may_be_address && text_of(socket, addresses).contains(text.as_str())

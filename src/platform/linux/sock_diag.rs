@@ -361,7 +361,7 @@ pub(super) mod tests {
             sockets.iter().map(|s| (s.local().to_string(), s.remote().unwrap().to_string())).collect();
         let (server, client) = ("127.0.0.1:9090".to_owned(), "127.0.0.1:40003".to_owned());
         assert_eq!(ends, [(server.clone(), client.clone()), (client, server)]);
-        assert_eq!(sockets.iter().map(|s| s.receive_queue()).collect::<Vec<_>>(), [Some(5), Some(0)]);
+        assert_eq!(sockets.iter().map(Socket::receive_queue).collect::<Vec<_>>(), [Some(5), Some(0)]);
         assert_eq!(sockets[0].inode(), None, "not accepted yet");
         assert_eq!(sockets[0].uid(), None);
     }

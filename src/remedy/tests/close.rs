@@ -152,7 +152,7 @@ fn all_spares_who_serves_unless_that_is_asked_for_by_name() {
     snapshot.processes = [process(owner(7), "web", "x"), process(owner(8), "named", "x")].into();
     let cookies = |named: &[State]| {
         let plan = ClosePlan::all(scene(&snapshot), sockets.clone(), |state| named.contains(&state));
-        plan.sockets.iter().filter_map(|socket| socket.cookie()).collect::<Vec<_>>()
+        plan.sockets.iter().filter_map(Socket::cookie).collect::<Vec<_>>()
     };
     assert_eq!(cookies(&[]), [3, 4, 5, 10003]);
     assert_eq!(cookies(&[State::Listen]), [1, 3, 4, 5, 10003]);

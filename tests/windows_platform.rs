@@ -99,7 +99,7 @@ fn a_time_wait_is_seen_and_nobody_owns_it() {
     drop(server);
     let socket =
         await_socket(&mut platform, |socket| socket.local() == local && socket.state == State::TimeWait);
-    assert_eq!((socket.holders, socket.attribution), (Holders::Nobody, Attribution::Unknown));
+    assert_eq!((&socket.holders, socket.attribution), (&Holders::Nobody, Attribution::Unknown));
     assert!(socket.remote().is_some());
 }
 

@@ -188,10 +188,10 @@ fn inside_kill_frees_what_was_promised() {
     client.process.wait().unwrap();
     namespace::settle().unwrap();
     // The TIME_WAIT that was there before is not touched.
-    let left: Vec<_> = of(&look(), State::TimeWait).iter().map(|socket| socket.cookie).collect();
+    let left: Vec<_> = of(&look(), State::TimeWait).iter().map(Socket::cookie).collect();
     let before = of(&snapshot, State::TimeWait);
     assert_eq!(before.len(), 20);
-    assert!(before.iter().all(|socket| left.contains(&socket.cookie)));
+    assert!(before.iter().all(|socket| left.contains(&socket.cookie())));
 }
 
 #[test]
@@ -299,7 +299,8 @@ fn inside_without_the_right() {
     assert!(!hit.ended_within(Duration::ZERO).unwrap());
 
     let mut socket = Socket::new(snapshot.namespace, Protocol::Tcp, State::TimeWait, local(1));
-    (socket.remote, socket.cookie) = (Some(local(2)), Some(1));
+    socket.set_remote(Some(local(2)));
+    socket.set_cookie(Some(1));
     let refused = controls.sockets.close(&socket).unwrap_err().to_string();
     assert!(refused.contains("CAP_NET_ADMIN") || refused.contains("gone"), "{refused}");
 }
@@ -325,13 +326,13 @@ fn inside_the_socket_that_was_meant_is_closed_and_no_other() {
     for state in [State::TimeWait, State::Established] {
         let outgoing = |snapshot: &Observed| {
             let mut sockets = of(snapshot, state);
-            sockets.retain(|socket| socket.remote == Some(local(5000)));
+            sockets.retain(|socket| socket.remote() == Some(local(5000)));
             sockets
         };
         let [one, other] = &outgoing(&look())[..] else { panic!("two in {state:?}") };
         assert_eq!(close(one).sockets, Some(vec![Closed::Gone]));
         let left = outgoing(&look());
-        assert_eq!(left.iter().map(|socket| socket.cookie).collect::<Vec<_>>(), [other.cookie]);
+        assert_eq!(left.iter().map(Socket::cookie).collect::<Vec<_>>(), [other.cookie()]);
     }
 }
 
@@ -360,14 +361,14 @@ fn inside_of_two_equal_looking_sockets() {
         let twins = [twin(kind), twin(kind)];
         let ours = || {
             let mut sockets = look().sockets.clone();
-            sockets.retain(|socket| socket.local == local(5000));
+            sockets.retain(|socket| socket.local() == local(5000));
             sockets
         };
         let mut closed = 0;
         for meant in ours() {
             let others = || {
-                let others = ours().into_iter().filter(|socket| socket.cookie != meant.cookie);
-                others.map(|socket| (socket.cookie, socket.state)).collect::<Vec<_>>()
+                let others = ours().into_iter().filter(|socket| socket.cookie() != meant.cookie());
+                others.map(|socket| (socket.cookie(), socket.state)).collect::<Vec<_>>()
             };
             let before = others();
             let snapshot = look();
@@ -411,7 +412,7 @@ fn inside_a_connection_that_took_the_place_stays() {
     };
     let ours = || {
         let mut sockets = look().sockets.clone();
-        sockets.retain(|socket| socket.local == local(21000));
+        sockets.retain(|socket| socket.local() == local(21000));
         sockets.remove(0)
     };
     let first = connect();
@@ -419,8 +420,8 @@ fn inside_a_connection_that_took_the_place_stays() {
     drop(first);
     let _second = connect();
     let new = ours();
-    assert_eq!((old.local, old.remote, old.state), (new.local, new.remote, new.state));
-    assert_ne!(old.cookie, new.cookie);
+    assert_eq!((old.local(), old.remote(), old.state), (new.local(), new.remote(), new.state));
+    assert_ne!(old.cookie(), new.cookie());
 
     let snapshot = look();
     let close = |socket: Socket| {
@@ -429,7 +430,7 @@ fn inside_a_connection_that_took_the_place_stays() {
     };
     assert_eq!(close(old), Some(vec![Closed::GoneBefore]));
     let still = ours();
-    assert_eq!((still.cookie, still.state), (new.cookie, State::Established));
+    assert_eq!((still.cookie(), still.state), (new.cookie(), State::Established));
     // Its program chose the port itself: the connection goes, the port stays taken.
     assert_eq!(close(new), Some(vec![Closed::StillBound]));
 }

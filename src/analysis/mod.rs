@@ -14,6 +14,7 @@ mod forecast;
 mod grouping;
 mod owners;
 mod picture;
+mod ports;
 pub mod range_plan;
 mod rows;
 #[cfg(test)]
@@ -26,6 +27,7 @@ mod tick;
 mod usage;
 mod verdict;
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -120,6 +122,7 @@ impl Analysis {
             events,
             ahead: &ahead,
             thresholds: &self.thresholds,
+            fullest: OnceCell::new(),
         };
         let findings = findings::find(&facts);
         let verdict = verdict::verdict(&findings, &facts);

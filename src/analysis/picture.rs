@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::grouping::Groupings;
+use super::rows::Index;
 use super::{Destination, Failures, Filter, Finding, GroupBy, Row, SpaceUsage, Verdict};
 use crate::history::History;
 use crate::model::{Observed, PortEvent};
@@ -32,7 +33,7 @@ pub struct Picture {
     /// How long a TIME_WAIT lasts here, read or measured; none while that is not known.
     pub time_wait: Option<Duration>,
     pub(super) row_of: Arc<[u32]>,
-    pub(super) destination_of: Arc<[Option<u32>]>,
+    pub(super) destination_of: Arc<[Option<Index>]>,
     pub(super) groupings: Arc<Groupings>,
 }
 
@@ -81,7 +82,7 @@ impl Picture {
         for (index, _) in sockets.iter().enumerate().filter(|(_, passes)| **passes) {
             rows[self.row_of[index] as usize] = true;
             if let Some(destination) = self.destination_of[index] {
-                destinations[destination as usize] = true;
+                destinations[destination.get()] = true;
             }
         }
         Selection { rows, destinations, sockets }
@@ -96,6 +97,6 @@ impl Picture {
     /// The destination a socket counts toward, if any, both by their index.
     #[must_use]
     pub fn destination_of(&self, socket: usize) -> Option<usize> {
-        self.destination_of[socket].map(|index| index as usize)
+        self.destination_of[socket].map(Index::get)
     }
 }

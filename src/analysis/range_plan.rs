@@ -80,7 +80,7 @@ impl RangeFacts {
             }
             let waits = match socket.state {
                 State::Listen => true,
-                State::Udp => socket.remote.is_none(),
+                State::Udp => socket.remote().is_none(),
                 _ => false,
             };
             if waits && (here || shared) {

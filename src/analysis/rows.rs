@@ -2,14 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use compact_str::{CompactString, format_compact};
 use foldhash::fast::RandomState;
 
+use super::ports::{Capacities, DistinctPorts};
 use crate::model::{
-    Attribution, Counts, DestinationId, DynamicRange, NamespaceId, Observed, Owner, Port, PortSpace, Process,
-    Protocol, Share, Socket, SpaceId, State,
+    Attribution, Counts, DestinationId, NamespaceId, Observed, Owner, Port, Process, Protocol, Share, Socket,
+    SpaceId, State,
 };
 
 /// What makes one row of the table of processes.
@@ -275,10 +277,26 @@ fn handles(snapshot: &Observed, owners: &[Owner]) -> Option<u64> {
         .fold(None, |sum, handles| Some(sum.unwrap_or(0) + handles))
 }
 
+/// A place among the destinations, which with none beside it takes 4 bytes: there is one for each socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Index(NonZeroU32);
+
+impl Index {
+    fn new(place: usize) -> Option<Self> {
+        NonZeroU32::new(u32::try_from(place + 1).ok()?).map(Self)
+    }
+
+    /// As an index.
+    #[must_use]
+    pub fn get(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
+
 /// Destinations with, for each socket of the snapshot, the destination it counts toward, if any.
 pub(super) struct Destinations {
     pub destinations: Vec<Destination>,
-    pub destination_of: Vec<Option<u32>>,
+    pub destination_of: Vec<Option<Index>>,
 }
 
 /// Groups the outgoing connections of a snapshot by where they lead to. A connection is outgoing when
@@ -300,7 +318,7 @@ pub(super) fn destinations(snapshot: &Observed) -> Destinations {
     let mut index_of: HashMap<DestinationId, u32, RandomState> = HashMap::default();
     let mut destinations: Vec<Destination> = Vec::new();
     let mut ports = DistinctPorts::default();
-    let mut count = |socket: &Socket| -> Option<u32> {
+    let mut count = |socket: &Socket| -> Option<Index> {
         let id = DestinationId::of(socket).filter(|_| outgoing(socket))?;
         let index = *index_of.entry(id).or_insert_with(|| {
             destinations.push(nothing_toward(id, snapshot));
@@ -311,15 +329,18 @@ pub(super) fn destinations(snapshot: &Observed) -> Destinations {
         if let Some(owner) = socket.holders.counted()
             && destination.owners.last() != Some(&owner)
         {
+            if destination.owners.len() == destination.owners.capacity() {
+                sort_out(&mut destination.owners);
+            }
             destination.owners.push(owner);
         }
         ports.note(index, socket, &capacities);
-        Some(index)
+        Index::new(index as usize)
     };
     let destination_of = snapshot.sockets.iter().map(&mut count).collect();
     for destination in &mut destinations {
-        destination.owners.sort_unstable();
-        destination.owners.dedup();
+        sort_out(&mut destination.owners);
+        destination.owners.shrink_to_fit();
     }
     ports.for_each(|index, space, count| {
         let destination = &mut destinations[index as usize];
@@ -330,6 +351,11 @@ pub(super) fn destinations(snapshot: &Observed) -> Destinations {
         }
     });
     Destinations { destinations, destination_of }
+}
+
+fn sort_out(owners: &mut Vec<Owner>) {
+    owners.sort_unstable();
+    owners.dedup();
 }
 
 fn nothing_toward(id: DestinationId, snapshot: &Observed) -> Destination {
@@ -343,73 +369,5 @@ fn nothing_toward(id: DestinationId, snapshot: &Observed) -> Destination {
         fill: None,
         owners: Vec::new(),
         new_per_second: None,
-    }
-}
-
-/// The dynamic ranges of a snapshot, laid out for one look a socket.
-struct Capacities<'a> {
-    snapshot: &'a Observed,
-    /// None where what is reserved is not known.
-    capacity: Vec<Option<u32>>,
-}
-
-impl<'a> Capacities<'a> {
-    fn of(snapshot: &'a Observed) -> Self {
-        let capacity = |space: &PortSpace| {
-            let dynamic = space.dynamic.as_ref().filter(|_| snapshot.knows_range(space.id));
-            dynamic.map(DynamicRange::capacity)
-        };
-        Self { snapshot, capacity: snapshot.spaces.iter().map(capacity).collect() }
-    }
-
-    fn any_known(&self) -> bool {
-        self.snapshot.spaces.iter().any(|space| space.dynamic.is_some())
-    }
-
-    fn space(&self, socket: &Socket) -> Option<usize> {
-        let id = socket.space();
-        self.snapshot.spaces.iter().position(|space| space.id == id)
-    }
-
-    /// Whether the range of the socket's port space is known.
-    fn knows(&self, socket: &Socket) -> bool {
-        self.space(socket).is_some_and(|index| self.snapshot.spaces[index].dynamic.is_some())
-    }
-
-    /// The port space of a socket whose local port is inside the dynamic range.
-    fn dynamic_space(&self, socket: &Socket) -> Option<usize> {
-        let index = self.space(socket)?;
-        let dynamic = self.snapshot.spaces[index].dynamic.as_ref()?;
-        dynamic.range.contains(socket.local_port()).then_some(index)
-    }
-
-    /// Whether the local port is inside the range, or the range is not known.
-    fn may_be_dynamic(&self, socket: &Socket) -> bool {
-        !self.knows(socket) || self.dynamic_space(socket).is_some()
-    }
-
-    fn share(&self, index: usize, ports: u32) -> Option<Share> {
-        Some(Share::of(ports, self.capacity[index]?))
-    }
-}
-
-/// Counts distinct (group, port space, port) by sorting, which for tens of thousands of sockets is
-/// faster than sets.
-#[derive(Default)]
-struct DistinctPorts(Vec<(u32, usize, Port)>);
-
-impl DistinctPorts {
-    fn note(&mut self, group: u32, socket: &Socket, capacities: &Capacities) {
-        if let Some(index) = capacities.dynamic_space(socket) {
-            self.0.push((group, index, socket.local_port()));
-        }
-    }
-
-    fn for_each(mut self, mut found: impl FnMut(u32, usize, u32)) {
-        self.0.sort_unstable();
-        self.0.dedup();
-        for same in self.0.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
-            found(same[0].0, same[0].1, u32::try_from(same.len()).unwrap_or(u32::MAX));
-        }
     }
 }

@@ -284,7 +284,7 @@ fn busy(second: u16) -> Snapshot {
     let waiting = (0..10 * second).map(|port| {
         let left = 60 - u64::from(second - port / 10);
         let waiting = tcp(State::TimeWait, &local(port), Some("10.0.0.2:80"), None);
-        Socket { expires: Some(Duration::from_secs(left)), ..waiting }
+        waiting.with(|socket| socket.set_expires(Some(Duration::from_secs(left))))
     });
     let bound = (0..5 * second).map(|port| tcp(State::Bound, &local(500 + port), None, Some(client)));
     let mut machine = at(second.into(), snapshot(open.chain(waiting).chain(bound).collect()));

@@ -57,7 +57,7 @@ impl Look<'_> {
                 let sample = &mut samples[self.processes.row_of[index] as usize];
                 (sample.born, sample.waits) = (sample.born + born, sample.waits + waits);
                 if let Some(destination) = self.led.destination_of[index] {
-                    let flow = &mut flows[destination as usize];
+                    let flow = &mut flows[destination.get()];
                     (flow.born, flow.waits) = (flow.born + born, flow.waits + waits);
                 }
             }

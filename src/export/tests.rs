@@ -25,7 +25,7 @@ const HOSTILE: &str = "=cmd\u{1b}[2J\u{202e}\n\"é\u{e0041}";
 fn machine() -> Snapshot {
     let (orders, hostile, ended) = (owner(4312), owner(77), owner(99));
     let mut expiring = tcp(State::TimeWait, "10.0.0.5:10001", Some("10.0.0.9:1433"), Some(orders));
-    expiring.expires = Some(Duration::from_millis(101_500));
+    expiring.set_expires(Some(Duration::from_millis(101_500)));
     let mut machine = snapshot(vec![
         tcp(State::Bound, "0.0.0.0:10000", None, Some(orders)),
         expiring,

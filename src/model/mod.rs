@@ -8,6 +8,7 @@
 mod counts;
 mod coverage;
 mod destination;
+mod ends;
 mod gap;
 mod handle;
 mod limits;

@@ -66,16 +66,22 @@ impl Protocol {
 ///
 /// Linux: the inode of `/proc/PID/ns/net`. Elsewhere there is one, [`NamespaceId::ONLY`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct NamespaceId(pub u64);
+pub struct NamespaceId(pub u32);
 
 impl NamespaceId {
     /// The one namespace of a system that has no others.
     pub const ONLY: Self = Self(0);
 
+    /// The namespace with this inode, as `stat` and traces give it; Linux numbers them in 32 bits.
+    #[must_use]
+    pub fn of_inode(inode: u64) -> Option<Self> {
+        u32::try_from(inode).ok().map(Self)
+    }
+
     /// Its number, where there are several.
     #[must_use]
     pub fn number(self) -> Option<u64> {
-        Some(self.0).filter(|_| self != Self::ONLY)
+        Some(self.0.into()).filter(|_| self != Self::ONLY)
     }
 }
 

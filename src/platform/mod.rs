@@ -13,6 +13,7 @@ mod elevation;
 pub mod files;
 #[cfg(target_os = "linux")]
 mod linux;
+pub mod memory;
 #[cfg(any(windows, test))]
 pub(crate) mod netsh;
 #[cfg(any(windows, test))]

@@ -51,7 +51,7 @@ impl ClosePlan {
             State::Listen if !named(State::Listen) => {
                 Some("listeners are closed only under the filter state:listen")
             }
-            State::Udp if socket.remote.is_none() && !named(State::Udp) => {
+            State::Udp if socket.remote().is_none() && !named(State::Udp) => {
                 Some("UDP without a peer is closed only under the filter state:udp")
             }
             _ => None,
@@ -110,12 +110,8 @@ impl ClosePlan {
         };
         let sockets = if self.sockets.len() == 1 { "socket" } else { "sockets" };
         let count = thousands(self.sockets.len() as u64);
-        let listeners: Vec<SocketAddr> = self
-            .sockets
-            .iter()
-            .filter(|socket| socket.state == State::Listen)
-            .map(|socket| socket.local)
-            .collect();
+        let listeners: Vec<SocketAddr> =
+            self.sockets.iter().filter(|socket| socket.state == State::Listen).map(Socket::local).collect();
         let mut lines = vec![format!("{count} {sockets} {whose}: {}.", states.join(", "))];
         lines.extend(lost_listeners(&listeners));
         lines
@@ -151,7 +147,7 @@ impl ClosePlan {
 /// Why this socket can't be closed on this system.
 fn obstacle(system: System, socket: &Socket) -> Option<&'static str> {
     match system {
-        System::Linux if socket.cookie.is_none() => {
+        System::Linux if socket.cookie().is_none() => {
             Some("it has no cookie by which the kernel could be told which socket is meant")
         }
         System::Linux if socket.state == State::Bound => {
@@ -161,7 +157,7 @@ fn obstacle(system: System, socket: &Socket) -> Option<&'static str> {
         System::Windows if socket.family() == Family::Ipv6 => {
             Some("Windows has no call that closes a connection over IPv6")
         }
-        System::Windows if socket.remote.is_none() => Some("Windows closes connections only"),
+        System::Windows if socket.remote().is_none() => Some("Windows closes connections only"),
         System::Linux | System::Windows => None,
         System::Other => Some("there is no call for it on this system"),
     }
@@ -179,14 +175,14 @@ impl Plan for ClosePlan {
             .take(SHOWN)
             .map(|socket| {
                 let protocol = socket.protocol.key();
-                let remote = socket.remote.map_or_else(|| "*".to_owned(), |remote| remote.to_string());
-                match (self.system, socket.cookie) {
+                let remote = socket.remote().map_or_else(|| "*".to_owned(), |remote| remote.to_string());
+                match (self.system, socket.cookie()) {
                     (System::Windows, _) => {
-                        format!("SetTcpEntry({} {remote}, MIB_TCP_STATE_DELETE_TCB)", socket.local)
+                        format!("SetTcpEntry({} {remote}, MIB_TCP_STATE_DELETE_TCB)", socket.local())
                     }
                     (_, cookie) => format!(
                         "SOCK_DESTROY {protocol} {} {remote} cookie {:x}",
-                        socket.local,
+                        socket.local(),
                         cookie.unwrap_or_default()
                     ),
                 }

@@ -205,6 +205,6 @@ pub fn kind(kind: &HandleKind) -> &str {
 #[must_use]
 pub fn name(handle: &Handle) -> Option<String> {
     let Some(socket) = &handle.socket else { return handle.name.clone() };
-    let remote = socket.remote.map_or_else(String::new, |remote| format!(" → {remote}"));
-    Some(format!("{} {} {}{remote}", socket.protocol.key(), socket.state.title(), socket.local))
+    let remote = socket.remote().map_or_else(String::new, |remote| format!(" → {remote}"));
+    Some(format!("{} {} {}{remote}", socket.protocol.key(), socket.state.title(), socket.local()))
 }

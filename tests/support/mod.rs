@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 pub mod confine;
+pub mod crowd;
 pub mod lab;
 #[path = "../lab/protocol.rs"]
 pub mod protocol;

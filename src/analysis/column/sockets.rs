@@ -13,7 +13,7 @@ impl Item for Socket {
     }
 
     fn tie_break(&self, other: &Self) -> Ordering {
-        let parts = |one: &Self| (one.protocol, one.local, one.remote, one.cookie, one.inode);
+        let parts = |one: &Self| (one.protocol, one.local(), one.remote(), one.cookie(), one.inode());
         parts(self).cmp(&parts(other))
     }
 }
@@ -58,13 +58,13 @@ static COLUMNS: &[Column<Socket>] = &[
         width: (20, 47),
         rank: 0,
         special: Some((0, 21)),
-        value: |socket, _| Value::Address(socket.local),
+        value: |socket, _| Value::Address(socket.local()),
         fields: &[
             Field {
                 position: 2,
                 name: "local_address",
                 meaning: "its own end",
-                value: Some(|socket, _| Value::Ip(socket.local.ip().to_canonical())),
+                value: Some(|socket, _| Value::Ip(socket.local().ip().to_canonical())),
                 ..Field::ALL
             },
             Field {
@@ -90,14 +90,14 @@ static COLUMNS: &[Column<Socket>] = &[
         width: (20, 47),
         rank: 10,
         special: Some((10, 21)),
-        value: |socket, _| socket.remote.map_or(Value::Word(0, "", "*:*"), Value::Address),
+        value: |socket, _| socket.remote().map_or(Value::Word(0, "", "*:*"), Value::Address),
         fields: &[
             Field {
                 position: 4,
                 name: "remote_address",
                 meaning: "its peer; null when it has none",
                 value: Some(|socket, _| {
-                    socket.remote.map_or(Value::NotRead, |remote| Value::Ip(remote.ip().to_canonical()))
+                    socket.remote().map_or(Value::NotRead, |remote| Value::Ip(remote.ip().to_canonical()))
                 }),
                 ..Field::ALL
             },
@@ -105,7 +105,7 @@ static COLUMNS: &[Column<Socket>] = &[
                 position: 5,
                 name: "remote_port",
                 meaning: "and the port of it",
-                value: Some(|socket, _| Value::id(socket.remote.map(|remote| remote.port()))),
+                value: Some(|socket, _| Value::id(socket.remote().map(|remote| remote.port()))),
                 ..Field::ALL
             },
         ],
@@ -146,7 +146,7 @@ static COLUMNS: &[Column<Socket>] = &[
         title: "LEFT",
         width: (5, 7),
         rank: 60,
-        value: |socket, _| socket.expires.map_or(Value::NotRead, Value::Left),
+        value: |socket, _| socket.expires().map_or(Value::NotRead, Value::Left),
         fields: &[Field {
             position: 9,
             name: "expires_ms",
@@ -194,7 +194,7 @@ static COLUMNS: &[Column<Socket>] = &[
         title: "RECV-Q",
         width: (6, 9),
         rank: 80,
-        value: |socket, _| Value::count(socket.receive_queue),
+        value: |socket, _| Value::count(socket.receive_queue()),
         fields: &[Field {
             position: 11,
             name: "receive_queue",
@@ -208,7 +208,7 @@ static COLUMNS: &[Column<Socket>] = &[
         title: "SEND-Q",
         width: (6, 9),
         rank: 90,
-        value: |socket, _| Value::count(socket.send_queue),
+        value: |socket, _| Value::count(socket.send_queue()),
         fields: &[Field {
             position: 12,
             name: "send_queue",
@@ -222,7 +222,7 @@ static COLUMNS: &[Column<Socket>] = &[
         title: "UID",
         width: (6, 10),
         rank: 100,
-        value: |socket, _| Value::id(socket.uid),
+        value: |socket, _| Value::id(socket.uid()),
         fields: &[Field {
             position: 13,
             name: "uid",

@@ -1,5 +1,6 @@
 //! What the rules reason about, and the questions that several of them ask.
 
+use std::cell::OnceCell;
 use std::cmp::Reverse;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -9,9 +10,10 @@ use crate::analysis::ahead::Ahead;
 use crate::analysis::events::Logged;
 use crate::analysis::failures::Failures;
 use crate::analysis::forecast::{Forecast, HORIZON};
+use crate::analysis::rows::Index;
 use crate::analysis::{Destination, Row, RowKey, SpaceUsage};
 use crate::history::{History, Sample};
-use crate::model::{Level, Observed, Owner, PortSet, Share, Socket, SpaceId, State, System};
+use crate::model::{Level, Observed, Owner, PortSet, PortSpace, Share, Socket, SpaceId, State, System};
 use crate::text::{safe, span, thousands};
 
 /// Everything that is known when findings are looked for.
@@ -22,13 +24,15 @@ pub(in crate::analysis) struct Facts<'a> {
     pub rows: &'a [Row],
     pub row_of: &'a [u32],
     pub destinations: &'a [Destination],
-    pub destination_of: &'a [Option<u32>],
+    pub destination_of: &'a [Option<Index>],
     pub history: &'a History,
     pub failures: Option<&'a Failures>,
     /// The event log of the last 24 hours.
     pub events: &'a [Logged],
     pub ahead: &'a Ahead<'a>,
     pub thresholds: &'a Thresholds,
+    /// The fullest local address of each port space, once somebody asks.
+    pub fullest: OnceCell<Vec<(SpaceId, (IpAddr, u32))>>,
 }
 
 /// What `bind()` to port 0 takes from: on Linux the ports of one local address, elsewhere the pool.
@@ -101,29 +105,13 @@ impl<'a> Facts<'a> {
         Some(Pool { space, address, ports, capacity, share, forecast })
     }
 
-    /// The local address of a port space with the most ports in the range; a port that is bound on any
-    /// address counts for each.
+    /// The fullest local address of a port space, and its ports in the range.
     fn fullest_address(&self, id: SpaceId) -> Option<(IpAddr, u32)> {
-        let range = self.snapshot.spaces.iter().find(|space| space.id == id)?.dynamic.as_ref()?.range;
-        let inside = self
-            .snapshot
-            .sockets
-            .iter()
-            .filter(|socket| socket.space() == id && range.contains(socket.local_port()));
-        let mut everywhere = PortSet::new();
-        let mut held = Vec::new();
-        for socket in inside {
-            if socket.local.ip().is_unspecified() {
-                everywhere.insert(socket.local_port());
-            } else {
-                held.push((socket.local.ip(), socket.local_port()));
-            }
-        }
-        held.sort_unstable();
-        held.dedup();
-        held.retain(|(_, port)| !everywhere.contains(*port));
-        let own = held.chunk_by(|a, b| a.0 == b.0).max_by_key(|ports| ports.len())?;
-        Some((own[0].0, everywhere.len() + u32::try_from(own.len()).unwrap_or(u32::MAX)))
+        let all = self.fullest.get_or_init(|| {
+            let of = |space: &PortSpace| Some((space.id, fullest_address(self.snapshot, space)?));
+            self.snapshot.spaces.iter().filter_map(of).collect()
+        });
+        all.iter().find(|(space, _)| *space == id).map(|(_, fullest)| *fullest)
     }
 
     /// The destinations filled to at least `from`, fullest first. Where the system gives out ports in
@@ -219,6 +207,30 @@ impl<'a> Facts<'a> {
         rows.sort_by(|a, b| weight(a).cmp(&weight(b)).then_with(|| a.key.cmp(&b.key)));
         rows
     }
+}
+
+/// The local address of a port space with the most ports in the range; a port that is bound on any address
+/// counts for each.
+fn fullest_address(snapshot: &Observed, space: &PortSpace) -> Option<(IpAddr, u32)> {
+    let range = space.dynamic.as_ref()?.range;
+    let inside = snapshot
+        .sockets
+        .iter()
+        .filter(|socket| socket.space() == space.id && range.contains(socket.local_port()));
+    let mut everywhere = PortSet::new();
+    let mut held = Vec::new();
+    for socket in inside {
+        if socket.local().ip().is_unspecified() {
+            everywhere.insert(socket.local_port());
+        } else {
+            held.push((socket.local().ip(), socket.local_port()));
+        }
+    }
+    held.sort_unstable();
+    held.dedup();
+    held.retain(|(_, port)| !everywhere.contains(*port));
+    let own = held.chunk_by(|a, b| a.0 == b.0).max_by_key(|ports| ports.len())?;
+    Some((own[0].0, everywhere.len() + u32::try_from(own.len()).unwrap_or(u32::MAX)))
 }
 
 /// `orders.exe (4312)`

@@ -57,7 +57,7 @@ impl<'a> Facts<'a> {
     /// Who holds the ports of a pool, most first.
     pub fn holders_in(&self, pool: &Pool) -> Vec<Holder<'a>> {
         let here = |ip: IpAddr| pool.address.is_none_or(|address| ip == address || ip.is_unspecified());
-        holders(self, |socket| socket.space() == pool.space.id && here(socket.local.ip()))
+        holders(self, |socket| socket.space() == pool.space.id && here(socket.local().ip()))
     }
 
     /// Who holds the ports toward a destination, most first.

@@ -29,7 +29,7 @@ pub(super) fn find(facts: &Facts) -> Vec<Finding> {
         .sockets
         .iter()
         .zip(facts.destination_of)
-        .filter(|(_, index)| index.is_some_and(|index| index as usize == toward.index))
+        .filter(|(_, index)| index.is_some_and(|index| index.get() == toward.index))
         .map(|(socket, _)| socket.local_port())
         .filter(|port| dynamic.range.contains(*port) && preferred(*port))
         .collect();

@@ -1,6 +1,7 @@
 //! Each rule against small histories that fire it, and near ones that do not.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -63,7 +64,7 @@ pub(super) fn many(state: State, count: u64, remote: Option<&str>) -> Vec<Socket
 fn on_two_addresses(count: u64) -> Vec<Socket> {
     let mut sockets = many(State::Established, count, None);
     for socket in sockets.iter_mut().step_by(2) {
-        socket.local.set_ip("10.0.0.9".parse().unwrap());
+        socket.set_local(SocketAddr::from(([10, 0, 0, 9], socket.local().port())));
     }
     sockets
 }

@@ -118,11 +118,11 @@ impl Churn {
         self.open.retain(|(since, _)| second - since < time_wait);
         let shared = self.system == System::Linux;
         let key = |port: u16, index: usize| (port, if shared { index } else { 0 });
-        let index = |socket: &Socket| usize::from(socket.remote.unwrap().port() - 80);
+        let index = |socket: &Socket| usize::from(socket.remote().unwrap().port() - 80);
         let mut taken: HashSet<(u16, usize)> =
-            self.open.iter().map(|(_, socket)| key(socket.local.port(), index(socket))).collect();
+            self.open.iter().map(|(_, socket)| key(socket.local().port(), index(socket))).collect();
         for (index, count) in closed.iter().enumerate() {
-            taken.extend(held.iter().map(|socket| key(socket.local.port(), index)));
+            taken.extend(held.iter().map(|socket| key(socket.local().port(), index)));
             for _ in 0..*count {
                 let mut ports = (0..1000).map(|step| 10_000 + (self.next[index] - 10_000 + step) % 1000);
                 let Some(port) = ports.find(|port| taken.insert(key(*port, index))) else { continue };
@@ -133,7 +133,7 @@ impl Churn {
         }
         let sockets = self.open.iter().map(|(since, socket)| {
             let left = Duration::from_secs(time_wait - (second - since));
-            Socket { expires: Some(left), ..socket.clone() }
+            socket.clone().with(|socket| socket.set_expires(Some(left)))
         });
         let mut machine = at(second, snapshot(sockets.chain(held.iter().cloned()).collect()));
         std::sync::Arc::make_mut(&mut machine.host).system = self.system;

@@ -137,7 +137,7 @@ impl Plan for KillPlan {
                 (_, signal) => {
                     format!(
                         "pidfd_send_signal(pidfd of {pid} started at tick {}, SIG{})",
-                        started.0,
+                        { started.0 },
                         signal.title()
                     )
                 }

@@ -138,7 +138,7 @@ impl KillPlan {
         PortsAfter {
             released: self.promise.ports.saturating_sub(closing + held),
             closing,
-            longest: now.iter().filter(ours).filter_map(|socket| socket.expires).max(),
+            longest: now.iter().filter(ours).filter_map(Socket::expires).max(),
             held,
         }
     }

@@ -46,15 +46,15 @@ pub(super) struct SocketKey {
 
 impl SocketKey {
     fn of(socket: &Socket) -> Self {
-        Self { remote: socket.remote, cookie: socket.cookie }
+        Self { remote: socket.remote(), cookie: socket.cookie() }
     }
 
     /// Whether `now` is this socket, or the TIME_WAIT it has become. A socket without a peer is another
     /// one when its cookie is.
     pub fn is(&self, now: &Socket) -> bool {
         match self.remote {
-            Some(_) => self.remote == now.remote,
-            None => now.remote.is_none() && (self.cookie == now.cookie || self.cookie.is_none()),
+            Some(_) => self.remote == now.remote(),
+            None => now.remote().is_none() && (self.cookie == now.cookie() || self.cookie.is_none()),
         }
     }
 }
@@ -122,7 +122,7 @@ pub(super) fn predict(
         }
         if after(socket, ending) < After::Shared {
             match socket.state {
-                State::Listen => promise.listeners.push(socket.local),
+                State::Listen => promise.listeners.push(socket.local()),
                 State::Established | State::CloseWait | State::SynSent => promise.cut += 1,
                 _ => {}
             }
@@ -134,7 +134,7 @@ pub(super) fn predict(
         *worst = (*worst).max(after);
         keys.push(SocketKey::of(socket));
         if after == After::TimeWait {
-            promise.longest = promise.longest.max(socket.expires);
+            promise.longest = promise.longest.max(socket.expires());
         } else if after == After::Closing && system == System::Linux {
             promise.longest = promise.longest.max(Some(LINUX_TIME_WAIT));
         }

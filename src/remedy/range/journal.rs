@@ -160,7 +160,7 @@ impl<'a> Journal<'a> {
 #[derive(Serialize, Deserialize)]
 struct Line {
     time: Timestamp,
-    namespace: u64,
+    namespace: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     boot: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

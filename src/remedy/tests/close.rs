@@ -8,7 +8,7 @@ use crate::remedy::Plan;
 use crate::remedy::close::{CloseOutcome, ClosePlan, Closed};
 
 fn known(cookie: u64, socket: Socket) -> Socket {
-    Socket { cookie: Some(cookie), ..socket }
+    socket.with(|socket| socket.set_cookie(Some(cookie)))
 }
 
 fn time_wait(port: u16) -> Socket {
@@ -90,7 +90,10 @@ fn success_that_the_system_only_claims_is_none() {
 #[test]
 fn a_socket_whose_place_is_taken_is_gone_and_the_other_stays() {
     let old = time_wait(10001);
-    let new = Socket { cookie: Some(99), state: State::Established, ..old.clone() };
+    let new = old.clone().with(|socket| {
+        socket.set_cookie(Some(99));
+        socket.state = State::Established;
+    });
     let stand = Stand::default();
     stand.with(|machine| {
         machine.sockets = vec![new.clone()];
@@ -105,7 +108,10 @@ fn a_socket_whose_place_is_taken_is_gone_and_the_other_stays() {
 #[test]
 fn a_connection_on_a_port_of_its_own_choice_stays_bound() {
     let open = known(5, tcp(State::Established, "10.0.0.5:10001", Some("10.0.0.9:1433"), Some(owner(7))));
-    let bound = Socket { state: State::Bound, remote: None, ..open.clone() };
+    let bound = open.clone().with(|socket| {
+        socket.set_remote(None);
+        socket.state = State::Bound;
+    });
     let stand = Stand::default();
     stand.with(|machine| {
         machine.sockets = vec![bound];
@@ -137,7 +143,7 @@ fn all_spares_who_serves_unless_that_is_asked_for_by_name() {
     let sockets = [
         known(1, tcp(State::Listen, "0.0.0.0:80", None, of(7))),
         known(2, udp("0.0.0.0:53", of(8))),
-        known(3, Socket { remote: Some("10.0.0.9:53".parse().unwrap()), ..udp("10.0.0.5:10009", of(8)) }),
+        known(3, udp("10.0.0.5:10009", of(8)).with(|socket| socket.set_remote("10.0.0.9:53".parse().ok()))),
         known(4, tcp(State::Established, "10.0.0.5:10001", Some("10.0.0.9:1433"), of(7))),
         known(5, tcp(State::SynSent, "10.0.0.5:10002", Some("10.0.0.9:1433"), of(7))),
         time_wait(10003),
@@ -146,7 +152,7 @@ fn all_spares_who_serves_unless_that_is_asked_for_by_name() {
     snapshot.processes = [process(owner(7), "web", "x"), process(owner(8), "named", "x")].into();
     let cookies = |named: &[State]| {
         let plan = ClosePlan::all(basis(&snapshot), sockets.clone(), |state| named.contains(&state));
-        plan.sockets.iter().filter_map(|socket| socket.cookie).collect::<Vec<_>>()
+        plan.sockets.iter().filter_map(Socket::cookie).collect::<Vec<_>>()
     };
     assert_eq!(cookies(&[]), [3, 4, 5, 10003]);
     assert_eq!(cookies(&[State::Listen]), [1, 3, 4, 5, 10003]);

@@ -21,11 +21,11 @@ use crate::text::tests_support::hostile;
 
 fn shared(state: State, local: &str, holders: &[u32]) -> Socket {
     let holders = Holders::of(holders.iter().map(|pid| owner(*pid)).collect());
-    Socket { holders, ..tcp(state, local, None, None) }
+    tcp(state, local, None, None).with(|socket| socket.holders = holders)
 }
 
 fn lasting(socket: Socket, seconds: u64) -> Socket {
-    Socket { expires: Some(Duration::from_secs(seconds)), ..socket }
+    socket.with(|socket| socket.set_expires(Some(Duration::from_secs(seconds))))
 }
 
 /// orders (4312) with everything a process can hold, and others around it.

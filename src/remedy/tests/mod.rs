@@ -135,9 +135,9 @@ impl SocketControl for Stand {
     fn close(&mut self, socket: &Socket) -> Result<(), ControlError> {
         self.with(|machine| {
             let error = (!machine.close_errors.is_empty()).then(|| machine.close_errors.remove(0)).flatten();
-            machine.closed.extend(socket.cookie);
+            machine.closed.extend(socket.cookie());
             if error.is_none() {
-                machine.sockets.retain(|other| other.cookie != socket.cookie);
+                machine.sockets.retain(|other| other.cookie() != socket.cookie());
             }
             error.map_or(Ok(()), Err)
         })

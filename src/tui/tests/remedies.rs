@@ -347,7 +347,7 @@ fn on_linux() -> Snapshot {
         let local =
             SocketAddr::from(([10, 0, 0, 5], if state == State::Listen { 443 } else { 50000 + cookie }));
         let mut socket = super::support::socket(state, local, remote, Some(NGINX));
-        socket.cookie = Some(cookie.into());
+        socket.set_cookie(Some(cookie.into()));
         socket
     };
     let sockets = vec![

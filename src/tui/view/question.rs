@@ -336,8 +336,8 @@ fn named(app: &App, pid: Pid) -> String {
 }
 
 fn name(socket: &Socket) -> String {
-    let remote = socket.remote.map_or_else(|| "*".to_owned(), |remote| remote.to_string());
-    format!("{} {} → {remote} {}", socket.protocol.key(), socket.local, socket.state.title())
+    let remote = socket.remote().map_or_else(|| "*".to_owned(), |remote| remote.to_string());
+    format!("{} {} → {remote} {}", socket.protocol.key(), socket.local(), socket.state.title())
 }
 
 fn probe(form: &ProbeForm, mut text: Text) -> Sheet {

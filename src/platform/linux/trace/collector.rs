@@ -111,7 +111,7 @@ impl<A: Alive> Collector<A> {
                 What::Named { pid: leader(task)?, name: CompactString::from_utf8_lossy(name) }
             }
             Record::Namespaces { task, network } => {
-                What::Moved { pid: leader(task)?, network: NamespaceId(network?) }
+                What::Moved { pid: leader(task)?, network: NamespaceId::of_inode(network?)? }
             }
             Record::Exit { task } => What::Ended { pid: leader(task)? },
             Record::Sample { task, raw, rest } => {

@@ -145,7 +145,7 @@ mod tests {
 
     /// A `/proc` of (pid, start time, name, namespace).
     #[derive(Default)]
-    struct Fake(Vec<(u32, u64, &'static str, u64)>);
+    struct Fake(Vec<(u32, u64, &'static str, u32)>);
 
     impl Alive for Fake {
         fn stat(&mut self, pid: Pid) -> Option<(StartTime, CompactString)> {
@@ -158,7 +158,7 @@ mod tests {
         }
     }
 
-    fn at(lives: &mut Lives<Fake>, pid: u32, time: u64) -> Option<(u64, String, Option<u64>)> {
+    fn at(lives: &mut Lives<Fake>, pid: u32, time: u64) -> Option<(u64, String, Option<u32>)> {
         let life = lives.at(Pid(pid), StartTime(time))?;
         Some((life.owner.started.0, life.name.to_string(), life.network.map(|network| network.0)))
     }

@@ -35,8 +35,8 @@ impl Monitor {
     }
 
     /// Waits for what is slow to be read the first time: for whoever looks only once.
-    pub fn settle(&mut self) {
-        self.source.settle();
+    pub fn wait_first(&mut self) {
+        self.source.wait_first();
     }
 
     /// Takes the next look; none when there is nothing more to see.

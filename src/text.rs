@@ -29,19 +29,6 @@ pub fn thousands(number: u64) -> String {
     text
 }
 
-/// A share of 0 to 1 as whole percent. It says 100 only when nothing is left and 0 only when nothing is
-/// used: 99.7 % is 99, 0.2 % is 1.
-#[must_use]
-pub fn percent(share: f64) -> u32 {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0..=1000 first")]
-    let whole = (share * 100.0).clamp(0.0, 1000.0).round() as u32;
-    match whole {
-        0 if share > 0.0 => 1,
-        100 if share < 1.0 => 99,
-        whole => whole,
-    }
-}
-
 /// A rate with its sign: `+221/s`, `-3/s`, `0/s`; one decimal below 10.
 #[must_use]
 pub fn rate(per_second: f64) -> String {
@@ -128,17 +115,6 @@ mod tests {
     #[case(1_234_567, "1,234,567")]
     fn thousands_are_separated(#[case] number: u64, #[case] text: &str) {
         assert_eq!(thousands(number), text);
-    }
-
-    #[rstest]
-    #[case(0.0, 0)]
-    #[case(0.0001, 1)]
-    #[case(0.5, 50)]
-    #[case(0.9999, 99)]
-    #[case(1.0, 100)]
-    #[case(1.25, 125)]
-    fn percent_is_never_full_or_empty_by_rounding(#[case] share: f64, #[case] whole: u32) {
-        assert_eq!(percent(share), whole);
     }
 
     #[rstest]

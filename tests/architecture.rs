@@ -30,13 +30,13 @@ const MAY_USE: [(&str, &[&str]); 11] = [
 type Name = Vec<String>;
 
 /// The modules of the crate, without those that only tests compile.
-struct House {
+struct Crate {
     files: BTreeMap<Name, syn::File>,
     /// Names that a module re-exports, and what they stand for there.
     exports: BTreeMap<Name, BTreeMap<String, Vec<String>>>,
 }
 
-impl House {
+impl Crate {
     fn read() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
         let mut files = BTreeMap::new();
@@ -232,9 +232,9 @@ fn spelled(name: &Name) -> String {
 
 #[test]
 fn each_part_uses_only_what_it_may() {
-    let house = House::read();
+    let sources = Crate::read();
     let mut wrong = Vec::new();
-    for (module, used) in house.uses() {
+    for (module, used) in sources.uses() {
         let Some(part) = module.first() else { continue };
         let Some((_, allowed)) = MAY_USE.iter().find(|(name, _)| name == part) else {
             wrong.push(format!("{part} has no place in MAY_USE"));
@@ -251,8 +251,8 @@ fn each_part_uses_only_what_it_may() {
 
 #[test]
 fn no_files_use_each_other_in_a_circle() {
-    let house = House::read();
-    let uses = house.uses();
+    let sources = Crate::read();
+    let uses = sources.uses();
     let reachable = |from: &Name| {
         let mut seen = BTreeSet::new();
         let mut open: Vec<&Name> = uses.get(from).into_iter().flatten().collect();
@@ -323,9 +323,9 @@ impl<'ast> Visit<'ast> for Systems {
 
 #[test]
 fn only_the_platform_knows_systems_and_unsafe_code() {
-    let house = House::read();
+    let sources = Crate::read();
     let mut wrong = Vec::new();
-    for (module, file) in &house.files {
+    for (module, file) in &sources.files {
         let mut systems = Systems::default();
         systems.visit_file(file);
         if module.first().is_none_or(|part| part != "platform") {
@@ -337,13 +337,13 @@ fn only_the_platform_knows_systems_and_unsafe_code() {
 
 #[test]
 fn no_backend_of_the_platform_uses_another() {
-    let house = House::read();
+    let sources = Crate::read();
     let backend = |name: &Name| -> Option<String> {
         let backend = name.get(1).filter(|part| ["linux", "windows", "portable"].contains(&part.as_str()))?;
         (name[0] == "platform").then(|| backend.clone())
     };
     let mut wrong = Vec::new();
-    for (module, used) in house.uses() {
+    for (module, used) in sources.uses() {
         let Some(own) = backend(module) else { continue };
         let others = used.iter().filter(|used| backend(used).is_some_and(|other| other != own));
         wrong.extend(others.map(|other| format!("{} uses {}", spelled(module), spelled(other))));
@@ -368,9 +368,9 @@ fn is_in(module: &Name, path: &[&str]) -> bool {
 
 #[test]
 fn only_the_screen_draws_and_knows_keys() {
-    let house = House::read();
+    let sources = Crate::read();
     let mut wrong = Vec::new();
-    for (module, file) in &house.files {
+    for (module, file) in &sources.files {
         // The platform knows what a console can do.
         if !is_in(module, &["tui"]) && !is_in(module, &["platform"]) {
             wrong.extend(of_the_terminal(file).iter().map(|used| format!("{} uses {used}", spelled(module))));
@@ -381,9 +381,9 @@ fn only_the_screen_draws_and_knows_keys() {
 
 #[test]
 fn panes_and_dialogs_know_no_pane_and_no_pane_knows_another() {
-    let house = House::read();
+    let sources = Crate::read();
     let mut wrong = Vec::new();
-    for (module, used) in house.uses() {
+    for (module, used) in sources.uses() {
         let is_component = is_in(module, &["tui", "pane"]) || is_in(module, &["tui", "dialog"]);
         // The wiring of all panes is no pane.
         if !is_component || module.len() < 3 {
@@ -403,16 +403,16 @@ const NO_DRAWING: [&str; 9] =
 
 #[test]
 fn what_decides_imports_no_drawing() {
-    let house = House::read();
+    let sources = Crate::read();
     let drawing: [&[&str]; 3] = [&["tui", "draw"], &["tui", "widget"], &["tui", "theme"]];
     let mut wrong = Vec::new();
     let mut found = BTreeSet::new();
-    for (module, used) in house.uses() {
+    for (module, used) in sources.uses() {
         let Some(part) = NO_DRAWING.into_iter().find(|part| is_in(module, &["tui", part])) else { continue };
         found.insert(part);
         let draws = used.iter().filter(|used| drawing.iter().any(|drawing| is_in(used, drawing)));
         wrong.extend(draws.map(|used| format!("{} uses {}", spelled(module), spelled(used))));
-        let crates = of_the_terminal(&house.files[module]);
+        let crates = of_the_terminal(&sources.files[module]);
         let ratatui = crates.iter().filter(|name| name.starts_with("ratatui"));
         wrong.extend(ratatui.map(|used| format!("{} uses {used}", spelled(module))));
     }

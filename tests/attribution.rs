@@ -15,11 +15,11 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
-use support::lab::{Actor, Lab};
+use support::lab::{Lab, RoleProcess};
 use support::porttop_path;
 use support::protocol::{Done, Fate, Pace, Role};
 use support::report::{Report, Socket};
-use support::stage::{LOCALHOST, local};
+use support::scenario::{LOCALHOST, local};
 use support::trace::{can_trace, with_tracefs};
 
 /// Long enough for any machine; what is awaited takes moments.
@@ -106,11 +106,11 @@ struct Witnessed<T, R> {
 fn witness<T, R: DeserializeOwned>(
     way: Way,
     arguments: &[&str],
-    mut stage: impl FnMut() -> Option<Lab>,
+    mut open: impl FnMut() -> Option<Lab>,
     mut act: impl FnMut(&mut Lab, &mut dyn FnMut(&Lab)) -> T,
 ) -> Option<Witnessed<T, R>> {
     for _ in 0..ATTEMPTS {
-        let mut lab = stage()?;
+        let mut lab = open()?;
         let mut watch = None;
         let done = act(&mut lab, &mut |lab| watch = Some(Watch::start(lab, way, arguments)));
         let finished = porttop::platform::clock::now();
@@ -129,11 +129,11 @@ fn witness<T, R: DeserializeOwned>(
 type Truth = HashMap<(SocketAddr, SocketAddr), (u64, u32)>;
 
 /// What the processes say they closed, and how many times a tuple went from one process to another.
-fn truth<'a>(all: impl IntoIterator<Item = &'a (Actor, Done)>) -> (Truth, usize) {
+fn truth<'a>(all: impl IntoIterator<Item = &'a (RoleProcess, Done)>) -> (Truth, usize) {
     let mut closes: Vec<_> = all
         .into_iter()
-        .flat_map(|(actor, done)| {
-            done.closed.iter().map(|one| (one.at, actor.pid(), (one.local, one.remote)))
+        .flat_map(|(process, done)| {
+            done.closed.iter().map(|one| (one.at, process.pid(), (one.local, one.remote)))
         })
         .collect();
     closes.sort_unstable();
@@ -187,22 +187,23 @@ fn small_and_reused() -> Option<Lab> {
 
 /// A fast client and others beside it, two of them toward the same server, on the same ports in turn.
 /// `billing` has ended before porttop looks last.
-fn crowd(lab: &mut Lab) -> Vec<(Actor, Done)> {
-    let cast = [
+fn crowd(lab: &mut Lab) -> Vec<(RoleProcess, Done)> {
+    let roles = [
         ("orders", churn(80, 200, 4, 0)),
         ("billing", churn(80, 100, 4, 0)),
         ("metrics", churn(80, 50, 4, 3)),
         ("search", churn(81, 100, 4, 2)),
     ];
-    let actors: Vec<_> = cast.into_iter().map(|(name, role)| (name, lab.start(name, role))).collect();
-    let all: Vec<_> = actors.into_iter().map(|(name, actor)| (name, actor, lab.finish(name))).collect();
-    for (name, actor, done) in &all {
+    let processes: Vec<_> = roles.into_iter().map(|(name, role)| (name, lab.start(name, role))).collect();
+    let all: Vec<_> =
+        processes.into_iter().map(|(name, process)| (name, process, lab.finish(name))).collect();
+    for (name, process, done) in &all {
         assert_eq!(done.failed, 0, "{name}");
         if *name == "billing" {
-            lab.stop(name, actor);
+            lab.stop(name, process);
         }
     }
-    all.into_iter().map(|(_, actor, done)| (actor, done)).collect()
+    all.into_iter().map(|(_, process, done)| (process, done)).collect()
 }
 
 const CROWD: [&str; 6] = ["snapshot", "--format", "json", "--sockets", "--for", "7s"];
@@ -220,10 +221,10 @@ fn a_traced_time_wait_is_exactly_its_closers() {
     let (truth, inherited) = truth(&done);
     assert!(inherited > 0, "no port went from one process to another: {report:?}");
     let counts = assert_nobody_is_wronged(&report, &truth);
-    for (actor, _) in &done {
+    for (process, _) in &done {
         let of = |pid| counts.iter().filter(move |((other, _), _)| *other == pid);
-        let all: usize = of(actor.pid()).map(|(_, count)| count).sum();
-        let exact = counts.get(&(actor.pid(), "exact".into())).copied().unwrap_or(0);
+        let all: usize = of(process.pid()).map(|(_, count)| count).sum();
+        let exact = counts.get(&(process.pid(), "exact".into())).copied().unwrap_or(0);
         assert!(all > 0 && exact * 100 >= all * 99, "{exact} of {all} exact: {counts:?}");
     }
     let (billing, orders) = (report.process(Some(done[1].0.pid())), report.process(Some(done[0].0.pid())));
@@ -246,7 +247,7 @@ fn without_a_trace_nobody_is_wronged() {
 
 #[test]
 fn without_a_trace_what_a_sample_saw_is_observed() {
-    let stage = || {
+    let open = || {
         let mut lab = Lab::open(20000..=20999)?;
         lab.start("server", Role::Server { listen: vec![local(80)] });
         Some(lab)
@@ -254,33 +255,33 @@ fn without_a_trace_what_a_sample_saw_is_observed() {
     let watched = witness::<_, Report>(
         Way::Polled,
         &["snapshot", "--format", "json", "--sockets", "--for", "3s"],
-        stage,
+        open,
         |lab, watch| {
             let client = Role::Client { to: vec![local(80)], count: 200, fate: Fate::ClosedAtTheEnd };
-            let actors = ["orders", "billing"].map(|name| (name, lab.start(name, client.clone())));
+            let processes = ["orders", "billing"].map(|name| (name, lab.start(name, client.clone())));
             watch(lab);
             lab.start("late", churn(80, 100, 1, 0));
             let late = lab.finish("late");
-            for (name, actor) in &actors {
-                lab.stop(name, actor);
+            for (name, process) in &processes {
+                lab.stop(name, process);
             }
             assert_eq!((late.refused, late.failed), (0, 0));
-            actors
+            processes
         },
     );
     let Some(Witnessed { done, report, .. }) = watched else { return };
     let sockets = report.sockets.as_ref().unwrap();
-    for (name, actor) in &done {
-        for held in actor.sockets.iter().filter(|socket| socket.pids == [actor.pid()]) {
+    for (name, process) in &done {
+        for held in process.sockets.iter().filter(|socket| socket.pids == [process.pid()]) {
             let its = |socket: &&Socket| socket.local_port == held.local.port();
             let socket = sockets.iter().find(its).unwrap_or_else(|| panic!("{name}: {held:?} is gone"));
-            assert_eq!((socket.pid, &*socket.attribution), (Some(actor.pid()), "observed"), "{socket:?}");
+            assert_eq!((socket.pid, &*socket.attribution), (Some(process.pid()), "observed"), "{socket:?}");
         }
-        let row = report.process(Some(actor.pid()));
+        let row = report.process(Some(process.pid()));
         assert_eq!((row.ended, row.name.as_deref(), row.sockets), (true, Some(*name), 200));
     }
     // Two processes were seen toward the server, so whose the rest is can't be told unless it was seen.
-    let known: Vec<u32> = done.iter().map(|(_, actor)| actor.pid()).collect();
+    let known: Vec<u32> = done.iter().map(|(_, process)| process.pid()).collect();
     let rest = time_waits(&report).filter(|socket| socket.pid.is_some_and(|pid| known.contains(&pid)));
     assert_eq!(rest.count(), 400);
 }
@@ -290,13 +291,13 @@ fn every_refused_port_is_counted_and_the_verdict_names_the_holder_before_who_is_
     if !can_trace() {
         return;
     }
-    let stage = || {
+    let open = || {
         let mut lab = Lab::open(20000..=20099)?;
         lab.start("server", Role::Server { listen: vec![local(80)] });
         Some(lab)
     };
     let arguments = ["check", "--format", "json", "--for", "5s"];
-    let watched = witness::<_, serde_json::Value>(Way::Traced, &arguments, stage, |lab, watch| {
+    let watched = witness::<_, serde_json::Value>(Way::Traced, &arguments, open, |lab, watch| {
         lab.start("holder", Role::Client { to: vec![local(80)], count: 20, fate: Fate::Kept });
         let leaker = lab.start("leaker", Role::Bound { at: LOCALHOST, count: 70 }).pid();
         watch(lab);

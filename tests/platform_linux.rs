@@ -45,7 +45,7 @@ fn count(sockets: &[Socket], state: State, family: Family) -> usize {
 }
 
 fn holding(sockets: &[Socket], port: u16) -> &Socket {
-    let mut found = sockets.iter().filter(|socket| socket.local.port() == port);
+    let mut found = sockets.iter().filter(|socket| socket.local().port() == port);
     let socket = found.next().unwrap_or_else(|| panic!("nothing holds {port}: {sockets:#?}"));
     assert_eq!(found.next(), None, "one socket holds {port}");
     socket
@@ -102,21 +102,21 @@ fn every_state_is_listed_with_what_belongs_to_it() {
         assert_eq!(sockets.len(), 8);
         assert!(sockets.iter().all(|socket| pids(socket) == [me()]));
         assert!(sockets.iter().all(|socket| socket.attribution == Attribution::Exact));
-        assert!(sockets.iter().all(|socket| socket.inode.is_some() && socket.cookie.is_some()));
-        assert!(sockets.iter().all(|socket| socket.uid.is_some() && socket.expires.is_none()));
+        assert!(sockets.iter().all(|socket| socket.inode().is_some() && socket.cookie().is_some()));
+        assert!(sockets.iter().all(|socket| socket.uid().is_some() && socket.expires().is_none()));
         assert!(sockets.iter().all(|socket| socket.namespace == platform.namespace));
         for (_, port) in [&bound4, &bound6] {
             let socket = holding(&sockets, *port);
-            assert_eq!((socket.state, socket.remote), (State::Bound, None));
+            assert_eq!((socket.state, socket.remote()), (State::Bound, None));
         }
-        assert_eq!(holding(&sockets, bound6.1).local.ip(), LOOPBACK6);
+        assert_eq!(holding(&sockets, bound6.1).local().ip(), LOOPBACK6);
         let near_port = near.local_addr().unwrap().port();
         assert_eq!(holding(&sockets, near_port).state, State::Established);
-        assert_eq!(holding(&sockets, near_port).remote, listener.local_addr().ok());
+        assert_eq!(holding(&sockets, near_port).remote(), listener.local_addr().ok());
         let listens: Vec<_> = sockets.iter().filter(|socket| socket.state == State::Listen).collect();
         assert_eq!(listens.len(), 2);
-        assert!(listens.iter().all(|socket| socket.remote.is_none()));
-        assert_eq!(listens[1].local, listener6.local_addr().unwrap());
+        assert!(listens.iter().all(|socket| socket.remote().is_none()));
+        assert_eq!(listens[1].local(), listener6.local_addr().unwrap());
 
         // Closed there, not here.
         near6.shutdown(Shutdown::Write).unwrap();
@@ -129,8 +129,8 @@ fn every_state_is_listed_with_what_belongs_to_it() {
         let sockets = until(&mut platform, "TIME_WAIT", |s| count(s, State::TimeWait, Family::Ipv4) == 1);
         let rest = holding(&sockets, near_port);
         assert_eq!((&rest.holders, rest.attribution), (&Holders::Nobody, Attribution::Unknown));
-        assert_eq!((rest.inode, rest.uid, rest.send_queue), (None, None, None));
-        let left = rest.expires.unwrap();
+        assert_eq!((rest.inode(), rest.uid(), rest.send_queue()), (None, None, None));
+        let left = rest.expires().unwrap();
         assert!(left > Duration::from_secs(30) && left <= Duration::from_mins(1), "{left:?}");
     });
 }
@@ -145,9 +145,9 @@ fn udp_holds_its_port_connected_or_not() {
         let sockets = tick(&mut native());
         assert_eq!(sockets.len(), 2, "one without a port is in no port space");
         let open = holding(&sockets, open.local_addr().unwrap().port());
-        assert_eq!((open.protocol, open.state, open.remote), (Protocol::Udp, State::Udp, None));
+        assert_eq!((open.protocol, open.state, open.remote()), (Protocol::Udp, State::Udp, None));
         let connected = holding(&sockets, connected.local_addr().unwrap().port());
-        assert_eq!(connected.remote, Some(SocketAddr::new(LOOPBACK6, 5353)));
+        assert_eq!(connected.remote(), Some(SocketAddr::new(LOOPBACK6, 5353)));
         assert_eq!(connected.space().family, Family::Ipv6);
     });
 }
@@ -167,7 +167,7 @@ fn a_v4_mapped_address_is_of_the_ipv4_space() {
         assert_eq!(count(&sockets, State::Established, Family::Ipv4), 2);
         assert_eq!(count(&sockets, State::Bound, Family::Ipv4), 1);
         let near_port = near.local_addr().unwrap().port();
-        assert_eq!(holding(&sockets, near_port).remote, Some(SocketAddr::new(LOOPBACK, port)));
+        assert_eq!(holding(&sockets, near_port).remote(), Some(SocketAddr::new(LOOPBACK, port)));
         drop((near, far));
         until(&mut platform, "TIME_WAIT", |s| count(s, State::TimeWait, Family::Ipv4) == 1);
     });
@@ -280,8 +280,8 @@ fn native_and_portable_agree_on_all_that_both_can_see() {
         assert_eq!(seen.gaps.len(), 1);
         // What the portable one has no way to know is taken out of both.
         let essentials = |socket: &Socket| {
-            let remote = socket.remote.filter(|_| socket.protocol == Protocol::Tcp);
-            (socket.space(), socket.state.title(), socket.local, remote, pids(socket), socket.attribution)
+            let remote = socket.remote().filter(|_| socket.protocol == Protocol::Tcp);
+            (socket.space(), socket.state.title(), socket.local(), remote, pids(socket), socket.attribution)
         };
         let mut ours: Vec<_> = sockets.iter().filter(|s| s.state != State::Bound).map(essentials).collect();
         let mut theirs: Vec<_> = seen.value.iter().map(essentials).collect();

@@ -10,7 +10,7 @@ use serde_json::Value;
 use support::lab::Lab;
 use support::protocol::{Fate, Role};
 use support::pty::Terminal;
-use support::stage::local;
+use support::scenario::local;
 use tempfile::TempDir;
 
 /// A lab, and a porttop that keeps its state out of everybody's way.
@@ -99,6 +99,7 @@ fn read_only_changes_and_sends_nothing() {
     setup.refuses(&set(&["--yes", "--read-only"]), "--read-only");
     setup.refuses(&[&["--read-only"][..], &set(&["--yes"])].concat(), "--read-only");
     setup.refuses(&["probe", "127.0.0.1:5000", "--read-only"], "--read-only");
+    assert!(setup.succeeds(&["probe", "--read-only"]).contains("TCP IPv4  ok"));
     assert!(setup.succeeds(&["--read-only", "range"]).contains("20000–20099"));
     assert!(setup.succeeds(&set(&["--dry-run", "--read-only"])).contains("Nothing was changed."));
     assert!(!setup.state.path().join("state").exists());

@@ -17,20 +17,22 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use porttop::analysis::range_plan::{self, RangeFacts};
+use porttop::analysis::{Analysis, GroupBy, Picture};
 use porttop::model::{Family, Observed, Owner, Pid, Port, Protocol, Socket, State, System};
 use porttop::platform::control::{ControlError, Identified, RangeState, Signal, Store};
 use porttop::platform::{self, Platform};
 use porttop::remedy::close::{ClosePlan, Closed};
 use porttop::remedy::kill::{KillPlan, TargetOutcome};
-use porttop::remedy::range::{RangeOutcome, RangePlan};
-use porttop::remedy::{Executor, License, Plan, Scene, StateDirectory, audit, probe};
+use porttop::remedy::range::{Journal, RangeOutcome, RangePlan};
+use porttop::remedy::{Basis, Executor, License, Plan, StateDirectory, audit, probe};
 use porttop::source::Live;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with, sockopt};
 use support::protocol::{Fate, Role, Started};
-use support::stage::{LOCALHOST, local};
+use support::scenario::{LOCALHOST, local};
 use support::{porttop_path, skip};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
@@ -55,19 +57,19 @@ fn in_namespaces(test: &str) {
     assert!(output.status.success() && said.contains("1 passed"), "{said}\n{errors}");
 }
 
-/// The first words of every test inside: a fresh stage with this dynamic range.
+/// The first words of every test inside: a fresh namespace with this dynamic range.
 fn prepare(range: (u16, u16)) {
     println!("{INSIDE}");
     namespace::prepare(&range.0.to_string(), &range.1.to_string(), "").unwrap();
 }
 
 /// A process of the lab that plays a role until this is dropped.
-struct Player {
+struct RoleProcess {
     process: Child,
     started: Started,
 }
 
-impl Player {
+impl RoleProcess {
     fn start(role: &Role) -> Self {
         let lab = porttop_path().with_file_name("examples").join("lab");
         assert!(lab.exists(), "{} is missing: cargo build --example lab", lab.display());
@@ -97,25 +99,29 @@ impl Player {
     }
 }
 
-impl Drop for Player {
+impl Drop for RoleProcess {
     fn drop(&mut self) {
         drop(self.process.stdin.take());
         self.process.wait().unwrap();
     }
 }
 
-fn look() -> Observed {
-    let snapshot = Live::new(Platform::open(None).unwrap()).take();
-    assert_eq!(snapshot.gaps, []);
-    snapshot.into()
+fn look() -> Arc<Observed> {
+    picture().snapshot
 }
 
-struct Desk {
+fn picture() -> Picture {
+    let snapshot = Live::new(Platform::open(None).unwrap()).take();
+    assert_eq!(snapshot.gaps, []);
+    Analysis::default().observe(snapshot, GroupBy::Process)
+}
+
+struct Setup {
     home: tempfile::TempDir,
     forbidden: HashMap<Owner, ControlError>,
 }
 
-impl Desk {
+impl Setup {
     fn new() -> Self {
         Self { home: tempfile::tempdir().unwrap(), forbidden: HashMap::new() }
     }
@@ -135,8 +141,12 @@ impl Desk {
         Executor::with(License::unless(false).unwrap(), controls, sockets, self.state())
     }
 
-    fn scene<'a>(&'a self, snapshot: &'a Observed) -> Scene<'a> {
-        Scene { snapshot, own_pid: Pid(std::process::id()), forbidden: &self.forbidden }
+    fn range(&self) -> RangeState {
+        platform::controls_with_range_file(&self.range_file()).ranges.read().unwrap()
+    }
+
+    fn basis<'a>(&'a self, snapshot: &'a Observed) -> Basis<'a> {
+        Basis { snapshot, own_pid: Pid(std::process::id()), forbidden: &self.forbidden }
     }
 }
 
@@ -153,16 +163,16 @@ fn kill_frees_what_was_promised() {
 #[ignore = "started by the test without inside_"]
 fn inside_kill_frees_what_was_promised() {
     prepare((20000, 29999));
-    let desk = Desk::new();
-    let _server = Player::server(&[5000]);
-    let _polite = Player::client(5000, 20, Fate::ClosedByClient);
-    let mut leaker = Player::start(&Role::Bound { at: LOCALHOST, count: 300 });
-    let mut client = Player::client(5000, 50, Fate::Kept);
+    let setup = Setup::new();
+    let _server = RoleProcess::server(&[5000]);
+    let _polite = RoleProcess::client(5000, 20, Fate::ClosedByClient);
+    let mut leaker = RoleProcess::start(&Role::Bound { at: LOCALHOST, count: 300 });
+    let mut client = RoleProcess::client(5000, 50, Fate::Kept);
 
     let snapshot = look();
-    let plan = KillPlan::new(desk.scene(&snapshot), &[leaker.owner(&snapshot)], Signal::Term);
+    let plan = KillPlan::new(setup.basis(&snapshot), &[leaker.owner(&snapshot)], Signal::Term);
     assert_eq!((plan.promise.ports, plan.promise.freed, plan.promise.cut), (300, 300, 0));
-    let done = desk.executor().kill(&plan.confirm().unwrap()).unwrap();
+    let done = setup.executor().kill(&plan.confirm().unwrap()).unwrap();
     assert_eq!(done.gaps, []);
     assert!(done.outcome.succeeded(), "{:?}", done.outcome);
     assert_eq!(done.outcome.ports.unwrap().released, 300);
@@ -170,18 +180,18 @@ fn inside_kill_frees_what_was_promised() {
     assert!(!leaker.process.wait().unwrap().success());
 
     let snapshot = look();
-    let plan = KillPlan::new(desk.scene(&snapshot), &[client.owner(&snapshot)], Signal::Kill);
+    let plan = KillPlan::new(setup.basis(&snapshot), &[client.owner(&snapshot)], Signal::Kill);
     assert_eq!((plan.promise.ports, plan.promise.closing, plan.promise.cut), (50, 50, 50));
     assert_eq!(plan.promise.longest, Some(Duration::from_mins(1)));
-    let ports = desk.executor().kill(&plan.confirm().unwrap()).unwrap().outcome.ports.unwrap();
+    let ports = setup.executor().kill(&plan.confirm().unwrap()).unwrap().outcome.ports.unwrap();
     assert_eq!((ports.released + ports.closing, ports.held), (50, 0), "{ports:?}");
     client.process.wait().unwrap();
     namespace::settle().unwrap();
     // The TIME_WAIT that was there before is not touched.
-    let left: Vec<_> = of(&look(), State::TimeWait).iter().map(|socket| socket.cookie).collect();
+    let left: Vec<_> = of(&look(), State::TimeWait).iter().map(Socket::cookie).collect();
     let before = of(&snapshot, State::TimeWait);
     assert_eq!(before.len(), 20);
-    assert!(before.iter().all(|socket| left.contains(&socket.cookie)));
+    assert!(before.iter().all(|socket| left.contains(&socket.cookie())));
 }
 
 #[test]
@@ -193,7 +203,7 @@ fn who_ignores_the_signal_is_still_there() {
 #[ignore = "started by the test without inside_"]
 fn inside_who_ignores_the_signal_is_still_there() {
     prepare((20000, 29999));
-    let desk = Desk::new();
+    let setup = Setup::new();
     let mut stubborn = Command::new("sh");
     stubborn.args(["-c", "trap '' TERM; echo ready; read line"]).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut stubborn = stubborn.spawn().unwrap();
@@ -201,8 +211,8 @@ fn inside_who_ignores_the_signal_is_still_there() {
     let snapshot = look();
     let owner = *snapshot.processes.keys().find(|owner| owner.pid == Pid(stubborn.id())).unwrap();
     let kill = |signal| {
-        let plan = KillPlan::new(desk.scene(&snapshot), &[owner], signal);
-        desk.executor().kill(&plan.confirm().unwrap()).unwrap().outcome.targets
+        let plan = KillPlan::new(setup.basis(&snapshot), &[owner], signal);
+        setup.executor().kill(&plan.confirm().unwrap()).unwrap().outcome.targets
     };
     assert_eq!(kill(Signal::Term), [(owner, TargetOutcome::StillThere)]);
     assert_eq!(kill(Signal::Kill), [(owner, TargetOutcome::Gone)]);
@@ -219,12 +229,12 @@ fn a_number_that_is_used_again_is_not_hit() {
 #[ignore = "started by the test without inside_"]
 fn inside_a_number_that_is_used_again_is_not_hit() {
     prepare((20000, 29999));
-    let desk = Desk::new();
+    let setup = Setup::new();
     let idle = || Command::new("sh").args(["-c", "read line"]).stdin(Stdio::piped()).spawn().unwrap();
     let mut first = idle();
     let snapshot = look();
     let owner = *snapshot.processes.keys().find(|owner| owner.pid == Pid(first.id())).unwrap();
-    let plan = KillPlan::new(desk.scene(&snapshot), &[owner], Signal::Kill).confirm().unwrap();
+    let plan = KillPlan::new(setup.basis(&snapshot), &[owner], Signal::Kill).confirm().unwrap();
 
     first.kill().unwrap();
     first.wait().unwrap();
@@ -240,7 +250,7 @@ fn inside_a_number_that_is_used_again_is_not_hit() {
         next.kill().unwrap();
         next.wait().unwrap();
     };
-    let outcome = desk.executor().kill(&plan).unwrap().outcome;
+    let outcome = setup.executor().kill(&plan).unwrap().outcome;
     assert_eq!(outcome.targets, [(owner, TargetOutcome::Failed(ControlError::Replaced))]);
     assert!(second.try_wait().unwrap().is_none(), "the innocent one was killed");
     second.kill().unwrap();
@@ -289,7 +299,8 @@ fn inside_without_the_right() {
     assert!(!hit.ended_within(Duration::ZERO).unwrap());
 
     let mut socket = Socket::new(snapshot.namespace, Protocol::Tcp, State::TimeWait, local(1));
-    (socket.remote, socket.cookie) = (Some(local(2)), Some(1));
+    socket.set_remote(Some(local(2)));
+    socket.set_cookie(Some(1));
     let refused = controls.sockets.close(&socket).unwrap_err().to_string();
     assert!(refused.contains("CAP_NET_ADMIN") || refused.contains("gone"), "{refused}");
 }
@@ -303,25 +314,25 @@ fn the_socket_that_was_meant_is_closed_and_no_other() {
 #[ignore = "started by the test without inside_"]
 fn inside_the_socket_that_was_meant_is_closed_and_no_other() {
     prepare((20000, 29999));
-    let desk = Desk::new();
-    let _server = Player::server(&[5000]);
-    let _client = Player::client(5000, 2, Fate::Kept);
-    let _polite = Player::client(5000, 2, Fate::ClosedByClient);
+    let setup = Setup::new();
+    let _server = RoleProcess::server(&[5000]);
+    let _client = RoleProcess::client(5000, 2, Fate::Kept);
+    let _polite = RoleProcess::client(5000, 2, Fate::ClosedByClient);
     let close = |socket: &Socket| {
         let snapshot = look();
-        let plan = ClosePlan::new(desk.scene(&snapshot), [socket.clone()]);
-        desk.executor().close(&plan.confirm().unwrap()).unwrap().outcome
+        let plan = ClosePlan::new(setup.basis(&snapshot), [socket.clone()]);
+        setup.executor().close(&plan.confirm().unwrap()).unwrap().outcome
     };
     for state in [State::TimeWait, State::Established] {
         let outgoing = |snapshot: &Observed| {
             let mut sockets = of(snapshot, state);
-            sockets.retain(|socket| socket.remote == Some(local(5000)));
+            sockets.retain(|socket| socket.remote() == Some(local(5000)));
             sockets
         };
         let [one, other] = &outgoing(&look())[..] else { panic!("two in {state:?}") };
         assert_eq!(close(one).sockets, Some(vec![Closed::Gone]));
         let left = outgoing(&look());
-        assert_eq!(left.iter().map(|socket| socket.cookie).collect::<Vec<_>>(), [other.cookie]);
+        assert_eq!(left.iter().map(Socket::cookie).collect::<Vec<_>>(), [other.cookie()]);
     }
 }
 
@@ -336,7 +347,7 @@ fn of_two_equal_looking_sockets_the_right_one_or_none_is_closed() {
 #[ignore = "started by the test above"]
 fn inside_of_two_equal_looking_sockets() {
     prepare((20000, 29999));
-    let desk = Desk::new();
+    let setup = Setup::new();
     let twin = |kind| -> OwnedFd {
         let fd = socket_with(AddressFamily::INET, kind, SocketFlags::CLOEXEC, None).unwrap();
         sockopt::set_socket_reuseport(&fd, true).unwrap();
@@ -349,20 +360,20 @@ fn inside_of_two_equal_looking_sockets() {
     for kind in [SocketType::DGRAM, SocketType::STREAM] {
         let twins = [twin(kind), twin(kind)];
         let ours = || {
-            let mut sockets = look().sockets;
-            sockets.retain(|socket| socket.local == local(5000));
+            let mut sockets = look().sockets.clone();
+            sockets.retain(|socket| socket.local() == local(5000));
             sockets
         };
         let mut closed = 0;
         for meant in ours() {
             let others = || {
-                let others = ours().into_iter().filter(|socket| socket.cookie != meant.cookie);
-                others.map(|socket| (socket.cookie, socket.state)).collect::<Vec<_>>()
+                let others = ours().into_iter().filter(|socket| socket.cookie() != meant.cookie());
+                others.map(|socket| (socket.cookie(), socket.state)).collect::<Vec<_>>()
             };
             let before = others();
             let snapshot = look();
-            let plan = ClosePlan::new(desk.scene(&snapshot), [meant.clone()]).confirm().unwrap();
-            let outcome = desk.executor().close(&plan).unwrap().outcome;
+            let plan = ClosePlan::new(setup.basis(&snapshot), [meant.clone()]).confirm().unwrap();
+            let outcome = setup.executor().close(&plan).unwrap().outcome;
             match &outcome.sockets.as_deref().unwrap()[0] {
                 // The kernel leaves a socket the port that its program has bound it to.
                 Closed::Gone | Closed::StillBound => closed += 1,
@@ -389,8 +400,8 @@ fn a_connection_that_took_the_place_of_the_one_that_was_meant_stays() {
 #[ignore = "started by the test above"]
 fn inside_a_connection_that_took_the_place_stays() {
     prepare((20000, 29999));
-    let desk = Desk::new();
-    let _server = Player::server(&[5000]);
+    let setup = Setup::new();
+    let _server = RoleProcess::server(&[5000]);
     let connect = || -> OwnedFd {
         let fd = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
         // Closed with a reset: no TIME_WAIT keeps the addresses.
@@ -400,8 +411,8 @@ fn inside_a_connection_that_took_the_place_stays() {
         fd
     };
     let ours = || {
-        let mut sockets = look().sockets;
-        sockets.retain(|socket| socket.local == local(21000));
+        let mut sockets = look().sockets.clone();
+        sockets.retain(|socket| socket.local() == local(21000));
         sockets.remove(0)
     };
     let first = connect();
@@ -409,29 +420,30 @@ fn inside_a_connection_that_took_the_place_stays() {
     drop(first);
     let _second = connect();
     let new = ours();
-    assert_eq!((old.local, old.remote, old.state), (new.local, new.remote, new.state));
-    assert_ne!(old.cookie, new.cookie);
+    assert_eq!((old.local(), old.remote(), old.state), (new.local(), new.remote(), new.state));
+    assert_ne!(old.cookie(), new.cookie());
 
     let snapshot = look();
     let close = |socket: Socket| {
-        let plan = ClosePlan::new(desk.scene(&snapshot), [socket]).confirm().unwrap();
-        desk.executor().close(&plan).unwrap().outcome.sockets
+        let plan = ClosePlan::new(setup.basis(&snapshot), [socket]).confirm().unwrap();
+        setup.executor().close(&plan).unwrap().outcome.sockets
     };
     assert_eq!(close(old), Some(vec![Closed::GoneBefore]));
     let still = ours();
-    assert_eq!((still.cookie, still.state), (new.cookie, State::Established));
+    assert_eq!((still.cookie(), still.state), (new.cookie(), State::Established));
     // Its program chose the port itself: the connection goes, the port stays taken.
     assert_eq!(close(new), Some(vec![Closed::StillBound]));
 }
 
 fn wanted(
     now: &RangeState,
-    snapshot: &Observed,
+    picture: &Picture,
     start: u32,
     count: u32,
 ) -> [(Family, Protocol, range_plan::Proposal); 1] {
-    let space = snapshot.spaces[0].id;
-    let facts = RangeFacts::gather(snapshot, space, now.limits, None, None).unwrap();
+    let space = picture.spaces[0].id;
+    let set = now.of(space.family, space.protocol).unwrap().clone();
+    let facts = RangeFacts::gather(picture, space, now.limits, set).unwrap();
     [(space.family, space.protocol, range_plan::own(&facts, start, count).unwrap())]
 }
 
@@ -457,36 +469,35 @@ fn out_of_ports_then_widened_then_undone_after_a_restart() {
 #[ignore = "started by the test above"]
 fn inside_out_of_ports_then_widened_then_undone() {
     prepare((20000, 20099));
-    let desk = Desk::new();
-    let _server = Player::server(&[5000, 21000]);
-    let _client = Player::client(5000, 100, Fate::Kept);
+    let setup = Setup::new();
+    let _server = RoleProcess::server(&[5000, 21000]);
+    let _client = RoleProcess::client(5000, 100, Fate::Kept);
     assert_eq!(can_connect(local(5000)), Err("EADDRNOTAVAIL"));
     let bound = probe::bind_all(&mut *platform::probe(), System::Linux);
     assert_eq!(bound[0].result.as_ref().unwrap_err().name, Some("EADDRINUSE"));
 
-    let mut executor = desk.executor();
-    let before = executor.range().unwrap();
-    let snapshot = look();
-    let plan = RangePlan::set(&before, &wanted(&before, &snapshot, 20000, 2000), Store::Persistent);
+    let mut executor = setup.executor();
+    let before = setup.range();
+    let plan = RangePlan::set(&before, &wanted(&before, &picture(), 20000, 2000), Store::Persistent);
     let done = executor.set_range(&plan.confirm().unwrap()).unwrap();
     assert_eq!((done.outcome, done.gaps), (RangeOutcome::Set { complaint: None }, vec![]));
     assert_eq!(sysctl("ip_local_port_range"), "20000 21999");
     assert_eq!(sysctl("ip_local_reserved_ports"), "21000");
-    let file = fs::read_to_string(desk.range_file()).unwrap();
+    let file = fs::read_to_string(setup.range_file()).unwrap();
     assert!(file.contains("net.ipv4.ip_local_port_range = 20000 21999\n"), "{file}");
     assert_eq!(can_connect(local(5000)), Ok(()));
     assert!(probe::bind_all(&mut *platform::probe(), System::Linux)[0].result.is_ok());
     drop(executor);
 
-    let mut restarted = desk.executor();
-    let now = restarted.range().unwrap();
-    let undo = RangePlan::undo(&now, restarted.last_change(&now).unwrap());
+    let mut restarted = setup.executor();
+    let now = setup.range();
+    let undo = RangePlan::undo(&now, Journal::of(&setup.state()).last(&now).unwrap());
     assert!(restarted.set_range(&undo.confirm().unwrap()).unwrap().outcome.succeeded());
     assert_eq!(sysctl("ip_local_port_range"), "20000 20099");
     assert_eq!(sysctl("ip_local_reserved_ports"), "");
-    assert!(!desk.range_file().exists());
+    assert!(!setup.range_file().exists());
     assert_eq!(can_connect(local(5000)), Err("EADDRNOTAVAIL"));
-    let entries = audit::read(&desk.state()).unwrap().0;
+    let entries = audit::read(&setup.state()).unwrap().0;
     let actions: Vec<_> = entries.iter().map(|entry| entry.action.as_str()).collect();
     assert_eq!(actions, ["set_range", "set_range", "undo_range", "undo_range"]);
 }
@@ -500,13 +511,13 @@ fn what_fails_half_way_is_restored() {
 #[ignore = "started by the test without inside_"]
 fn inside_what_fails_half_way_is_restored() {
     prepare((20000, 20099));
-    let desk = Desk::new();
-    let _server = Player::server(&[21000]);
+    let setup = Setup::new();
+    let _server = RoleProcess::server(&[21000]);
     // A directory stands where the new file would be written.
-    fs::create_dir_all(format!("{}.{}.new", desk.range_file().display(), std::process::id())).unwrap();
-    let mut executor = desk.executor();
-    let before = executor.range().unwrap();
-    let plan = RangePlan::set(&before, &wanted(&before, &look(), 20000, 2000), Store::Persistent);
+    fs::create_dir_all(format!("{}.{}.new", setup.range_file().display(), std::process::id())).unwrap();
+    let mut executor = setup.executor();
+    let before = setup.range();
+    let plan = RangePlan::set(&before, &wanted(&before, &picture(), 20000, 2000), Store::Persistent);
     assert_eq!(plan.commands().len(), 3);
     let outcome = executor.set_range(&plan.confirm().unwrap()).unwrap().outcome;
     assert!(
@@ -515,7 +526,7 @@ fn inside_what_fails_half_way_is_restored() {
     );
     assert_eq!(sysctl("ip_local_port_range"), "20000 20099");
     assert_eq!(sysctl("ip_local_reserved_ports"), "");
-    assert_eq!(executor.last_change(&before).unwrap().entry, None);
+    assert_eq!(Journal::of(&setup.state()).last(&before).unwrap().entry, None);
 }
 
 #[test]
@@ -528,7 +539,7 @@ fn the_limit_of_the_kernel_is_ours() {
 fn inside_the_limit_of_the_kernel_is_ours() {
     prepare((20000, 29999));
     fs::write("/proc/sys/net/ipv4/ip_unprivileged_port_start", "3000").unwrap();
-    let now = Desk::new().executor().range().unwrap();
+    let now = Setup::new().range();
     assert_eq!(now.limits.lowest_start, Port(3000));
     // What it protects against: below, the kernel refuses too.
     assert!(fs::write("/proc/sys/net/ipv4/ip_local_port_range", "2999 29999").is_err());

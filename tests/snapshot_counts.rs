@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use support::lab::Lab;
 use support::protocol::{Fate, Held, Pace, Role};
 use support::report::{Process, Report, Socket};
-use support::stage::{self, LOCALHOST, local};
+use support::scenario::{self, LOCALHOST, local};
 
 type Row = (String, String, SocketAddr, Option<SocketAddr>, Option<u32>);
 
@@ -153,7 +153,7 @@ fn assert_destinations(report: &Report, lab: &Lab, rows: &[Row]) {
 #[test]
 fn every_count_is_exact() {
     let Some(mut lab) = Lab::open(20000..=29999) else { return };
-    let cast = stage::set(&mut lab);
+    let scenario = scenario::start(&mut lab);
     let report = Report::of(lab.porttop(), &["--sockets"]);
 
     assert_eq!((&*report.schema, &*report.backend), ("porttop.snapshot/1", "native"));
@@ -164,14 +164,14 @@ fn every_count_is_exact() {
     assert_eq!(counts.map(|state| tcp.state(state)), [40, 300, 1000, 700, 20, 20]);
     assert_eq!(report.space("udp", "ipv4").state("udp"), 41);
 
-    let leaker = report.process(Some(cast.leaker.pid()));
+    let leaker = report.process(Some(scenario.leaker.pid()));
     assert_eq!((leaker.name.as_deref(), leaker.bound, leaker.ports), (Some("leaker"), 300, 300));
     assert!(leaker.path.as_ref().is_some_and(|path| path.ends_with("/leaker")), "{leaker:?}");
     assert!(leaker.start_time.as_ref().is_some_and(|time| time.parse::<jiff::Timestamp>().is_ok()));
     assert!(leaker.user.is_some(), "{leaker:?}");
-    assert_eq!(report.process(Some(cast.client.pid())).established, 500);
-    assert_eq!(report.process(Some(cast.sloppy.pid())).close_wait, 20);
-    let server = report.process(Some(cast.server.pid()));
+    assert_eq!(report.process(Some(scenario.client.pid())).established, 500);
+    assert_eq!(report.process(Some(scenario.sloppy.pid())).close_wait, 20);
+    let server = report.process(Some(scenario.server.pid()));
     assert_eq!((server.listen, server.established, server.fin_wait), (40, 500, 20));
     // Ten listeners are in the range, and what they have accepted shares their ports.
     assert_eq!(server.ports, 10);

@@ -14,7 +14,7 @@ use rustix::process::geteuid;
 use support::lab::Lab;
 use support::protocol::Role;
 use support::report::Report;
-use support::stage::{self, LOCALHOST};
+use support::scenario::{self, LOCALHOST};
 use support::{porttop_path, skip};
 
 fn run(mut command: Command, arguments: &[&str]) -> Output {
@@ -54,7 +54,7 @@ fn a_broken_pipe_is_quiet() {
 #[test]
 fn the_table_shows_each_process_under_its_columns() {
     let Some(mut lab) = Lab::open(20000..=29999) else { return };
-    let cast = stage::set(&mut lab);
+    let scenario = scenario::start(&mut lab);
     let table = stdout(&run(lab.porttop(), &["snapshot"]));
     let header = table.lines().find(|line| line.contains("PID")).expect("a header");
     for column in ["NAME", "PORTS", "BOUND"] {
@@ -62,7 +62,7 @@ fn the_table_shows_each_process_under_its_columns() {
     }
     let row = |name: &str| table.lines().find(|line| line.contains(name)).expect("a row").to_owned();
     let leaker = row("leaker");
-    assert!(leaker.contains(&cast.leaker.pid().to_string()) && leaker.contains("300"), "{leaker}");
+    assert!(leaker.contains(&scenario.leaker.pid().to_string()) && leaker.contains("300"), "{leaker}");
     assert!(row("(no owner)").contains("700"));
     assert!(!table.contains('\x1b'), "no colours in a pipe");
 }
@@ -70,7 +70,7 @@ fn the_table_shows_each_process_under_its_columns() {
 #[test]
 fn csv_is_rfc_4180_and_says_the_same_as_json() {
     let Some(mut lab) = Lab::open(20000..=29999) else { return };
-    let cast = stage::set(&mut lab);
+    let scenario = scenario::start(&mut lab);
     // What a CSV has to quote, in the one text that is given from outside.
     let awkward = lab.start("a,\"b\" c", Role::Bound { at: LOCALHOST, count: 5 });
     let text = stdout(&run(lab.porttop(), &["snapshot", "--format", "csv"]));
@@ -78,14 +78,17 @@ fn csv_is_rfc_4180_and_says_the_same_as_json() {
     let rows = csv_rows(&text);
     let row = |pid: u32| rows.iter().find(|row| row["pid"] == pid.to_string()).unwrap();
     assert_eq!(row(awkward.pid())["name"], "a,\"b\" c");
-    assert_eq!((&*row(cast.leaker.pid())["bound"], &*row(cast.leaker.pid())["ports"]), ("300", "300"));
-    assert_eq!(row(cast.client.pid())["established"], "500");
+    assert_eq!(
+        (&*row(scenario.leaker.pid())["bound"], &*row(scenario.leaker.pid())["ports"]),
+        ("300", "300")
+    );
+    assert_eq!(row(scenario.client.pid())["established"], "500");
     let nobody = rows.iter().find(|row| row["pid"].is_empty()).unwrap();
     assert_eq!((&*nobody["time_wait"], &*nobody["handles"]), ("700", ""));
 
     let sockets = csv_rows(&stdout(&run(lab.porttop(), &["snapshot", "--format", "csv", "--sockets"])));
     assert_eq!(sockets.len(), lab.held().len());
-    let of_leaker = sockets.iter().filter(|row| row["pid"] == cast.leaker.pid().to_string());
+    let of_leaker = sockets.iter().filter(|row| row["pid"] == scenario.leaker.pid().to_string());
     assert!(of_leaker.clone().all(|row| row["state"] == "bound" && row["remote_address"].is_empty()));
     assert_eq!(of_leaker.count(), 300);
 }
@@ -93,16 +96,16 @@ fn csv_is_rfc_4180_and_says_the_same_as_json() {
 #[test]
 fn sort_and_top_choose_the_rows() {
     let Some(mut lab) = Lab::open(20000..=29999) else { return };
-    let cast = stage::set(&mut lab);
+    let scenario = scenario::start(&mut lab);
     let first = |column: &str| {
         let report = Report::of(lab.porttop(), &["--sort", column, "--top", "1"]);
         assert_eq!(report.processes.len(), 1, "--top 1");
         report.processes[0].pid
     };
-    assert_eq!(first("bound"), Some(cast.leaker.pid()));
-    assert_eq!(first("close_wait"), Some(cast.sloppy.pid()));
-    assert_eq!(first("udp"), Some(cast.collector.pid()));
-    assert_eq!(first("listen"), Some(cast.server.pid()));
+    assert_eq!(first("bound"), Some(scenario.leaker.pid()));
+    assert_eq!(first("close_wait"), Some(scenario.sloppy.pid()));
+    assert_eq!(first("udp"), Some(scenario.collector.pid()));
+    assert_eq!(first("listen"), Some(scenario.server.pid()));
     assert_eq!(first("time_wait"), None);
     // By ports unless told otherwise, whatever owns them.
     let by_default = Report::of(lab.porttop(), &[]);
@@ -113,14 +116,14 @@ fn sort_and_top_choose_the_rows() {
 #[test]
 fn filters_choose_sockets_and_processes() {
     let Some(mut lab) = Lab::open(20000..=29999) else { return };
-    let cast = stage::set(&mut lab);
+    let scenario = scenario::start(&mut lab);
     let sockets = |filter: &str| {
         let report = Report::of(lab.porttop(), &["--sockets", "--filter", filter]);
         report.sockets.expect("--sockets").len()
     };
     assert_eq!(sockets("state:bound"), 300);
     assert_eq!(sockets("state:time_wait"), 700);
-    assert_eq!(sockets(&format!("pid:{}", cast.resolver.pid())), 11);
+    assert_eq!(sockets(&format!("pid:{}", scenario.resolver.pid())), 11);
     assert_eq!(sockets("port:53"), 11);
     assert_eq!(sockets("leaker"), 300);
     assert_eq!(sockets("state:bound !leaker"), 0);
@@ -148,7 +151,7 @@ fn without_rights_the_sums_are_whole_and_the_gap_is_named() {
         return skip("only root can look through the eyes of another user");
     }
     let Some(mut lab) = Lab::open(20000..=29999) else { return };
-    stage::set(&mut lab);
+    scenario::start(&mut lab);
     // The build directory need not be readable for everyone.
     let directory = tempfile::tempdir().unwrap();
     let program = directory.path().join("porttop");

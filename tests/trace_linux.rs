@@ -141,7 +141,7 @@ impl Client {
     /// Whether a traced owner is this process. One that nobody has seen alive is known by its birth as
     /// reported, a moment after its start.
     fn is(&self, owner: Owner) -> bool {
-        owner.pid == self.owner.pid && (self.owner.started.0..=self.ready).contains(&owner.started.0)
+        owner.pid == self.owner.pid && (self.owner.started.0..=self.ready).contains(&{ owner.started.0 })
     }
 
     /// Waits until it has ended, but leaves it in `/proc`.
@@ -215,7 +215,7 @@ fn server(address: &str) -> SocketAddr {
 }
 
 fn own_namespace() -> NamespaceId {
-    NamespaceId(rustix::fs::stat("/proc/self/ns/net").unwrap().st_ino)
+    NamespaceId::of_inode(rustix::fs::stat("/proc/self/ns/net").unwrap().st_ino).unwrap()
 }
 
 /// Drains until enough was seen. The trace is the whole system's: what is others' is left out.

@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use support::lab::Lab;
 use support::protocol::{Fate, Role};
 use support::pty::{Screen, Size, Terminal};
-use support::stage::{self, LOCALHOST};
+use support::scenario::{self, LOCALHOST};
 
 const CLASSIC: Size = (80, 24);
 
@@ -28,19 +28,19 @@ fn cells<const N: usize>(screen: &Screen, row: &str, columns: [&str; N]) -> [Str
 #[test]
 fn the_counts_are_on_the_screen() {
     let Some(mut lab) = Lab::open(20000..=29999) else { return };
-    let cast = stage::set(&mut lab);
+    let scenario = scenario::start(&mut lab);
     let terminal = terminal(&lab, CLASSIC);
     let screen = terminal.wait_until("every process", |screen| {
         ["leaker", "client", "sloppy", "server", "(no owner)"].iter().all(|name| screen.row(name).is_some())
     });
-    let pid = cast.leaker.pid().to_string();
+    let pid = scenario.leaker.pid().to_string();
     assert_eq!(cells(&screen, "leaker", ["PID", "PORTS", "BOUND"]), [&*pid, "300", "300"], "\n{screen}");
     // Connections to different destinations may share a local port.
-    let ports: BTreeSet<u16> = cast
+    let ports: BTreeSet<u16> = scenario
         .client
         .sockets
         .iter()
-        .filter(|socket| socket.pids == cast.client.pids)
+        .filter(|socket| socket.pids == scenario.client.pids)
         .map(|socket| socket.local.port())
         .collect();
     let ports = ports.len().to_string();
@@ -54,7 +54,7 @@ fn the_counts_are_on_the_screen() {
 #[test]
 fn b_and_t_sort_by_bound_and_time_wait() {
     let Some(mut lab) = Lab::open(20000..=29999) else { return };
-    stage::set(&mut lab);
+    scenario::start(&mut lab);
     let mut terminal = terminal(&lab, CLASSIC);
     let first_is =
         |name: &'static str| move |screen: &Screen| screen.first_row().is_some_and(|row| row.contains(name));
@@ -74,7 +74,7 @@ fn b_and_t_sort_by_bound_and_time_wait() {
 #[test]
 fn a_filter_narrows_as_one_types_and_a_wrong_term_is_named() {
     let Some(mut lab) = Lab::open(20000..=29999) else { return };
-    let cast = stage::set(&mut lab);
+    let scenario = scenario::start(&mut lab);
     let mut terminal = terminal(&lab, CLASSIC);
     terminal.wait_for("leaker");
     terminal.press("/");
@@ -84,7 +84,7 @@ fn a_filter_narrows_as_one_types_and_a_wrong_term_is_named() {
     terminal.press("Esc");
     terminal.wait_for("leaker");
     terminal.press("/");
-    terminal.write(&format!("pid:{}", cast.leaker.pid()));
+    terminal.write(&format!("pid:{}", scenario.leaker.pid()));
     terminal.wait_for_no("sloppy");
     terminal.write("x");
     let screen = terminal.wait_for("is not what pid: takes");
@@ -94,7 +94,7 @@ fn a_filter_narrows_as_one_types_and_a_wrong_term_is_named() {
 #[test]
 fn enter_opens_a_process_and_esc_leaves_it() {
     let Some(mut lab) = Lab::open(20000..=29999) else { return };
-    let cast = stage::set(&mut lab);
+    let scenario = scenario::start(&mut lab);
     let mut terminal = terminal(&lab, CLASSIC);
     terminal.press("b");
     terminal
@@ -102,8 +102,8 @@ fn enter_opens_a_process_and_esc_leaves_it() {
     terminal.press("g");
     terminal.press("Enter");
     terminal.wait_for("LOCAL");
-    terminal.wait_for(&format!("leaker ({})", cast.leaker.pid()));
-    let port = cast.leaker.sockets.iter().map(|socket| socket.local.to_string()).min().unwrap();
+    terminal.wait_for(&format!("leaker ({})", scenario.leaker.pid()));
+    let port = scenario.leaker.sockets.iter().map(|socket| socket.local.to_string()).min().unwrap();
     terminal.wait_for(&port);
     terminal.press("Esc");
     terminal.wait_for("BOUND▼");
@@ -112,7 +112,7 @@ fn enter_opens_a_process_and_esc_leaves_it() {
 #[test]
 fn number_keys_show_destinations_and_sockets() {
     let Some(mut lab) = Lab::open(20000..=29999) else { return };
-    stage::set(&mut lab);
+    scenario::start(&mut lab);
     let mut terminal = terminal(&lab, CLASSIC);
     terminal.press("2");
     // Of all destinations the one with the most ports: a third of 700 and some of the rest.
@@ -126,7 +126,7 @@ fn number_keys_show_destinations_and_sockets() {
 #[test]
 fn workers_of_one_program_are_one_row_in_a_group() {
     let Some(mut lab) = Lab::open(20000..=29999) else { return };
-    let holder = lab.start("shared", Role::Shared { listen: stage::local(0) });
+    let holder = lab.start("shared", Role::Shared { listen: scenario::local(0) });
     lab.start("leaker", Role::Bound { at: LOCALHOST, count: 7 });
     let mut terminal = terminal(&lab, CLASSIC);
     terminal.wait_for(&holder.pid().to_string());
@@ -167,7 +167,7 @@ fn an_ended_leak_is_seen() {
 #[test]
 fn ascii_is_ascii_and_no_color_is_no_colour() {
     let Some(mut lab) = Lab::open(20000..=29999) else { return };
-    stage::set(&mut lab);
+    scenario::start(&mut lab);
     let coloured = Terminal::in_lab(&lab, CLASSIC, &[]);
     coloured.wait_until("colours", |screen| screen.contains("leaker") && screen.has_colours);
     let plain = Terminal::in_lab(&lab, CLASSIC, &["--ascii", "--no-color"]);
@@ -179,7 +179,7 @@ fn ascii_is_ascii_and_no_color_is_no_colour() {
 #[test]
 fn no_size_makes_it_panic() {
     let Some(mut lab) = Lab::open(20000..=29999) else { return };
-    stage::set(&mut lab);
+    scenario::start(&mut lab);
     let mut terminal = terminal(&lab, CLASSIC);
     for size in [(20, 5), (1, 1), (200, 60), (7, 40), (250, 3), (40, 12), (80, 24)] {
         terminal.resize(size);
@@ -267,7 +267,7 @@ fn a_finding_names_who_leaks_and_leads_to_its_sockets() {
 #[test]
 fn the_handles_of_a_process_are_listed_and_lead_to_its_connections() {
     let Some(mut lab) = Lab::open(20000..=29999) else { return };
-    let server = lab.start("server", Role::Server { listen: vec![stage::local(5000)] });
+    let server = lab.start("server", Role::Server { listen: vec![scenario::local(5000)] });
     let kept = Role::Client { to: server.listens(), count: 7, fate: Fate::Kept };
     let client = lab.start("client", kept);
     let mut terminal = terminal(&lab, CLASSIC);

@@ -64,8 +64,8 @@ fn a_listener_is_seen_in_both_families() {
     for address in ["127.0.0.1:0", "[::1]:0"] {
         let listener = TcpListener::bind(address).unwrap();
         let local = listener.local_addr().unwrap();
-        let socket = await_socket(&mut platform, |socket| socket.local == local);
-        assert_eq!((socket.state, socket.remote), (State::Listen, None));
+        let socket = await_socket(&mut platform, |socket| socket.local() == local);
+        assert_eq!((socket.state, socket.remote()), (State::Listen, None));
     }
 }
 
@@ -80,7 +80,7 @@ fn both_ends_of_a_connection_are_seen_with_their_owner() {
     let mut owned = Vec::new();
     for (local, remote) in ends {
         let socket =
-            await_socket(&mut platform, |socket| socket.local == local && socket.remote == Some(remote));
+            await_socket(&mut platform, |socket| socket.local() == local && socket.remote() == Some(remote));
         assert_eq!(socket.state, State::Established);
         owned.extend(socket.holders.counted());
     }
@@ -98,9 +98,9 @@ fn a_time_wait_is_seen_and_nobody_owns_it() {
     drop(client);
     drop(server);
     let socket =
-        await_socket(&mut platform, |socket| socket.local == local && socket.state == State::TimeWait);
-    assert_eq!((socket.holders, socket.attribution), (Holders::Nobody, Attribution::Unknown));
-    assert!(socket.remote.is_some());
+        await_socket(&mut platform, |socket| socket.local() == local && socket.state == State::TimeWait);
+    assert_eq!((&socket.holders, socket.attribution), (&Holders::Nobody, Attribution::Unknown));
+    assert!(socket.remote().is_some());
 }
 
 #[test]
@@ -108,8 +108,8 @@ fn a_udp_socket_is_seen() {
     let mut platform = open();
     let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
     let local = udp.local_addr().unwrap();
-    let socket = await_socket(&mut platform, |socket| socket.local == local && socket.state == State::Udp);
-    assert_eq!(socket.remote, None);
+    let socket = await_socket(&mut platform, |socket| socket.local() == local && socket.state == State::Udp);
+    assert_eq!(socket.remote(), None);
 }
 
 #[test]

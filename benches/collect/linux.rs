@@ -15,6 +15,8 @@ use crate::namespace::enter_own_namespace;
 const PAIRS: u16 = 8_000;
 const TIME_WAITS: u16 = 12_000;
 const BOUND: u16 = 2_000;
+/// How often our first snapshot and that of `ss` are measured, by turns.
+const ALTERNATED: usize = 21;
 /// What they need of them, and some more.
 const DESCRIPTORS: u64 = 2 * PAIRS as u64 + BOUND as u64 + 500;
 
@@ -90,7 +92,14 @@ fn measure() {
 
     row("porttop, opening", median(11, || drop(Platform::open(None).unwrap())));
     row("porttop, first list", median(11, || drop(Platform::open(None).unwrap().sockets.list())));
-    row("porttop, first snapshot", median(11, || snapshot(&mut Platform::open(None).unwrap())));
+    let (mut first, mut ss) = (Vec::new(), Vec::new());
+    for _ in 0..ALTERNATED {
+        // By turns, so that whatever else the machine does meets both.
+        first.extend(median(1, || snapshot(&mut Platform::open(None).unwrap())));
+        ss.extend(median(1, || run("ss", &["-tanp"])));
+    }
+    let (first, ss) = (middle(first), middle(ss));
+    row("porttop, first snapshot", first);
     let mut platform = Platform::open(None).unwrap();
     snapshot(&mut platform);
     row("porttop, tick after it", median(21, || snapshot(&mut platform)));
@@ -100,7 +109,11 @@ fn measure() {
     row("  of which processes", median(21, || drop(platform.processes.list())));
     row("  of which ranges", median(21, || drop(platform.ranges.read())));
 
-    row("ss -tanp", median(5, || run("ss", &["-tanp"])));
+    row("ss -tanp", ss);
+    if let (Some(first), Some(ss)) = (first, ss) {
+        let times = ss.as_secs_f64() / first.as_secs_f64();
+        println!("{:<34} {times:>12.1} × as long as our first snapshot", "  which is");
+    }
     row("netstat -tanp", median(5, || run("netstat", &["-tanp"])));
     row("lsof -nP -i", median(5, || run("lsof", &["-nP", "-i"])));
     let (families, protocols) = (AddressFamilyFlags::all(), ProtocolFlags::all());
@@ -147,8 +160,12 @@ fn median<T: Measured>(times: usize, mut what: impl FnMut() -> T) -> Option<Dura
         }
         taken.push(start.elapsed());
     }
+    middle(taken)
+}
+
+fn middle(mut taken: Vec<Duration>) -> Option<Duration> {
     taken.sort_unstable();
-    Some(taken[times / 2])
+    taken.get(taken.len() / 2).copied()
 }
 
 /// The four dumps with every state and nothing done with the answer: the limit.

@@ -27,7 +27,7 @@ pub trait Item: Sized + 'static {
     fn fields() -> Vec<(&'static Field<Self>, &'static Column<Self>)> {
         let of = |column: &'static Column<Self>| column.fields.iter().map(move |field| (field, column));
         let mut fields: Vec<_> = Self::columns().iter().flat_map(of).collect();
-        fields.sort_by_key(|(field, _)| field.place);
+        fields.sort_by_key(|(field, _)| field.position);
         fields
     }
 }
@@ -91,8 +91,8 @@ pub enum Emphasis {
 
 /// A field of an export. Its name is a promise.
 pub struct Field<R: 'static> {
-    /// Its place among all of its table; a new one is the last.
-    pub place: u8,
+    /// Its position among all of its table; a new one is the last.
+    pub position: u8,
     /// Its name.
     pub name: &'static str,
     /// What it means.
@@ -166,7 +166,7 @@ impl<R> PartialEq for Column<R> {
 }
 
 impl<R> Field<R> {
-    const ALL: Self = Self { place: 0, name: "", meaning: "", within: Within::All, value: None };
+    const ALL: Self = Self { position: 0, name: "", meaning: "", within: Within::All, value: None };
 
     /// What stands in it.
     pub fn value<'a>(&self, column: &Column<R>, row: &'a R, picture: &'a Picture) -> Value<'a> {
@@ -245,21 +245,21 @@ impl<R: Item> Sort<R> {
         Self::by(Column::parse(key).unwrap_or(&R::columns()[0]))
     }
 
-    /// The places of the items that `keep` lets through, in order. What was not read comes last where the
+    /// The indices of the items that `keep` lets through, in order. What was not read comes last where the
     /// column is sorted the way one wants to see it first. What is equal keeps the order of
     /// [`Item::tie_break`], whichever the direction, so rows do not dance.
-    pub fn places(self, items: &[R], picture: &Picture, keep: impl Fn(usize) -> bool) -> Vec<u32> {
-        let kept = (0u32..).zip(items).filter(|(place, _)| keep(*place as usize));
+    pub fn indices(self, items: &[R], picture: &Picture, keep: impl Fn(usize) -> bool) -> Vec<u32> {
+        let kept = (0u32..).zip(items).filter(|(index, _)| keep(*index as usize));
         let mut values: Vec<_> =
-            kept.map(|(place, item)| ((self.column.value)(item, picture), place)).collect();
-        values.sort_unstable_by(|(a, a_place), (b, b_place)| {
+            kept.map(|(index, item)| ((self.column.value)(item, picture), index)).collect();
+        values.sort_unstable_by(|(a, a_index), (b, b_index)| {
             let smallest_first = !self.column.kind.largest_first();
             let missing = if smallest_first { a.is_missing().cmp(&b.is_missing()) } else { Ordering::Equal };
             let order = missing.then_with(|| a.order(b));
             let order = if self.direction == Direction::Descending { order.reverse() } else { order };
-            order.then_with(|| items[*a_place as usize].tie_break(&items[*b_place as usize]))
+            order.then_with(|| items[*a_index as usize].tie_break(&items[*b_index as usize]))
         });
-        values.into_iter().map(|(_, place)| place).collect()
+        values.into_iter().map(|(_, index)| index).collect()
     }
 }
 
@@ -299,9 +299,9 @@ mod tests {
         assert_eq!(columns.iter().map(|column| column.key).collect::<HashSet<_>>().len(), columns.len());
         assert_eq!([all(|column| column.rank(false)), all(|column| column.rank(true))], [columns.len(); 2]);
         assert!(columns.iter().any(|column| column.rank == 0), "one is always there");
-        for (place, (field, _)) in R::fields().into_iter().enumerate() {
-            assert_eq!(usize::from(field.place), place, "{}", field.name);
-            assert!(!field.name.is_empty() && !field.meaning.is_empty(), "{place}");
+        for (index, (field, _)) in R::fields().into_iter().enumerate() {
+            assert_eq!(usize::from(field.position), index, "{}", field.name);
+            assert!(!field.name.is_empty() && !field.meaning.is_empty(), "{index}");
         }
         for key in sorted_by {
             assert_eq!(Sort::<R>::by_key(key).column.key, *key);

@@ -33,8 +33,9 @@ impl Stamp {
 /// What a sample saw of a connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen {
-    /// What the system tells it from others by.
-    mark: u64,
+    /// What the system tells it from others by, folded: all that is asked is whether two on one tuple are the
+    /// same.
+    mark: u32,
     marked: Marked,
     /// Its state.
     pub state: State,
@@ -56,16 +57,14 @@ enum Marked {
 impl Seen {
     /// What a sample taken at `now` sees of a socket.
     pub fn of(socket: &Socket, now: Duration) -> Self {
-        let (marked, mark) = match (socket.cookie, socket.created) {
+        let (marked, mark) = match (socket.cookie(), socket.created()) {
             (Some(cookie), _) => (Marked::Cookie, cookie),
-            (None, Some(created)) => {
-                let nanoseconds = i64::from(created.subsec_nanosecond());
-                let all = created.as_second().wrapping_mul(1_000_000_000).wrapping_add(nanoseconds);
-                (Marked::Created, all.cast_unsigned())
-            }
+            (None, Some(created)) => (Marked::Created, created.cast_unsigned()),
             (None, None) => (Marked::Not, 0),
         };
-        let left = socket.expires.filter(|left| socket.state == State::TimeWait && !left.is_zero());
+        let left = socket.expires().filter(|left| socket.state == State::TimeWait && !left.is_zero());
+        #[expect(clippy::cast_possible_truncation, reason = "folded")]
+        let mark = (mark ^ (mark >> 32)) as u32;
         Self { mark, marked, state: socket.state, ends: left.map(|left| Stamp::at(now + left)) }
     }
 
@@ -125,7 +124,8 @@ mod tests {
 
     fn seen(state: State, at: u64, left: Option<u64>, cookie: Option<u64>) -> Seen {
         let mut socket = tcp(state, "10.0.0.1:10000", Some("10.0.0.2:80"), None);
-        (socket.expires, socket.cookie) = (left.map(Duration::from_secs), cookie);
+        socket.set_expires(left.map(Duration::from_secs));
+        socket.set_cookie(cookie);
         Seen::of(&socket, Duration::from_secs(at))
     }
 

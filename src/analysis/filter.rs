@@ -329,8 +329,8 @@ mod tests {
         let filter = Filter::parse(text).unwrap();
         let mut passing = filter.over(&machine);
         let passed: String = (0..machine.sockets.len())
-            .filter(|place| passing.socket(&machine.sockets[*place]))
-            .map(|place| place.to_string())
+            .filter(|index| passing.socket(&machine.sockets[*index]))
+            .map(|index| index.to_string())
             .collect();
         assert_eq!(passed, expected);
     }

@@ -51,16 +51,16 @@ impl Groupings {
 
     fn group(&self, by: GroupBy) -> Grouping {
         let mut grouped = rows::rows(&self.observed, by);
-        let place_of = members(&grouped.rows);
+        let row_of_owner = members(&grouped.rows);
         for one in self.processes.rows.iter() {
             let owner = one.owners.first().copied();
-            let Some(row) = place_of.get(&owner).map(|place| &mut grouped.rows[*place as usize]) else {
+            let Some(row) = row_of_owner.get(&owner).map(|index| &mut grouped.rows[*index as usize]) else {
                 continue;
             };
             row.new_per_second = sum(row.new_per_second, one.new_per_second);
             row.failures_per_second = sum(row.failures_per_second, one.failures_per_second);
         }
-        add_trends(&mut grouped.rows, &place_of, &self.history);
+        add_trends(&mut grouped.rows, &row_of_owner, &self.history);
         grouped.into()
     }
 }
@@ -73,28 +73,28 @@ fn sum(so_far: Option<f64>, more: Option<f64>) -> Option<f64> {
 }
 
 /// Where the sockets of each owner are counted; `None` is what has no owner.
-pub(super) type PlaceOf = HashMap<Option<Owner>, u32, RandomState>;
+pub(super) type RowOfOwner = HashMap<Option<Owner>, u32, RandomState>;
 
-pub(super) fn members(rows: &[Row]) -> PlaceOf {
-    let mut place_of = PlaceOf::default();
-    for (place, row) in (0..).zip(rows) {
+pub(super) fn members(rows: &[Row]) -> RowOfOwner {
+    let mut row_of_owner = RowOfOwner::default();
+    for (index, row) in (0..).zip(rows) {
         if row.key == RowKey::NoOwner {
-            place_of.insert(None, place);
+            row_of_owner.insert(None, index);
         }
-        place_of.extend(row.owners.iter().map(|owner| (Some(*owner), place)));
+        row_of_owner.extend(row.owners.iter().map(|owner| (Some(*owner), index)));
     }
-    place_of
+    row_of_owner
 }
 
 /// Says how often each process was refused ports; of who was not refused any, that it is 0.
-pub(super) fn add_failures(rows: &mut [Row], place_of: &PlaceOf, failures: Option<&Failures>) {
+pub(super) fn add_failures(rows: &mut [Row], row_of_owner: &RowOfOwner, failures: Option<&Failures>) {
     let Some(failures) = failures else { return };
     for row in rows.iter_mut().filter(|row| row.key != RowKey::NoOwner) {
         row.failures_per_second = Some(0.0);
     }
     for failing in &failures.processes {
-        if let Some(place) = place_of.get(&Some(failing.owner)) {
-            let row = &mut rows[*place as usize];
+        if let Some(index) = row_of_owner.get(&Some(failing.owner)) {
+            let row = &mut rows[*index as usize];
             row.failures_per_second = sum(row.failures_per_second, Some(failing.per_second));
         }
     }
@@ -102,13 +102,13 @@ pub(super) fn add_failures(rows: &mut [Row], place_of: &PlaceOf, failures: Optio
 
 /// Adds what the last samples say of each row. One that lacks a table of sockets says nothing; a sample from which some owners are left out says nothing of
 /// a row that lacks one of its own in it.
-pub(super) fn add_trends(rows: &mut [Row], place_of: &PlaceOf, history: &History) {
+pub(super) fn add_trends(rows: &mut [Row], row_of_owner: &RowOfOwner, history: &History) {
     let mut levels: Vec<(u32, usize)> = vec![(0, 0); rows.len()];
     for tick in history.recent(TREND_SAMPLES).filter(|tick| !tick.unread.any_table()) {
         levels.fill((0, 0));
         for (owner, sample) in tick.owners.iter() {
-            if let Some(place) = place_of.get(&owner) {
-                let (level, members) = &mut levels[*place as usize];
+            if let Some(index) = row_of_owner.get(&owner) {
+                let (level, members) = &mut levels[*index as usize];
                 *level += sample.counts.ports.unwrap_or_else(|| sample.counts.seen_sockets());
                 *members += 1;
             }

@@ -14,6 +14,7 @@ mod forecast;
 mod grouping;
 mod owners;
 mod picture;
+mod ports;
 pub mod range_plan;
 mod rows;
 #[cfg(test)]
@@ -26,6 +27,7 @@ mod tick;
 mod usage;
 mod verdict;
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,14 +84,14 @@ impl Analysis {
             (Observed::from(snapshot), None)
         };
         let mut processes = rows::rows(&observed, GroupBy::Process);
-        let place_of = members(&processes.rows);
+        let row_of_owner = members(&processes.rows);
         let mut led = rows::destinations(&observed);
         let mut spaces = usage::count(&observed);
         if is_whole {
             let look = Look {
                 observed: &observed,
                 processes: &mut processes,
-                place_of: &place_of,
+                row_of_owner: &row_of_owner,
                 led: &mut led,
                 spaces: &spaces,
             };
@@ -101,8 +103,8 @@ impl Analysis {
             self.history.record(tick);
         }
         let failures = self.failures.summary();
-        add_failures(&mut processes.rows, &place_of, failures.as_ref());
-        add_trends(&mut processes.rows, &place_of, &self.history);
+        add_failures(&mut processes.rows, &row_of_owner, failures.as_ref());
+        add_trends(&mut processes.rows, &row_of_owner, &self.history);
         let time_wait = certain_time_wait(observed.host.system, &observed.limits)
             .or_else(|| self.ledger.measured_time_wait());
         let ahead = Ahead::new(&self.history, &observed, time_wait);
@@ -120,6 +122,7 @@ impl Analysis {
             events,
             ahead: &ahead,
             thresholds: &self.thresholds,
+            fullest: OnceCell::new(),
         };
         let findings = findings::find(&facts);
         let verdict = verdict::verdict(&findings, &facts);

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::grouping::Groupings;
+use super::rows::Index;
 use super::{Destination, Failures, Filter, Finding, GroupBy, Row, SpaceUsage, Verdict};
 use crate::history::History;
-use crate::model::{Observed, PortEvent, Socket};
+use crate::model::{Observed, PortEvent};
 
 /// What one snapshot means, in the light of those before it. A copy shares what is large.
 #[derive(Clone, Debug)]
@@ -32,11 +33,11 @@ pub struct Picture {
     /// How long a TIME_WAIT lasts here, read or measured; none while that is not known.
     pub time_wait: Option<Duration>,
     pub(super) row_of: Arc<[u32]>,
-    pub(super) destination_of: Arc<[Option<u32>]>,
+    pub(super) destination_of: Arc<[Option<Index>]>,
     pub(super) groupings: Arc<Groupings>,
 }
 
-/// What a filter lets through, by place in the picture's rows and destinations and the snapshot's
+/// What a filter lets through, by index in the picture's rows and destinations and the snapshot's
 /// sockets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selection {
@@ -78,30 +79,24 @@ impl Picture {
         let mut rows: Vec<bool> =
             self.rows.iter().map(|row| row.counts.seen_sockets() == 0 && passing.row(row)).collect();
         let mut destinations = vec![false; self.destinations.len()];
-        for (place, _) in sockets.iter().enumerate().filter(|(_, passes)| **passes) {
-            rows[self.row_of[place] as usize] = true;
-            if let Some(destination) = self.destination_of[place] {
-                destinations[destination as usize] = true;
+        for (index, _) in sockets.iter().enumerate().filter(|(_, passes)| **passes) {
+            rows[self.row_of[index] as usize] = true;
+            if let Some(destination) = self.destination_of[index] {
+                destinations[destination.get()] = true;
             }
         }
         Selection { rows, destinations, sockets }
     }
 
-    /// The row that counts a socket, both by their place.
+    /// The row that counts a socket, both by their index.
     #[must_use]
     pub fn row_of(&self, socket: usize) -> usize {
         self.row_of[socket] as usize
     }
 
-    /// The destination a socket counts toward, if any, both by their place.
+    /// The destination a socket counts toward, if any, both by their index.
     #[must_use]
     pub fn destination_of(&self, socket: usize) -> Option<usize> {
-        self.destination_of[socket].map(|place| place as usize)
-    }
-
-    /// The sockets that a row counts.
-    pub fn sockets_of(&self, row: usize) -> impl Iterator<Item = &Socket> {
-        let all = self.snapshot.sockets.iter().enumerate();
-        all.filter(move |(place, _)| self.row_of(*place) == row).map(|(_, socket)| socket)
+        self.destination_of[socket].map(Index::get)
     }
 }

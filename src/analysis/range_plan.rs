@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use compact_str::CompactString;
 
+use super::Picture;
 use crate::model::{
-    DynamicRange, Family, Observed, Port, PortRange, PortSet, Protocol, RangeError, RangeLimits, SpaceId,
-    State, System,
+    DynamicRange, Family, Port, PortRange, PortSet, Protocol, RangeError, RangeLimits, SpaceId, State, System,
 };
 
 /// What every proposal has to say.
@@ -62,18 +62,14 @@ pub struct Listener {
 }
 
 impl RangeFacts {
-    /// Gathers the facts of a port space. On Linux, where one range serves all four spaces, listeners
-    /// of all of them count; `peak` and `per_second` come from the history. None when the range is not
-    /// known.
+    /// Gathers the facts of a port space whose range is `now` set to this: what is planned is weighed
+    /// against what it will be compared with. On Linux, where one range serves all four spaces, listeners
+    /// of all of them count. None when the picture has no such port space.
     #[must_use]
-    pub fn gather(
-        snapshot: &Observed,
-        space: SpaceId,
-        limits: RangeLimits,
-        peak: Option<u32>,
-        per_second: Option<f64>,
-    ) -> Option<Self> {
-        let now = snapshot.spaces.iter().find(|known| known.id == space)?.dynamic.clone()?;
+    pub fn gather(picture: &Picture, space: SpaceId, limits: RangeLimits, now: DynamicRange) -> Option<Self> {
+        let usage = picture.spaces.iter().find(|usage| usage.id == space)?;
+        let (peak, per_second) = (usage.peak, usage.per_second);
+        let snapshot = &*picture.snapshot;
         let shared = snapshot.host.system == System::Linux;
         let mut used = PortSet::new();
         let mut listeners = BTreeMap::new();
@@ -84,7 +80,7 @@ impl RangeFacts {
             }
             let waits = match socket.state {
                 State::Listen => true,
-                State::Udp => socket.remote.is_none(),
+                State::Udp => socket.remote().is_none(),
                 _ => false,
             };
             if waits && (here || shared) {
@@ -304,6 +300,6 @@ fn cautions(facts: &RangeFacts, range: PortRange, capacity: u32) -> Vec<&'static
 #[must_use]
 pub fn fullest(spaces: &[super::SpaceUsage]) -> Option<(Family, Protocol)> {
     let shares = spaces.iter().filter_map(|space| Some((space.share()?, space.id)));
-    let (_, id) = shares.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
+    let (_, id) = shares.max_by_key(|(share, _)| *share)?;
     Some((id.family, id.protocol))
 }

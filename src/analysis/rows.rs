@@ -2,13 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use compact_str::{CompactString, format_compact};
 use foldhash::fast::RandomState;
 
+use super::ports::{Capacities, DistinctPorts};
 use crate::model::{
-    Attribution, Counts, DestinationId, NamespaceId, Observed, Owner, Port, Process, Protocol, Socket,
+    Attribution, Counts, DestinationId, NamespaceId, Observed, Owner, Port, Process, Protocol, Share, Socket,
     SpaceId, State,
 };
 
@@ -44,8 +46,8 @@ impl GroupBy {
     /// The next one, the first after the last.
     #[must_use]
     pub fn next(self) -> Self {
-        let place = Self::ALL.iter().position(|by| *by == self).unwrap_or(0);
-        Self::ALL[(place + 1) % Self::ALL.len()]
+        let index = Self::ALL.iter().position(|by| *by == self).unwrap_or(0);
+        Self::ALL[(index + 1) % Self::ALL.len()]
     }
 }
 
@@ -93,8 +95,8 @@ pub struct Row {
     pub counts: Counts,
     /// Its sockets by how their owner is known.
     pub attributions: Attributions,
-    /// The largest share it holds of any one port space's capacity, 0 to 1; none where `ports` are not known.
-    pub share: Option<f64>,
+    /// The largest share it holds of any one port space's capacity; none where that or `ports` are not known.
+    pub share: Option<Share>,
     /// Open handles of its processes, as far as they could be read.
     pub handles: Option<u64>,
     /// New connections per second since the sample before; none on the first one, and when not all sockets
@@ -139,8 +141,8 @@ pub struct Destination {
     pub remote: SocketAddr,
     /// Its sockets by state; `ports` are the distinct local ports in the range toward it.
     pub counts: Counts,
-    /// Ports toward it as a share of capacity, 0 to 1.
-    pub fill: Option<f64>,
+    /// Ports toward it as a share of capacity.
+    pub fill: Option<Share>,
     /// Who is known to connect to it, by pid.
     pub owners: Vec<Owner>,
     /// New connections per second since the sample before, where it is one of the fullest.
@@ -171,15 +173,15 @@ pub(super) struct Rows {
 /// Groups the sockets of a snapshot. Every process with sockets or handles has a row; rates and trends
 /// are left empty.
 pub(super) fn rows(snapshot: &Observed, group_by: GroupBy) -> Rows {
-    let mut index: HashMap<RowKey, u32, RandomState> = HashMap::default();
+    let mut index_of: HashMap<RowKey, u32, RandomState> = HashMap::default();
     let mut rows: Vec<Row> = Vec::new();
-    let mut place = |key: RowKey, owner: Option<Owner>| -> u32 {
-        let place = *index.entry(key).or_insert_with_key(|key| {
+    let mut row_of_key = |key: RowKey, owner: Option<Owner>| -> u32 {
+        let index = *index_of.entry(key).or_insert_with_key(|key| {
             rows.push(empty(key.clone(), snapshot));
             u32::try_from(rows.len() - 1).unwrap_or(u32::MAX)
         });
-        rows[place as usize].owners.extend(owner);
-        place
+        rows[index as usize].owners.extend(owner);
+        index
     };
 
     let mut of_owner: HashMap<Option<Owner>, u32, RandomState> = HashMap::default();
@@ -187,20 +189,21 @@ pub(super) fn rows(snapshot: &Observed, group_by: GroupBy) -> Rows {
         snapshot.processes.values().filter(|process| process.handles.is_some_and(|count| count > 0))
     {
         let owner = Some(process.owner);
-        of_owner.entry(owner).or_insert_with(|| place(key_of(owner, snapshot, group_by), owner));
+        of_owner.entry(owner).or_insert_with(|| row_of_key(key_of(owner, snapshot, group_by), owner));
     }
     let row_of: Vec<u32> = snapshot
         .sockets
         .iter()
         .map(|socket| {
             let owner = socket.holders.counted();
-            *of_owner.entry(owner).or_insert_with(|| place(key_of(owner, snapshot, group_by), owner))
+            *of_owner.entry(owner).or_insert_with(|| row_of_key(key_of(owner, snapshot, group_by), owner))
         })
         .collect();
 
     let (capacities, unread) = (Capacities::of(snapshot), snapshot.unread());
     let mut ports = DistinctPorts::default();
-    let mut placed = vec![capacities.any_known() && !unread.any_table(); rows.len()];
+    let mut known = vec![capacities.any_known() && !unread.any_table(); rows.len()];
+    let mut measured = vec![true; rows.len()];
     for row in &mut rows {
         row.owners.sort_unstable();
         row.handles = handles(snapshot, &row.owners);
@@ -211,18 +214,19 @@ pub(super) fn rows(snapshot: &Observed, group_by: GroupBy) -> Rows {
         let counted = &mut rows[*row as usize];
         counted.counts.add(socket.state);
         counted.attributions.0[socket.attribution as usize] += 1;
-        placed[*row as usize] &= capacities.knows(socket);
+        known[*row as usize] &= capacities.knows(socket);
         ports.note(*row, socket, &capacities);
     }
-    ports.for_each(|row, space, count| {
-        let row = &mut rows[row as usize];
+    ports.for_each(|index, space, count| {
+        let row = &mut rows[index as usize];
         row.counts.seen_ports += count;
         let share = capacities.share(space, count);
-        row.share = row.share.into_iter().chain(share).reduce(f64::max);
+        measured[index as usize] &= share.is_some();
+        row.share = row.share.max(share);
     });
-    for (row, placed) in rows.iter_mut().zip(placed) {
-        row.counts.ports = placed.then_some(row.counts.seen_ports);
-        row.share = row.share.or(Some(0.0)).filter(|_| placed);
+    for ((row, known), measured) in rows.iter_mut().zip(known).zip(measured) {
+        row.counts.ports = known.then_some(row.counts.seen_ports);
+        row.share = row.share.or(Some(Share::default())).filter(|_| known && measured);
     }
     Rows { rows, row_of }
 }
@@ -273,10 +277,26 @@ fn handles(snapshot: &Observed, owners: &[Owner]) -> Option<u64> {
         .fold(None, |sum, handles| Some(sum.unwrap_or(0) + handles))
 }
 
+/// A place among the destinations, which with none beside it takes 4 bytes: there is one for each socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Index(NonZeroU32);
+
+impl Index {
+    fn new(place: usize) -> Option<Self> {
+        NonZeroU32::new(u32::try_from(place + 1).ok()?).map(Self)
+    }
+
+    /// As an index.
+    #[must_use]
+    pub fn get(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
+
 /// Destinations with, for each socket of the snapshot, the destination it counts toward, if any.
 pub(super) struct Destinations {
     pub destinations: Vec<Destination>,
-    pub destination_of: Vec<Option<u32>>,
+    pub destination_of: Vec<Option<Index>>,
 }
 
 /// Groups the outgoing connections of a snapshot by where they lead to. A connection is outgoing when
@@ -295,32 +315,35 @@ pub(super) fn destinations(snapshot: &Observed) -> Destinations {
         !accepted && capacities.may_be_dynamic(socket)
     };
 
-    let mut index: HashMap<DestinationId, u32, RandomState> = HashMap::default();
+    let mut index_of: HashMap<DestinationId, u32, RandomState> = HashMap::default();
     let mut destinations: Vec<Destination> = Vec::new();
     let mut ports = DistinctPorts::default();
-    let mut place = |socket: &Socket| -> Option<u32> {
+    let mut count = |socket: &Socket| -> Option<Index> {
         let id = DestinationId::of(socket).filter(|_| outgoing(socket))?;
-        let place = *index.entry(id).or_insert_with(|| {
+        let index = *index_of.entry(id).or_insert_with(|| {
             destinations.push(nothing_toward(id, snapshot));
             u32::try_from(destinations.len() - 1).unwrap_or(u32::MAX)
         });
-        let destination = &mut destinations[place as usize];
+        let destination = &mut destinations[index as usize];
         destination.counts.add(socket.state);
         if let Some(owner) = socket.holders.counted()
             && destination.owners.last() != Some(&owner)
         {
+            if destination.owners.len() == destination.owners.capacity() {
+                sort_out(&mut destination.owners);
+            }
             destination.owners.push(owner);
         }
-        ports.note(place, socket, &capacities);
-        Some(place)
+        ports.note(index, socket, &capacities);
+        Index::new(index as usize)
     };
-    let destination_of = snapshot.sockets.iter().map(&mut place).collect();
+    let destination_of = snapshot.sockets.iter().map(&mut count).collect();
     for destination in &mut destinations {
-        destination.owners.sort_unstable();
-        destination.owners.dedup();
+        sort_out(&mut destination.owners);
+        destination.owners.shrink_to_fit();
     }
-    ports.for_each(|place, space, count| {
-        let destination = &mut destinations[place as usize];
+    ports.for_each(|index, space, count| {
+        let destination = &mut destinations[index as usize];
         destination.counts.seen_ports = count;
         if destination.counts.is_whole() {
             destination.counts.ports = Some(count);
@@ -328,6 +351,11 @@ pub(super) fn destinations(snapshot: &Observed) -> Destinations {
         }
     });
     Destinations { destinations, destination_of }
+}
+
+fn sort_out(owners: &mut Vec<Owner>) {
+    owners.sort_unstable();
+    owners.dedup();
 }
 
 fn nothing_toward(id: DestinationId, snapshot: &Observed) -> Destination {
@@ -341,72 +369,5 @@ fn nothing_toward(id: DestinationId, snapshot: &Observed) -> Destination {
         fill: None,
         owners: Vec::new(),
         new_per_second: None,
-    }
-}
-
-/// The dynamic ranges of a snapshot, laid out for one look a socket.
-struct Capacities<'a> {
-    snapshot: &'a Observed,
-    capacity: Vec<Option<u32>>,
-}
-
-impl<'a> Capacities<'a> {
-    fn of(snapshot: &'a Observed) -> Self {
-        let capacity = snapshot.spaces.iter().map(|space| Some(space.dynamic.as_ref()?.capacity())).collect();
-        Self { snapshot, capacity }
-    }
-
-    fn any_known(&self) -> bool {
-        self.capacity.iter().any(Option::is_some)
-    }
-
-    fn place(&self, socket: &Socket) -> Option<usize> {
-        let id = socket.space();
-        self.snapshot.spaces.iter().position(|space| space.id == id)
-    }
-
-    /// Whether the range of the socket's port space is known.
-    fn knows(&self, socket: &Socket) -> bool {
-        self.place(socket).is_some_and(|place| self.capacity[place].is_some())
-    }
-
-    /// The port space of a socket whose local port is inside the dynamic range.
-    fn dynamic_place(&self, socket: &Socket) -> Option<usize> {
-        let place = self.place(socket)?;
-        let dynamic = self.snapshot.spaces[place].dynamic.as_ref()?;
-        dynamic.range.contains(socket.local_port()).then_some(place)
-    }
-
-    /// Whether the local port is inside the range, or the range is not known.
-    fn may_be_dynamic(&self, socket: &Socket) -> bool {
-        !self.knows(socket) || self.dynamic_place(socket).is_some()
-    }
-
-    fn share(&self, place: usize, ports: u32) -> Option<f64> {
-        match self.capacity[place]? {
-            0 => Some(1.0),
-            capacity => Some(f64::from(ports) / f64::from(capacity)),
-        }
-    }
-}
-
-/// Counts distinct (group, port space, port) by sorting, which for tens of thousands of sockets is
-/// faster than sets.
-#[derive(Default)]
-struct DistinctPorts(Vec<(u32, usize, Port)>);
-
-impl DistinctPorts {
-    fn note(&mut self, group: u32, socket: &Socket, capacities: &Capacities) {
-        if let Some(place) = capacities.dynamic_place(socket) {
-            self.0.push((group, place, socket.local_port()));
-        }
-    }
-
-    fn for_each(mut self, mut found: impl FnMut(u32, usize, u32)) {
-        self.0.sort_unstable();
-        self.0.dedup();
-        for same in self.0.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
-            found(same[0].0, same[0].1, u32::try_from(same.len()).unwrap_or(u32::MAX));
-        }
     }
 }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::tests_support::{at, closed, failed, owner, process, snapshot, tcp, udp};
 use super::*;
-use crate::model::{DynamicRange, Family, Owner, Port, PortRange, Protocol, Socket, State, System};
+use crate::model::{DynamicRange, Family, Owner, Port, PortRange, Protocol, Share, Socket, State, System};
 
 fn picture(snapshot: Snapshot) -> Picture {
     Analysis::default().observe(snapshot, GroupBy::Process)
@@ -15,6 +15,11 @@ fn picture(snapshot: Snapshot) -> Picture {
 
 fn space(picture: &Picture, protocol: Protocol, family: Family) -> &SpaceUsage {
     picture.spaces.iter().find(|space| (space.id.protocol, space.id.family) == (protocol, family)).unwrap()
+}
+
+fn sockets_of(picture: &Picture, row: usize) -> impl Iterator<Item = &Socket> {
+    let all = picture.snapshot.sockets.iter().enumerate();
+    all.filter(move |(index, _)| picture.row_of(*index) == row).map(|(_, socket)| socket)
 }
 
 fn row(picture: &Picture, owner: Option<Owner>) -> &Row {
@@ -111,7 +116,7 @@ fn a_destination_is_filled_by_distinct_ports_toward_it() {
         tcp(State::TimeWait, "127.0.0.1:10002", Some("127.0.0.1:80"), None),
     ]));
     let destination = picture.destinations.iter().find(|one| one.remote.port() == 80).unwrap();
-    assert_eq!((destination.counts.ports, destination.fill), (Some(3), Some(0.003)));
+    assert_eq!((destination.counts.ports, destination.fill), (Some(3), Some(Share::of(3, 1000))));
     assert_eq!(destination.owners, [owner(3)]);
     assert_eq!(picture.destinations.len(), 2);
 }
@@ -133,7 +138,7 @@ fn workers_of_one_program_are_one_row_that_counts_a_port_once() {
     let by_user = grouped(GroupBy::User);
     assert_eq!(by_user.rows.len(), 1);
     assert_eq!(by_user.rows[0].counts.ports, Some(2));
-    assert_eq!(by_user.sockets_of(0).count(), 3);
+    assert_eq!(sockets_of(&by_user, 0).count(), 3);
 }
 
 #[test]
@@ -207,10 +212,10 @@ fn sorting_is_stable_both_ways_and_puts_the_unread_last_when_descending() {
     };
     let rows = [row(1, Some(5)), row(2, None), row(3, Some(9)), row(4, Some(5))];
     let down = Sort::by_key("handles");
-    assert_eq!(down.places(&rows, &picture, |_| true), [2, 0, 3, 1]);
+    assert_eq!(down.indices(&rows, &picture, |_| true), [2, 0, 3, 1]);
     let up = Sort { direction: down.direction.reversed(), ..down };
-    assert_eq!(up.places(&rows, &picture, |_| true), [1, 0, 3, 2]);
-    assert_eq!(up.places(&rows, &picture, |place| place != 1), [0, 3, 2]);
+    assert_eq!(up.indices(&rows, &picture, |_| true), [1, 0, 3, 2]);
+    assert_eq!(up.indices(&rows, &picture, |index| index != 1), [0, 3, 2]);
 }
 
 #[test]
@@ -249,9 +254,8 @@ proptest! {
             let picture = Analysis::default().observe(machine.clone(), by);
             let total: u32 = picture.rows.iter().map(|row| row.counts.seen_sockets()).sum();
             prop_assert_eq!(total as usize, machine.sockets.len());
-            for (place, row) in picture.rows.iter().enumerate() {
-                let ports: std::collections::BTreeSet<_> = picture
-                    .sockets_of(place)
+            for (index, row) in picture.rows.iter().enumerate() {
+                let ports: std::collections::BTreeSet<_> = sockets_of(&picture, index)
                     .map(Socket::local_port)
                     .filter(|port| (10_000..=10_999).contains(&port.0))
                     .collect();
@@ -266,8 +270,8 @@ proptest! {
         let blocked = PortRange::new(Port(start), Port(start.saturating_add(reserved))).unwrap();
         let mut machine = snapshot(vec![tcp(State::Bound, &format!("10.0.0.1:{}", start.max(1)), None, None)]);
         machine.spaces[0].dynamic = Some(DynamicRange { range, reserved: [blocked].into_iter().collect() });
-        let share = picture(machine).spaces[0].share().unwrap();
-        prop_assert!(share.is_finite());
+        let space = &picture(machine).spaces[0];
+        prop_assert_eq!(space.share().unwrap().number().is_some(), space.capacity.unwrap() > 0);
     }
 }
 
@@ -280,7 +284,7 @@ fn busy(second: u16) -> Snapshot {
     let waiting = (0..10 * second).map(|port| {
         let left = 60 - u64::from(second - port / 10);
         let waiting = tcp(State::TimeWait, &local(port), Some("10.0.0.2:80"), None);
-        Socket { expires: Some(Duration::from_secs(left)), ..waiting }
+        waiting.with(|socket| socket.set_expires(Some(Duration::from_secs(left))))
     });
     let bound = (0..5 * second).map(|port| tcp(State::Bound, &local(500 + port), None, Some(client)));
     let mut machine = at(second.into(), snapshot(open.chain(waiting).chain(bound).collect()));

@@ -92,7 +92,7 @@ pub fn process(owner: Owner, name: &str, user: &str) -> (Owner, Arc<Process>) {
 
 pub fn tcp(state: State, local: &str, remote: Option<&str>, owner: Option<Owner>) -> Socket {
     let mut socket = Socket::new(NamespaceId::ONLY, Protocol::Tcp, state, local.parse().unwrap());
-    socket.remote = remote.map(|remote| remote.parse().unwrap());
+    socket.set_remote(remote.map(|remote| remote.parse().unwrap()));
     if let Some(owner) = owner {
         (socket.holders, socket.attribution) = (Holders::One(owner), Attribution::Exact);
     }
@@ -100,5 +100,5 @@ pub fn tcp(state: State, local: &str, remote: Option<&str>, owner: Option<Owner>
 }
 
 pub fn udp(local: &str, owner: Option<Owner>) -> Socket {
-    Socket { protocol: Protocol::Udp, ..tcp(State::Udp, local, None, owner) }
+    tcp(State::Udp, local, None, owner).with(|socket| socket.protocol = Protocol::Udp)
 }

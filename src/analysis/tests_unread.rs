@@ -5,16 +5,16 @@ use rstest::rstest;
 use super::tests_support::{at, failed, owner, process, snapshot, tcp, udp};
 use super::*;
 use crate::model::{
-    Attribution, Family, Gap, Missing, NamespaceId, Observed, PortOperation, Protocol, Reason, Socket,
-    SpaceId, State, Trace,
+    Attribution, Family, Gap, Missing, NamespaceId, PortOperation, Protocol, Reason, Socket, SpaceId, State,
+    Trace,
 };
 
 const TCP6: usize = 1;
 const UDP4: usize = 2;
 
-/// The gap of a table, by its place.
-fn unread(place: usize) -> Gap {
-    Gap::error(Missing::Sockets(SpaceId::all_of(NamespaceId::ONLY)[place]), "refused")
+/// The gap of a table, by its index.
+fn unread(index: usize) -> Gap {
+    Gap::error(Missing::Sockets(SpaceId::all_of(NamespaceId::ONLY)[index]), "refused")
 }
 
 /// So many ports of 1,000, each BOUND.
@@ -156,10 +156,11 @@ fn rates_of_what_is_read_go_on_where_something_never_is() {
 #[test]
 fn a_range_for_sockets_that_nobody_sees_is_promised_nothing() {
     let limits = crate::model::RangeLimits::linux(crate::model::Port(1024));
-    let machine = Observed::from(machine(bound(10), vec![unread(UDP4)]));
+    let picture = picture((0..3).map(|_| machine(bound(10), vec![unread(UDP4)])));
+    let now = picture.snapshot.spaces[0].dynamic.clone().unwrap();
     let of = |protocol| {
         let id = SpaceId { namespace: NamespaceId::ONLY, protocol, family: Family::Ipv4 };
-        range_plan::RangeFacts::gather(&machine, id, limits, None, Some(0.0)).unwrap()
+        range_plan::RangeFacts::gather(&picture, id, limits, now.clone()).unwrap()
     };
     for proposal in range_plan::proposals(&of(Protocol::Tcp)) {
         assert_eq!(proposal.lasts, range_plan::Lasts::Unknown);

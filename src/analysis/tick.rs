@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
-use super::grouping::PlaceOf;
+use super::grouping::RowOfOwner;
 use super::owners::Fresh;
 use super::rows::{Destinations, Rows};
 use super::usage::SpaceUsage;
@@ -17,7 +17,7 @@ use crate::model::{Observed, Owner, SpaceId, State};
 pub(super) struct Look<'a> {
     pub observed: &'a Observed,
     pub processes: &'a mut Rows,
-    pub place_of: &'a PlaceOf,
+    pub row_of_owner: &'a RowOfOwner,
     pub led: &'a mut Destinations,
     pub spaces: &'a [SpaceUsage],
 }
@@ -46,18 +46,18 @@ impl Look<'_> {
         let mut flows: Vec<Flow> = self.led.destinations.iter().map(flow).collect();
         let mut rowless: HashMap<Owner, Sample, RandomState> = HashMap::default();
         let mut of = |samples: &mut Vec<Sample>, owner: Owner, note: &dyn Fn(&mut Sample)| {
-            note(match self.place_of.get(&Some(owner)) {
-                Some(place) => &mut samples[*place as usize],
+            note(match self.row_of_owner.get(&Some(owner)) {
+                Some(index) => &mut samples[*index as usize],
                 None => rowless.entry(owner).or_insert_with(|| Sample::idle(unread)),
             });
         };
         if let Some(fresh) = fresh {
-            for (place, news) in fresh.sockets.iter().enumerate() {
+            for (index, news) in fresh.sockets.iter().enumerate() {
                 let (born, waits) = (u32::from(news.born), u32::from(news.waits));
-                let sample = &mut samples[self.processes.row_of[place] as usize];
+                let sample = &mut samples[self.processes.row_of[index] as usize];
                 (sample.born, sample.waits) = (sample.born + born, sample.waits + waits);
-                if let Some(destination) = self.led.destination_of[place] {
-                    let flow = &mut flows[destination as usize];
+                if let Some(destination) = self.led.destination_of[index] {
+                    let flow = &mut flows[destination.get()];
                     (flow.born, flow.waits) = (flow.born + born, flow.waits + waits);
                 }
             }

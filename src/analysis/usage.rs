@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Forecast;
 use super::ahead::{Ahead, level};
 use crate::history::History;
-use crate::model::{Counts, Observed, PortSet, SpaceId, State};
+use crate::model::{Counts, DynamicRange, Observed, PortSet, Share, SpaceId, State};
 
 /// How long back the rate of a gauge looks.
 const RATE_WINDOW: Duration = Duration::from_secs(10);
@@ -18,8 +18,10 @@ pub(super) const TREND_SAMPLES: usize = 60;
 pub struct SpaceUsage {
     /// Which one.
     pub id: SpaceId,
-    /// Range size less reserved ports; none when the range could not be read.
+    /// Range size less reserved ports; none when one of both could not be read.
     pub capacity: Option<u32>,
+    /// The most that `capacity` may be, whatever is reserved; none when the range could not be read.
+    pub most: Option<u32>,
     /// Distinct local ports inside the dynamic range that its sockets hold, in any state; none when not all
     /// of them were read.
     pub in_use: Option<u32>,
@@ -38,26 +40,16 @@ pub struct SpaceUsage {
 }
 
 impl SpaceUsage {
-    /// Ports in use as a share of capacity, 0 to 1 and above when reserved ports are in use too. A
-    /// range with nothing to hand out is full.
+    /// Ports in use as a share of capacity.
     #[must_use]
-    pub fn share(&self) -> Option<f64> {
-        self.share_of(self.in_use?)
+    pub fn share(&self) -> Option<Share> {
+        Some(Share::of(self.in_use?, self.capacity?))
     }
 
     /// The share that is in use at the least, whatever could not be read.
     #[must_use]
-    pub fn least_share(&self) -> Option<f64> {
-        self.share_of(self.counts.seen_ports)
-    }
-
-    /// So many ports as a share of capacity.
-    #[must_use]
-    pub fn share_of(&self, ports: u32) -> Option<f64> {
-        match self.capacity? {
-            0 => Some(1.0),
-            capacity => Some(f64::from(ports) / f64::from(capacity)),
-        }
+    pub fn least_share(&self) -> Option<Share> {
+        Some(Share::of(self.counts.seen_ports, self.most?))
     }
 
     /// Ports that can still be handed out.
@@ -73,9 +65,11 @@ pub(super) fn count(snapshot: &Observed) -> Vec<SpaceUsage> {
         .spaces
         .iter()
         .map(|space| {
+            let most = space.dynamic.as_ref().map(DynamicRange::capacity);
             let usage = SpaceUsage {
                 id: space.id,
-                capacity: space.dynamic.as_ref().map(crate::model::DynamicRange::capacity),
+                capacity: most.filter(|_| snapshot.knows_range(space.id)),
+                most,
                 in_use: None,
                 held: None,
                 counts: Counts::without(snapshot.unread_in(space.id)),

@@ -14,7 +14,7 @@ use crate::text::SafeWriter;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// What to print
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(long, value_parser = Format::text_or_json(), default_value = "text")]
     format: Format,
 }
 
@@ -24,8 +24,5 @@ pub(super) fn run(args: &Args) -> Result<()> {
     if let Some(gap) = odd {
         writeln!(SafeWriter::replacing(stderr()), "porttop: {gap}").ok();
     }
-    output::print(|out| match args.format {
-        Format::Text => export::write(&entries, out),
-        Format::Json => export::write_json(&entries, out),
-    })
+    output::print_as(args.format, |out| export::write(&entries, out), |out| export::write_json(&entries, out))
 }

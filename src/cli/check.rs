@@ -3,15 +3,15 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::ValueEnum;
 use color_eyre::eyre::Result;
 
 use super::collect::{Way, collect};
 use super::config::in_order;
-use super::{UsageError, interval, output, values};
+use super::output::{self, Format};
+use super::{UsageError, interval, values};
 use crate::analysis::Thresholds;
 use crate::export::check;
-use crate::model::Backend;
+use crate::model::{Backend, Share};
 use crate::text::safe;
 use crate::tui::keymap::key_of;
 
@@ -25,12 +25,12 @@ configuration can't be understood.";
 pub(super) struct Args {
     /// Percent of a capacity in use from which it is a warning [default: 80]
     #[arg(long, value_name = "PERCENT", value_parser = values::percent)]
-    warn: Option<f64>,
+    warn: Option<Share>,
     /// Percent of a capacity in use from which it is critical [default: 95]
     #[arg(long, value_name = "PERCENT", value_parser = values::percent)]
-    critical: Option<f64>,
-    /// What to print
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    critical: Option<Share>,
+    /// What to print: one line with perfdata and then the findings, or porttop.check/1
+    #[arg(long, value_parser = Format::text_or_json(), default_value = "text")]
     format: Format,
     /// Watch this long first: rates, forecasts and failures need time [default: look once]
     #[arg(long = "for", value_name = "DURATION", value_parser = interval::parse)]
@@ -41,14 +41,6 @@ pub(super) struct Args {
     /// How to look at this machine [default: its own way where there is one]
     #[arg(long, value_parser = values::backend())]
     backend: Option<Backend>,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Format {
-    /// One line with perfdata, then the findings
-    Text,
-    /// One object for programs, porttop.check/1
-    Json,
 }
 
 pub(super) fn run(args: &Args, usual: Thresholds) -> Result<ExitCode> {
@@ -67,9 +59,10 @@ pub(super) fn run(args: &Args, usual: Thresholds) -> Result<ExitCode> {
     };
     let way = Way { span: args.span, trace: !args.no_trace, thresholds, ..Way::default() };
     let picture = collect(platform, way)?;
-    output::print(|out| match args.format {
-        Format::Text => check::write_text(&picture, &thresholds, key_of, out),
-        Format::Json => check::write_json(&picture, key_of, out),
-    })?;
+    output::print_as(
+        args.format,
+        |out| check::write_text(&picture, &thresholds, key_of, out),
+        |out| check::write_json(&picture, key_of, out),
+    )?;
     Ok(ExitCode::from(check::exit_code(picture.verdict.severity)))
 }

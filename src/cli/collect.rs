@@ -34,7 +34,7 @@ pub(super) fn collect(platform: Platform, way: Way) -> Result<Picture> {
         live.trace();
     }
     let mut monitor = Monitor::new(Box::new(live), way.thresholds, way.group_by);
-    monitor.settle();
+    monitor.wait_first();
     watch(&mut monitor, way.span).ok_or_eyre("there is nothing to see")
 }
 

@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::UsageError;
 use crate::analysis::Thresholds;
+use crate::model::Share;
 use crate::platform::files;
 
 /// Names another file.
@@ -86,7 +87,7 @@ impl Config {
     /// From where on something is a finding.
     pub fn thresholds(&self) -> Thresholds {
         let (given, usual) = (self.thresholds, Thresholds::default());
-        let share = |percent: Option<f64>, usual| percent.map_or(usual, |percent| percent / 100.0);
+        let share = |percent: Option<f64>, usual| percent.map_or(usual, Share::percent);
         let span = |seconds: Option<u64>, usual| seconds.map_or(usual, Duration::from_secs);
         Thresholds {
             warn: share(given.warn, usual.warn),
@@ -131,7 +132,7 @@ impl Limits {
 pub(super) fn in_order(thresholds: &Thresholds) -> Result<(), String> {
     let Thresholds { warn, critical, warn_full_in, critical_full_in, .. } = *thresholds;
     if warn > critical {
-        let percent = |share: f64| (share * 1000.0).round() / 10.0;
+        let percent = |share: Share| share.times(1000).round() / 10.0;
         return Err(format!("warn ({} %) is above critical ({} %)", percent(warn), percent(critical)));
     }
     if warn_full_in < critical_full_in && !warn_full_in.is_zero() {
@@ -173,7 +174,7 @@ mod tests {
         let config = Config::parse(text).unwrap();
         assert!(config.read_only);
         let expected = Thresholds {
-            warn: 0.7,
+            warn: Share::percent(70.0),
             handles: 500,
             leak_span: Duration::from_mins(1),
             ..Thresholds::default()

@@ -24,7 +24,7 @@ use color_eyre::eyre::{Report, Result, eyre};
 
 use crate::export::check::UNKNOWN;
 use crate::model::{Backend, Gap};
-use crate::platform::{OpenError, Platform, enough_descriptors};
+use crate::platform::{OpenError, Platform, enough_descriptors, memory};
 pub use crate::tui::restore;
 use config::Config;
 pub use usage::UsageError;
@@ -64,6 +64,7 @@ enum Command {
 /// [`UsageError`] when it can't be understood or there is no terminal for the screen; anything else when
 /// running it failed.
 pub fn run(line: impl IntoIterator<Item = OsString>) -> Result<ExitCode> {
+    memory::give_back_what_is_large();
     match Cli::try_parse_from(read_only_last(line)) {
         Ok(Cli { command, screen, read_only }) => {
             let config = Config::read()?;
@@ -122,8 +123,8 @@ fn open(backend: Option<Backend>) -> Result<Platform, OpenError> {
 /// `--read-only` may stand anywhere; before a command clap would take it for an option of the screen.
 fn read_only_last(line: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut line: Vec<_> = line.into_iter().collect();
-    if let Some(place) = line.iter().position(|word| word == "--read-only") {
-        let word = line.remove(place);
+    if let Some(index) = line.iter().position(|word| word == "--read-only") {
+        let word = line.remove(index);
         line.push(word);
     }
     line

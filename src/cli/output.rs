@@ -2,6 +2,7 @@
 
 use std::io::{self, BufWriter, ErrorKind, StdoutLock, Write, stdout};
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use color_eyre::eyre::{Result, WrapErr};
 
 use crate::text::SafeWriter;
@@ -9,19 +10,55 @@ use crate::text::SafeWriter;
 /// What is printed goes here.
 type Output<W> = SafeWriter<BufWriter<W>>;
 
-/// How the commands about actions print.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+/// How a command prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
-    /// For a person
+    /// For a person.
     Text,
-    /// One object for programs
+    /// One object for programs.
     Json,
+    /// For spreadsheets, what is a table.
+    Csv,
+}
+
+impl Format {
+    /// Reads what every command has.
+    pub fn text_or_json() -> impl TypedValueParser<Value = Self> {
+        Self::parser([("text", Self::Text, "For a person"), ("json", Self::Json, "One object for programs")])
+    }
+
+    /// Reads what a command has that prints tables.
+    pub fn table_json_or_csv() -> impl TypedValueParser<Value = Self> {
+        Self::parser([
+            ("table", Self::Text, "Text for a person"),
+            ("json", Self::Json, "One object for programs, porttop.snapshot/1"),
+            ("csv", Self::Csv, "RFC 4180 for spreadsheets"),
+        ])
+    }
+
+    fn parser<const N: usize>(
+        words: [(&'static str, Self, &'static str); N],
+    ) -> impl TypedValueParser<Value = Self> {
+        let possible = words.map(|(word, _, help)| PossibleValue::new(word).help(help));
+        let format = move |given: String| words.into_iter().find(|(word, ..)| *word == given);
+        PossibleValuesParser::new(possible)
+            .map(move |given| format(given).map_or(Self::Text, |(_, format, _)| format))
+    }
 }
 
 /// Prints to standard output through a buffer. A reader that has gone away (`porttop snapshot | head`)
 /// has what it wanted: that is no error.
 pub(super) fn print(write: impl FnOnce(&mut Output<StdoutLock<'static>>) -> io::Result<()>) -> Result<()> {
     deliver(stdout().lock(), write).wrap_err("standard output can't be written")
+}
+
+/// Prints for a person, or one object for programs.
+pub(super) fn print_as(
+    format: Format,
+    text: impl FnOnce(&mut Output<StdoutLock<'static>>) -> io::Result<()>,
+    json: impl FnOnce(&mut Output<StdoutLock<'static>>) -> io::Result<()>,
+) -> Result<()> {
+    if format == Format::Json { print(json) } else { print(text) }
 }
 
 fn deliver<W: Write>(to: W, write: impl FnOnce(&mut Output<W>) -> io::Result<()>) -> io::Result<()> {

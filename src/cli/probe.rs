@@ -6,7 +6,9 @@ use super::UsageError;
 use super::output::{self, Format};
 use crate::export::probe as export;
 use crate::platform;
-use crate::remedy::probe::{self, Attempt, Probed, Says, Unresolved};
+use crate::remedy::License;
+use crate::remedy::probe::{Attempt, Probed, Says, Unresolved};
+use crate::remedy::service::Service;
 
 /// Takes a port in each port space and gives it back, to see whether one can be had
 ///
@@ -18,7 +20,7 @@ pub(super) struct Args {
     #[arg(value_name = "HOST:PORT")]
     destination: Option<String>,
     /// What to print
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(long, value_parser = Format::text_or_json(), default_value = "text")]
     format: Format,
 }
 
@@ -27,20 +29,16 @@ Exit codes: 0 ports can be had, 1 they can't, the destination could not be conne
 tried, 2 the command line can't be understood.";
 
 pub(super) fn run(args: &Args, read_only: bool) -> Result<()> {
-    if read_only && args.destination.is_some() {
-        return Err(UsageError("with --read-only nothing is sent anywhere: no HOST:PORT".to_owned()).into());
-    }
     platform::enough_descriptors()?;
-    let Probed { tries, unresolved } = probe::probe(args.destination.as_deref());
+    let service = Service::new(License::unless(read_only));
+    let Probed { tries, unresolved } =
+        service.probe(args.destination.as_deref()).map_err(|why| UsageError(export::not_probed(&why)))?;
     match unresolved {
         None => {}
         Some(malformed @ Unresolved::Malformed(_)) => return Err(UsageError(malformed.to_string()).into()),
         Some(unresolved) => return Err(unresolved.into()),
     }
-    output::print(|out| match args.format {
-        Format::Text => export::write(&tries, out),
-        Format::Json => export::write_json(&tries, out),
-    })?;
+    output::print_as(args.format, |out| export::write(&tries, out), |out| export::write_json(&tries, out))?;
     let failures: Vec<_> =
         tries.iter().filter_map(|tried| Some((tried.attempt, tried.result.as_ref().err()?))).collect();
     let which = |says| failures.iter().find(|(_, failure)| failure.says == says);

@@ -8,8 +8,8 @@ use color_eyre::eyre::{Result, bail};
 use super::collect::{Way, collect};
 use super::output::{self, Format};
 use super::{UsageError, consent};
+use crate::analysis::Picture;
 use crate::analysis::range_plan::{self, Proposal, RangeFacts};
-use crate::analysis::{Picture, SpaceUsage};
 use crate::export::{action, range as export};
 use crate::model::{Family, Protocol, SpaceId, System};
 use crate::platform;
@@ -28,7 +28,7 @@ pub(super) struct Args {
     #[command(subcommand)]
     command: Option<Command>,
     /// What to print
-    #[arg(long, value_enum, default_value_t = Format::Text, global = true)]
+    #[arg(long, value_parser = Format::text_or_json(), default_value = "text", global = true)]
     format: Format,
 }
 
@@ -134,10 +134,11 @@ pub(super) fn run(args: &Args, read_only: bool) -> Result<()> {
     match &args.command {
         None | Some(Command::Show) => {
             let (now, picture) = (platform::controls().ranges.read(), look(None)?);
-            output::print(|out| match format {
-                Format::Text => export::write_state(now.as_ref(), &picture, out),
-                Format::Json => export::write_state_json(now.as_ref(), &picture, out),
-            })
+            output::print_as(
+                format,
+                |out| export::write_state(now.as_ref(), &picture, out),
+                |out| export::write_state_json(now.as_ref(), &picture, out),
+            )
         }
         Some(Command::Suggest(wanted)) => suggest(*wanted, &Service::range()?.now, format),
         Some(Command::Set(set)) => {
@@ -177,10 +178,11 @@ fn suggest(wanted: SpaceArgs, now: &RangeState, format: Format) -> Result<()> {
             (id, proposal, plan)
         })
         .collect();
-    output::print(|out| match format {
-        Format::Text => export::write_proposals(&proposals, out),
-        Format::Json => export::write_proposals_json(&proposals, out),
-    })
+    output::print_as(
+        format,
+        |out| export::write_proposals(&proposals, out),
+        |out| export::write_proposals_json(&proposals, out),
+    )
 }
 
 /// How a range is changed.
@@ -248,10 +250,11 @@ impl Change {
     }
 
     fn print(&self, plan: &RangePlan, changed: Option<&export::Changed>) -> Result<()> {
-        output::print(|out| match self.format {
-            Format::Text => export::write_outcome(plan, changed, out),
-            Format::Json => export::write_outcome_json(plan, changed, out),
-        })
+        output::print_as(
+            self.format,
+            |out| export::write_outcome(plan, changed, out),
+            |out| export::write_outcome_json(plan, changed, out),
+        )
     }
 }
 
@@ -266,11 +269,7 @@ fn facts<'a>(
     chosen: &'a [SpaceId],
 ) -> impl Iterator<Item = (SpaceId, RangeFacts)> + 'a {
     chosen.iter().filter_map(|id| {
-        let usage: Option<&SpaceUsage> = picture.spaces.iter().find(|usage| usage.id == *id);
-        let peak = usage.and_then(|usage| usage.peak);
-        let rate = usage.and_then(|usage| usage.per_second);
-        let facts = RangeFacts::gather(&picture.snapshot, *id, now.limits, peak, rate)?;
-        // What is planned is weighed against what it will be compared with.
-        Some((*id, RangeFacts { now: now.of(id.family, id.protocol)?.clone(), ..facts }))
+        let set = now.of(id.family, id.protocol)?.clone();
+        Some((*id, RangeFacts::gather(picture, *id, now.limits, set)?))
     })
 }

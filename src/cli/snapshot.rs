@@ -3,12 +3,12 @@
 use std::io::{IsTerminal, stdout};
 use std::time::Duration;
 
-use clap::ValueEnum;
 use color_eyre::eyre::Result;
 
 use super::collect::{Way, collect};
+use super::interval;
+use super::output::{self, Format};
 use super::values::{self, FilterText};
-use super::{interval, output};
 use crate::analysis::{GroupBy, Thresholds};
 use crate::export::{Excerpt, Order, csv, json, table};
 use crate::model::Backend;
@@ -23,7 +23,7 @@ pub(super) struct Args {
     #[arg(long, value_parser = values::backend())]
     backend: Option<Backend>,
     /// What to print
-    #[arg(long, value_enum, default_value_t = Format::Table)]
+    #[arg(long, value_parser = Format::table_json_or_csv(), default_value = "table")]
     format: Format,
     /// Print every socket too; with csv, instead of the processes
     #[arg(long)]
@@ -49,22 +49,12 @@ pub(super) struct Args {
     group_by: GroupBy,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Format {
-    /// Text for a person
-    Table,
-    /// One object for programs, porttop.snapshot/1
-    Json,
-    /// RFC 4180 for spreadsheets
-    Csv,
-}
-
 pub(super) fn run(args: &Args, thresholds: Thresholds) -> Result<()> {
     let way = Way { span: args.span, trace: !args.no_trace, group_by: args.group_by, thresholds };
     let picture = collect(super::open(args.backend)?, way)?;
     let excerpt = Excerpt::of(&picture, &args.filter.filter, args.sort, args.top);
     output::print(|out| match args.format {
-        Format::Table => table::write(&excerpt, args.sockets, terminal_width(), out),
+        Format::Text => table::write(&excerpt, args.sockets, terminal_width(), out),
         Format::Json => json::write(&excerpt, args.sockets, key_of, out),
         Format::Csv if args.sockets => csv::write_sockets(&excerpt, out),
         Format::Csv => csv::write_processes(&excerpt, out),

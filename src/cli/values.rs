@@ -7,7 +7,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use crate::analysis::column::{UnknownColumn, keys};
 use crate::analysis::{Column, Destination, Direction, Filter, FilterError, GroupBy, Item, Sort};
 use crate::export::Order;
-use crate::model::{Backend, Socket};
+use crate::model::{Backend, Share, Socket};
 
 /// `native` or `portable`.
 pub(super) fn backend() -> impl TypedValueParser<Value = Backend> {
@@ -22,9 +22,9 @@ pub(super) fn backend() -> impl TypedValueParser<Value = Backend> {
 pub(super) struct PercentError;
 
 /// Percent of a capacity as a share, `80` or `99.5`.
-pub(super) fn percent(text: &str) -> Result<f64, PercentError> {
+pub(super) fn percent(text: &str) -> Result<Share, PercentError> {
     let percent = text.parse().ok().filter(|percent| (1.0..=100.0).contains(percent));
-    percent.map(|percent: f64| percent / 100.0).ok_or(PercentError)
+    percent.map(Share::percent).ok_or(PercentError)
 }
 
 /// The key of a grouping.

@@ -5,6 +5,7 @@
 //! - `schema`: `"porttop.check/1"`
 //! - `time`: when the snapshot was taken, RFC 3339
 //! - `host`: the name of the machine
+//! - `namespace`: the number of the network namespace; null where there is but one
 //! - `status`: `"ok"`, `"warn"`, `"critical"` or `"unknown"`
 //! - `exit_code`: 0, 1, 2 or 3 accordingly
 //! - `sentence`: the verdict
@@ -24,7 +25,7 @@ use super::document;
 use super::finding::{EventRecord, FindingRecord, KeyOf};
 use super::gap::GapRecord;
 use crate::analysis::{Forecast, Picture, Severity, SpaceUsage, Step, Thresholds};
-use crate::model::{Family, Protocol};
+use crate::model::{Family, Protocol, Share};
 use crate::text::safe;
 
 /// The exit code when it can't be said.
@@ -54,8 +55,11 @@ pub fn write_text(
 ) -> io::Result<()> {
     let verdict = &picture.verdict;
     let title = if verdict.severity == Severity::Warn { "WARNING" } else { verdict.severity.title() };
-    let perfdata = perfdata(picture, thresholds).join(" ");
-    writeln!(out, "PORTTOP {title} - {} | {perfdata}", plain(&verdict.sentence))?;
+    write!(out, "PORTTOP {title} - {}", plain(&verdict.sentence))?;
+    match perfdata(picture, thresholds).as_slice() {
+        [] => writeln!(out)?,
+        known => writeln!(out, " | {}", known.join(" "))?,
+    }
     for finding in &picture.findings {
         writeln!(out, "{}: {}", finding.severity.title(), plain(&finding.title))?;
         for line in &finding.evidence {
@@ -64,6 +68,10 @@ pub fn write_text(
         for step in &finding.next {
             writeln!(out, "  > {}", plain(&said(step, key_of)))?;
         }
+    }
+    let namespace = picture.snapshot.namespace;
+    if namespace.number().is_some() {
+        writeln!(out, "network namespace: {namespace}")?;
     }
     for gap in &picture.snapshot.gaps {
         writeln!(out, "not read: {}", plain(&gap.to_string()))?;
@@ -96,14 +104,14 @@ fn said(step: &Step, key_of: KeyOf) -> String {
 fn perfdata(picture: &Picture, thresholds: &Thresholds) -> Vec<String> {
     let spaces = picture.spaces.iter().filter_map(|space| {
         let (in_use, capacity) = (space.in_use?, space.capacity?);
-        let at = |share: f64| (f64::from(capacity) * share).ceil();
+        let at = |share: Share| share.times(capacity).ceil();
         let label = format!("{}_{}", space.id.protocol.key(), space.id.family.key());
         Some(format!("'{label}'={in_use};{};{};0;{capacity}", at(thresholds.warn), at(thresholds.critical)))
     });
-    let fill = picture.destinations.iter().filter_map(|destination| destination.fill).max_by(f64::total_cmp);
-    let fill = fill.map(|fill| {
-        let [fill, warn, critical] = [fill, thresholds.warn, thresholds.critical].map(|share| share * 100.0);
-        format!("'fullest_destination'={fill:.1}%;{warn};{critical};0;100")
+    let fill = picture.destinations.iter().filter_map(|destination| destination.fill).max();
+    let fill = fill.and_then(Share::number).map(|fill| {
+        let [warn, critical] = [thresholds.warn, thresholds.critical].map(|share| share.times(100));
+        format!("'fullest_destination'={:.1}%;{warn};{critical};0;100", fill * 100.0)
     });
     let failures =
         picture.failures.as_ref().map(|failures| format!("'failures'={:.1};;;0", failures.per_second));
@@ -115,6 +123,7 @@ struct Document<'a> {
     schema: &'static str,
     time: Timestamp,
     host: String,
+    namespace: Option<u64>,
     status: &'static str,
     exit_code: u8,
     sentence: &'a str,
@@ -131,7 +140,7 @@ struct Space {
     protocol: Protocol,
     in_use: Option<u32>,
     capacity: Option<u32>,
-    share: Option<f64>,
+    share: Option<Share>,
     per_second: Option<f64>,
     full_in_seconds: Option<FullIn>,
 }
@@ -177,6 +186,7 @@ pub fn write_json(picture: &Picture, key_of: KeyOf, out: &mut impl Write) -> io:
         schema: "porttop.check/1",
         time: snapshot.taken.wall,
         host: safe(&snapshot.host.name).into_owned(),
+        namespace: snapshot.namespace.number(),
         status: if verdict.severity == Severity::Note { "ok" } else { verdict.severity.key() },
         exit_code: exit_code(verdict.severity),
         sentence: &verdict.sentence,

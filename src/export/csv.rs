@@ -52,7 +52,8 @@ fn text<'a>(value: &'a Value<'_>) -> Cow<'a, str> {
         // What was seen in part is not known.
         Value::NotRead | Value::AtLeast(_) => "".into(),
         Value::Count(number) => number.to_string().into(),
-        Value::Share(number) | Value::Rate(number) => number.to_string().into(),
+        Value::Share(share) => share.number().map_or_else(String::new, |share| share.to_string()).into(),
+        Value::Rate(number) => number.to_string().into(),
         Value::Text(text) => inert(text),
         Value::Word(_, word, _) => (*word).into(),
         Value::Left(left) => milliseconds(*left).to_string().into(),

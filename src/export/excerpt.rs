@@ -63,10 +63,10 @@ fn chosen<'a, R: Item>(
     picture: &Picture,
     top: Option<u32>,
 ) -> Vec<&'a R> {
-    let places = sort.places(items, picture, |place| passes[place]);
-    places
+    let indices = sort.indices(items, picture, |index| passes[index]);
+    indices
         .into_iter()
         .take(top.map_or(usize::MAX, |top| top as usize))
-        .map(|place| &items[place as usize])
+        .map(|index| &items[index as usize])
         .collect()
 }

@@ -4,8 +4,10 @@ use std::io::{self, Write};
 
 use crate::text::{blanks, keep_end, width};
 
-/// What a shortened column keeps at the least.
+/// What a shortened column keeps at the least, and the one that is always there, which says what a line is
+/// about.
 const LEAST: usize = 8;
+const LEAST_OF_FIRST: usize = 16;
 
 /// The side on which the cells of a column line up: numbers right, text left.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -46,11 +48,11 @@ impl Grid {
         let widths = self.widths(room.unwrap_or(usize::MAX));
         for line in &self.lines {
             let mut text = String::new();
-            for (place, columns) in &widths {
-                let cell = keep_end(&line[*place], *columns);
+            for (index, columns) in &widths {
+                let cell = keep_end(&line[*index], *columns);
                 let padding = blanks(&cell, *columns);
                 text.push_str(if text.is_empty() { "" } else { " " });
-                text.extend(match self.heads[*place].side {
+                text.extend(match self.heads[*index].side {
                     Side::Left => [&*cell, &*padding],
                     Side::Right => [&*padding, &*cell],
                 });
@@ -60,15 +62,18 @@ impl Grid {
         Ok(())
     }
 
-    /// The columns that have room, by their place, and how wide they are.
+    /// The columns that have room, by their index, and how wide they are.
     fn widths(&self, room: usize) -> Vec<(usize, usize)> {
-        let widest = |place: usize| self.lines.iter().map(|line| width(&line[place])).max().unwrap_or(0);
+        let widest = |index: usize| self.lines.iter().map(|line| width(&line[index])).max().unwrap_or(0);
         let mut widths: Vec<(usize, usize)> =
-            (0..self.heads.len()).map(|place| (place, widest(place))).collect();
-        let is_text = |place: usize| self.heads[place].side == Side::Left;
-        let needed =
-            |(place, width): &(usize, usize)| if is_text(*place) { *width.min(&LEAST) } else { *width };
-        widths.sort_by_key(|(place, _)| self.heads[*place].rank);
+            (0..self.heads.len()).map(|index| (index, widest(index))).collect();
+        let is_text = |index: usize| self.heads[index].side == Side::Left;
+        let of_first = LEAST_OF_FIRST.min(room / 2).max(LEAST);
+        let least = |index: usize| if self.heads[index].rank == 0 { of_first } else { LEAST };
+        let needed = |(index, width): &(usize, usize)| {
+            if is_text(*index) { least(*index).min(*width) } else { *width }
+        };
+        widths.sort_by_key(|(index, _)| self.heads[*index].rank);
         let mut taken = 0;
         let mut fits = |column: &(usize, usize)| {
             taken += needed(column) + usize::from(taken > 0);
@@ -79,7 +84,7 @@ impl Grid {
         widths.sort_unstable();
         let mut excess = (widths.iter().map(|(_, width)| width + 1).sum::<usize>() - 1).saturating_sub(room);
         while excess > 0 {
-            let text = widths.iter_mut().filter(|(place, width)| is_text(*place) && *width > LEAST);
+            let text = widths.iter_mut().filter(|(index, width)| is_text(*index) && *width > least(*index));
             let Some((_, widest)) = text.max_by_key(|(_, width)| *width) else { break };
             *widest -= 1;
             excess -= 1;

@@ -13,6 +13,7 @@
 //! - `host`: the name of the machine
 //! - `os`: its system, as a person calls it
 //! - `backend`: `"native"` or `"portable"`
+//! - `namespace`: the number of the network namespace; null where there is but one
 //! - `port_spaces`: the four port spaces
 //! - `processes`: who holds the sockets; each socket is counted in exactly one
 //! - `destinations`: where outgoing connections lead to
@@ -88,6 +89,7 @@ struct Document<'a> {
     host: &'a str,
     os: &'a str,
     backend: Backend,
+    namespace: Option<u64>,
     port_spaces: Vec<SpaceRecord>,
     processes: Records<'a, Row>,
     destinations: Records<'a, Destination>,
@@ -108,6 +110,7 @@ impl<'a> Document<'a> {
             host: &snapshot.host.name,
             os: &snapshot.host.os,
             backend: snapshot.backend,
+            namespace: snapshot.namespace.number(),
             port_spaces: picture
                 .spaces
                 .iter()

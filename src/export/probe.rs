@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use super::document;
 use crate::model::{NamespaceId, SpaceId};
+use crate::remedy::NotDone;
 use crate::remedy::probe::{Attempt, Probed, Says, Try};
 
 /// A line per try.
@@ -11,6 +12,12 @@ use crate::remedy::probe::{Attempt, Probed, Says, Try};
 pub fn lines(probed: &Probed) -> Vec<String> {
     let unresolved = probed.unresolved.as_ref().map(ToString::to_string);
     probed.tries.iter().map(line).chain(unresolved).collect()
+}
+
+/// Why nothing was tried, in a sentence.
+#[must_use]
+pub fn not_probed(why: &NotDone) -> String {
+    format!("nothing was sent or tried: {why}")
 }
 
 fn line(tried: &Try) -> String {

@@ -9,11 +9,11 @@ use super::document;
 use super::gap::GapRecord;
 use crate::analysis::range_plan::{Lasts, Listener, Proposal};
 use crate::analysis::{Picture, SpaceUsage};
-use crate::model::{Gap, Missing, Port, PortRange, SpaceId};
+use crate::model::{DynamicRange, Gap, Missing, Port, PortRange, Share, SpaceId};
 use crate::platform::control::{ControlError, FileContent, RangeState};
 use crate::remedy::range::{RangeOutcome, RangePlan};
 use crate::remedy::{Done, NotDone, Plan};
-use crate::text::{percent, safe, thousands};
+use crate::text::{safe, thousands};
 
 const SCHEMA: &str = "porttop.range/1";
 
@@ -33,7 +33,7 @@ pub fn write_state(now: Now<'_>, picture: &Picture, out: &mut impl Write) -> io:
         );
         let number =
             |number: Option<u32>| number.map_or_else(|| "-".into(), |number| thousands(number.into()));
-        let share = row.share.map_or_else(String::new, |share| format!("  {:>3} %", percent(share)));
+        let share = row.share.map_or_else(String::new, |share| format!("  {share:>5}"));
         writeln!(
             out,
             "{:8}  {range:22}  {:>8}  {:>7}  {:>8}{share}",
@@ -94,6 +94,7 @@ pub fn write_state_json(now: Now<'_>, picture: &Picture, out: &mut impl Write) -
         out,
         &serde_json::json!({
             "schema": SCHEMA,
+            "namespace": picture.snapshot.namespace.number(),
             "port_spaces": spaces,
             "limits": limits,
             "persistent": file,
@@ -116,20 +117,21 @@ struct Row {
     capacity: Option<u32>,
     in_use: Option<u32>,
     reserved: Option<u32>,
-    share: Option<f64>,
+    share: Option<Share>,
 }
 
 fn rows<'a>(now: Now<'a>, picture: &'a Picture) -> impl Iterator<Item = Row> {
     let spaces = now.map_or(&picture.snapshot.spaces, |now| &now.spaces);
     spaces.iter().map(|space| {
         let dynamic = space.dynamic.as_ref();
+        let known = dynamic.filter(|_| picture.snapshot.knows_range(space.id));
         let usage = picture.spaces.iter().find(|usage| usage.id == space.id);
         Row {
             id: space.id,
             range: dynamic.map(|dynamic| dynamic.range),
-            capacity: dynamic.map(crate::model::DynamicRange::capacity),
+            capacity: known.map(DynamicRange::capacity),
             in_use: usage.and_then(|usage| usage.in_use),
-            reserved: dynamic.map(crate::model::DynamicRange::reserved_inside),
+            reserved: known.map(DynamicRange::reserved_inside),
             share: usage.and_then(SpaceUsage::share),
         }
     })
@@ -143,8 +145,8 @@ pub fn write_proposals(proposals: &[(SpaceId, Proposal, RangePlan)], out: &mut i
     if proposals.is_empty() {
         return writeln!(out, "There is nothing to propose: the range is not known, or as wide as it gets.");
     }
-    for (place, (id, proposal, plan)) in proposals.iter().enumerate() {
-        if place > 0 {
+    for (index, (id, proposal, plan)) in proposals.iter().enumerate() {
+        if index > 0 {
             writeln!(out)?;
         }
         let title = proposal.candidate.title();

@@ -25,6 +25,7 @@ pub(super) struct SpaceRecord {
 
 impl SpaceRecord {
     pub fn of(usage: &SpaceUsage, spaces: &[PortSpace]) -> Self {
+        let known = usage.capacity.is_some();
         let space = spaces.iter().find(|space| space.id == usage.id);
         let dynamic = space.and_then(|space| space.dynamic.as_ref());
         Self {
@@ -32,7 +33,7 @@ impl SpaceRecord {
             protocol: usage.id.protocol,
             start: dynamic.map(|dynamic| dynamic.range.start()),
             end: dynamic.map(|dynamic| dynamic.range.end()),
-            reserved: dynamic.map(DynamicRange::reserved_inside),
+            reserved: dynamic.filter(|_| known).map(DynamicRange::reserved_inside),
             capacity: usage.capacity,
             in_use: usage.in_use,
             free: usage.free(),
@@ -92,7 +93,8 @@ impl Serialize for Json<'_> {
             // What was seen in part is not known.
             Value::NotRead | Value::AtLeast(_) => to.serialize_none(),
             Value::Id(number) | Value::Count(number) => to.serialize_u64(*number),
-            Value::Share(number) | Value::Rate(number) => to.serialize_f64(*number),
+            Value::Share(share) => share.serialize(to),
+            Value::Rate(number) => to.serialize_f64(*number),
             Value::Text(text) => to.serialize_str(text),
             Value::Word(_, word, _) => to.serialize_str(word),
             Value::Ip(ip) => to.collect_str(ip),

@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use super::Excerpt;
 use super::grid::{Grid, Head, Side};
 use crate::analysis::{Column, Item, Picture, Row, Sort, SpaceUsage};
-use crate::model::{Observed, PortSpace};
-use crate::text::{percent, safe, thousands};
+use crate::model::{Observed, PortSpace, Share};
+use crate::text::{safe, thousands};
 
 use Side::{Left, Right};
 
@@ -23,6 +23,9 @@ pub fn write(excerpt: &Excerpt, sockets: bool, width: Option<usize>, out: &mut i
     let host = &snapshot.host;
     writeln!(out, "{}, {}, {}", safe(&host.name), safe(&host.os), snapshot.taken.wall)?;
     writeln!(out, "{}  {}", picture.verdict.severity.title(), picture.verdict.sentence)?;
+    if snapshot.namespace.number().is_some() {
+        writeln!(out, "network namespace: {}", snapshot.namespace)?;
+    }
 
     writeln!(out)?;
     spaces(&picture.spaces, &snapshot.spaces).write(width, out)?;
@@ -66,7 +69,7 @@ fn spaces(usages: &[SpaceUsage], spaces: &[PortSpace]) -> Grid {
             number(usage.capacity),
             number(usage.in_use),
             number(usage.free()),
-            or_dash(usage.share().map(|share| percent(share).to_string())),
+            or_dash(usage.share().and_then(Share::whole_percent).map(|percent| percent.to_string())),
         ]);
     }
     grid
@@ -91,8 +94,8 @@ fn rows<R: Item>(rows: &[&R], sort: Sort<R>, special: bool, picture: &Picture) -
 }
 
 fn gaps(snapshot: &Observed, out: &mut impl Write) -> io::Result<()> {
-    for (place, gap) in snapshot.gaps.iter().enumerate() {
-        if place == 0 {
+    for (index, gap) in snapshot.gaps.iter().enumerate() {
+        if index == 0 {
             writeln!(out)?;
         }
         write!(out, "not seen: {}", safe(&gap.to_string()))?;

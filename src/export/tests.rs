@@ -26,7 +26,7 @@ const HOSTILE: &str = "=cmd\u{1b}[2J\u{202e}\n\"é\u{e0041}";
 fn machine() -> Snapshot {
     let (orders, hostile, ended) = (owner(4312), owner(77), owner(99));
     let mut expiring = tcp(State::TimeWait, "10.0.0.5:10001", Some("10.0.0.9:1433"), Some(orders));
-    expiring.expires = Some(Duration::from_millis(101_500));
+    expiring.set_expires(Some(Duration::from_millis(101_500)));
     let mut machine = snapshot(vec![
         tcp(State::Bound, "0.0.0.0:10000", None, Some(orders)),
         expiring,
@@ -104,6 +104,7 @@ fn json_says_what_was_seen() {
       "host": "web-01",
       "os": "Linux",
       "backend": "native",
+      "namespace": null,
       "port_spaces": [
         {"family": "ipv4", "protocol": "tcp", "start": 10000, "end": 10999, "reserved": 1, "capacity": 999, "in_use": 4, "free": 995, "by_state": {"bound": 1, "listen": 0, "syn_sent": 0, "syn_received": 0, "established": 1, "fin_wait_1": 0, "fin_wait_2": 0, "close_wait": 0, "closing": 0, "last_ack": 0, "time_wait": 2, "udp": 0}},
         {"family": "ipv6", "protocol": "tcp", "start": 10000, "end": 10999, "reserved": 1, "capacity": 999, "in_use": 1, "free": 998, "by_state": {"bound": 0, "listen": 1, "syn_sent": 0, "syn_received": 0, "established": 0, "fin_wait_1": 0, "fin_wait_2": 0, "close_wait": 1, "closing": 0, "last_ack": 0, "time_wait": 0, "udp": 0}},
@@ -111,24 +112,24 @@ fn json_says_what_was_seen() {
         {"family": "ipv6", "protocol": "udp", "start": null, "end": null, "reserved": null, "capacity": null, "in_use": null, "free": null, "by_state": {"bound": 0, "listen": 0, "syn_sent": 0, "syn_received": 0, "established": 0, "fin_wait_1": 0, "fin_wait_2": 0, "close_wait": 0, "closing": 0, "last_ack": 0, "time_wait": 0, "udp": 1}}
       ],
       "processes": [
-        {"pid": 4312, "start_time": "2026-11-22T11:02:10Z", "name": "orders.exe", "path": "C:\\Apps\\Orders, new\\orders.exe", "user": "CORP\\svc-orders", "ports": 3, "bound": 1, "time_wait": 1, "close_wait": 0, "established": 1, "syn_sent": 0, "fin_wait": 0, "listen": 0, "udp": 0, "sockets": 3, "handles": 13107, "ended": false, "attribution": {"exact": 3, "observed": 0, "listener": 0, "inferred": 0, "unknown": 0}, "share": 0.003003003003003003, "new_per_second": null, "failures_per_second": null, "trend": [3], "service": null},
-        {"pid": 99, "start_time": null, "name": null, "path": null, "user": null, "ports": 1, "bound": 0, "time_wait": 0, "close_wait": 1, "established": 0, "syn_sent": 0, "fin_wait": 0, "listen": 0, "udp": 0, "sockets": 1, "handles": null, "ended": true, "attribution": {"exact": 1, "observed": 0, "listener": 0, "inferred": 0, "unknown": 0}, "share": 0.001001001001001001, "new_per_second": null, "failures_per_second": null, "trend": [1], "service": null},
-        {"pid": null, "start_time": null, "name": "(no owner)", "path": null, "user": null, "ports": 1, "bound": 0, "time_wait": 1, "close_wait": 0, "established": 0, "syn_sent": 0, "fin_wait": 0, "listen": 0, "udp": 0, "sockets": 1, "handles": null, "ended": false, "attribution": {"exact": 0, "observed": 0, "listener": 0, "inferred": 0, "unknown": 1}, "share": 0.001001001001001001, "new_per_second": null, "failures_per_second": null, "trend": [1], "service": null},
-        {"pid": 77, "start_time": null, "name": "=cmd\u001b[2J\u202e\n\"é\udb40\udc41", "path": null, "user": null, "ports": null, "bound": 0, "time_wait": 0, "close_wait": 0, "established": 0, "syn_sent": 0, "fin_wait": 0, "listen": 1, "udp": 1, "sockets": 2, "handles": null, "ended": false, "attribution": {"exact": 2, "observed": 0, "listener": 0, "inferred": 0, "unknown": 0}, "share": null, "new_per_second": null, "failures_per_second": null, "trend": [2], "service": null}
+        {"pid": 4312, "start_time": "2026-11-22T11:02:10Z", "name": "orders.exe", "path": "C:\\Apps\\Orders, new\\orders.exe", "user": "CORP\\svc-orders", "ports": 3, "bound": 1, "time_wait": 1, "close_wait": 0, "established": 1, "syn_sent": 0, "fin_wait": 0, "listen": 0, "udp": 0, "sockets": 3, "handles": 13107, "ended": false, "attribution": {"exact": 3, "observed": 0, "listener": 0, "inferred": 0, "unknown": 0}, "share": 0.003003003003003003, "new_per_second": null, "failures_per_second": null, "trend": [3], "service": null, "namespace": null},
+        {"pid": 99, "start_time": null, "name": null, "path": null, "user": null, "ports": 1, "bound": 0, "time_wait": 0, "close_wait": 1, "established": 0, "syn_sent": 0, "fin_wait": 0, "listen": 0, "udp": 0, "sockets": 1, "handles": null, "ended": true, "attribution": {"exact": 1, "observed": 0, "listener": 0, "inferred": 0, "unknown": 0}, "share": 0.001001001001001001, "new_per_second": null, "failures_per_second": null, "trend": [1], "service": null, "namespace": null},
+        {"pid": null, "start_time": null, "name": "(no owner)", "path": null, "user": null, "ports": 1, "bound": 0, "time_wait": 1, "close_wait": 0, "established": 0, "syn_sent": 0, "fin_wait": 0, "listen": 0, "udp": 0, "sockets": 1, "handles": null, "ended": false, "attribution": {"exact": 0, "observed": 0, "listener": 0, "inferred": 0, "unknown": 1}, "share": 0.001001001001001001, "new_per_second": null, "failures_per_second": null, "trend": [1], "service": null, "namespace": null},
+        {"pid": 77, "start_time": null, "name": "=cmd\u001b[2J\u202e\n\"é\udb40\udc41", "path": null, "user": null, "ports": null, "bound": 0, "time_wait": 0, "close_wait": 0, "established": 0, "syn_sent": 0, "fin_wait": 0, "listen": 1, "udp": 1, "sockets": 2, "handles": null, "ended": false, "attribution": {"exact": 2, "observed": 0, "listener": 0, "inferred": 0, "unknown": 0}, "share": null, "new_per_second": null, "failures_per_second": null, "trend": [2], "service": null, "namespace": null}
       ],
       "destinations": [
-        {"protocol": "tcp", "local_address": "10.0.0.5", "remote_address": "10.0.0.9", "remote_port": 1433, "ports": 2, "fill": 0.002002002002002002, "pids": [4312], "time_wait": 1, "close_wait": 0, "established": 1, "sockets": 2},
-        {"protocol": "tcp", "local_address": "10.0.0.5", "remote_address": "10.0.0.7", "remote_port": 80, "ports": 1, "fill": 0.001001001001001001, "pids": [], "time_wait": 1, "close_wait": 0, "established": 0, "sockets": 1},
-        {"protocol": "tcp", "local_address": "::1", "remote_address": "2001:db8::7", "remote_port": 443, "ports": 1, "fill": 0.001001001001001001, "pids": [99], "time_wait": 0, "close_wait": 1, "established": 0, "sockets": 1}
+        {"protocol": "tcp", "local_address": "10.0.0.5", "remote_address": "10.0.0.9", "remote_port": 1433, "ports": 2, "fill": 0.002002002002002002, "pids": [4312], "time_wait": 1, "close_wait": 0, "established": 1, "sockets": 2, "namespace": null},
+        {"protocol": "tcp", "local_address": "10.0.0.5", "remote_address": "10.0.0.7", "remote_port": 80, "ports": 1, "fill": 0.001001001001001001, "pids": [], "time_wait": 1, "close_wait": 0, "established": 0, "sockets": 1, "namespace": null},
+        {"protocol": "tcp", "local_address": "::1", "remote_address": "2001:db8::7", "remote_port": 443, "ports": 1, "fill": 0.001001001001001001, "pids": [99], "time_wait": 0, "close_wait": 1, "established": 0, "sockets": 1, "namespace": null}
       ],
       "sockets": [
-        {"protocol": "tcp", "family": "ipv4", "local_address": "0.0.0.0", "local_port": 10000, "remote_address": null, "remote_port": null, "state": "bound", "pid": 4312, "attribution": "exact", "expires_ms": null, "name": "orders.exe", "receive_queue": null, "send_queue": null, "uid": null},
-        {"protocol": "tcp", "family": "ipv4", "local_address": "10.0.0.5", "local_port": 10001, "remote_address": "10.0.0.9", "remote_port": 1433, "state": "time_wait", "pid": 4312, "attribution": "exact", "expires_ms": 101500, "name": "orders.exe", "receive_queue": null, "send_queue": null, "uid": null},
-        {"protocol": "tcp", "family": "ipv4", "local_address": "10.0.0.5", "local_port": 10002, "remote_address": "10.0.0.9", "remote_port": 1433, "state": "established", "pid": 4312, "attribution": "exact", "expires_ms": null, "name": "orders.exe", "receive_queue": null, "send_queue": null, "uid": null},
-        {"protocol": "tcp", "family": "ipv4", "local_address": "10.0.0.5", "local_port": 10004, "remote_address": "10.0.0.7", "remote_port": 80, "state": "time_wait", "pid": null, "attribution": "unknown", "expires_ms": null, "name": null, "receive_queue": null, "send_queue": null, "uid": null},
-        {"protocol": "tcp", "family": "ipv6", "local_address": "::", "local_port": 8080, "remote_address": null, "remote_port": null, "state": "listen", "pid": 77, "attribution": "exact", "expires_ms": null, "name": "=cmd\u001b[2J\u202e\n\"é\udb40\udc41", "receive_queue": null, "send_queue": null, "uid": null},
-        {"protocol": "tcp", "family": "ipv6", "local_address": "::1", "local_port": 10003, "remote_address": "2001:db8::7", "remote_port": 443, "state": "close_wait", "pid": 99, "attribution": "exact", "expires_ms": null, "name": null, "receive_queue": null, "send_queue": null, "uid": null},
-        {"protocol": "udp", "family": "ipv6", "local_address": "fe80::1", "local_port": 10500, "remote_address": null, "remote_port": null, "state": "udp", "pid": 77, "attribution": "exact", "expires_ms": null, "name": "=cmd\u001b[2J\u202e\n\"é\udb40\udc41", "receive_queue": null, "send_queue": null, "uid": null}
+        {"protocol": "tcp", "family": "ipv4", "local_address": "0.0.0.0", "local_port": 10000, "remote_address": null, "remote_port": null, "state": "bound", "pid": 4312, "attribution": "exact", "expires_ms": null, "name": "orders.exe", "receive_queue": null, "send_queue": null, "uid": null, "namespace": null},
+        {"protocol": "tcp", "family": "ipv4", "local_address": "10.0.0.5", "local_port": 10001, "remote_address": "10.0.0.9", "remote_port": 1433, "state": "time_wait", "pid": 4312, "attribution": "exact", "expires_ms": 101500, "name": "orders.exe", "receive_queue": null, "send_queue": null, "uid": null, "namespace": null},
+        {"protocol": "tcp", "family": "ipv4", "local_address": "10.0.0.5", "local_port": 10002, "remote_address": "10.0.0.9", "remote_port": 1433, "state": "established", "pid": 4312, "attribution": "exact", "expires_ms": null, "name": "orders.exe", "receive_queue": null, "send_queue": null, "uid": null, "namespace": null},
+        {"protocol": "tcp", "family": "ipv4", "local_address": "10.0.0.5", "local_port": 10004, "remote_address": "10.0.0.7", "remote_port": 80, "state": "time_wait", "pid": null, "attribution": "unknown", "expires_ms": null, "name": null, "receive_queue": null, "send_queue": null, "uid": null, "namespace": null},
+        {"protocol": "tcp", "family": "ipv6", "local_address": "::", "local_port": 8080, "remote_address": null, "remote_port": null, "state": "listen", "pid": 77, "attribution": "exact", "expires_ms": null, "name": "=cmd\u001b[2J\u202e\n\"é\udb40\udc41", "receive_queue": null, "send_queue": null, "uid": null, "namespace": null},
+        {"protocol": "tcp", "family": "ipv6", "local_address": "::1", "local_port": 10003, "remote_address": "2001:db8::7", "remote_port": 443, "state": "close_wait", "pid": 99, "attribution": "exact", "expires_ms": null, "name": null, "receive_queue": null, "send_queue": null, "uid": null, "namespace": null},
+        {"protocol": "udp", "family": "ipv6", "local_address": "fe80::1", "local_port": 10500, "remote_address": null, "remote_port": null, "state": "udp", "pid": 77, "attribution": "exact", "expires_ms": null, "name": "=cmd\u001b[2J\u202e\n\"é\udb40\udc41", "receive_queue": null, "send_queue": null, "uid": null, "namespace": null}
       ],
       "degradations": [
         {"what": "handles of 1 process", "reason": "no right\r", "remedy": "run porttop as administrator", "subject": "handle_counts", "family": null, "protocol": null, "cause": "error"},
@@ -150,11 +151,11 @@ fn json_says_what_was_seen() {
 fn csv_of_processes() {
     let picture = picture(machine(), GroupBy::Process);
     insta::assert_snapshot!(text(|out| csv::write_processes(&whole(&picture), out)), @r#"
-    pid,start_time,name,path,user,ports,bound,time_wait,close_wait,established,syn_sent,fin_wait,listen,udp,sockets,handles,share,new_per_second,failures_per_second,trend,service
-    4312,2026-11-22T11:02:10Z,orders.exe,"C:\Apps\Orders, new\orders.exe",CORP\svc-orders,3,1,1,0,1,0,0,0,0,3,13107,0.003003003003003003,,,3,
-    99,,,,,1,0,0,1,0,0,0,0,0,1,,0.001001001001001001,,,1,
-    ,,(no owner),,,1,0,1,0,0,0,0,0,0,1,,0.001001001001001001,,,1,
-    77,,"'=cmd�[2J��""é�",,,,0,0,0,0,0,0,1,1,2,,,,,2,
+    pid,start_time,name,path,user,ports,bound,time_wait,close_wait,established,syn_sent,fin_wait,listen,udp,sockets,handles,share,new_per_second,failures_per_second,trend,service,namespace
+    4312,2026-11-22T11:02:10Z,orders.exe,"C:\Apps\Orders, new\orders.exe",CORP\svc-orders,3,1,1,0,1,0,0,0,0,3,13107,0.003003003003003003,,,3,,
+    99,,,,,1,0,0,1,0,0,0,0,0,1,,0.001001001001001001,,,1,,
+    ,,(no owner),,,1,0,1,0,0,0,0,0,0,1,,0.001001001001001001,,,1,,
+    77,,"'=cmd�[2J��""é�",,,,0,0,0,0,0,0,1,1,2,,,,,2,,
     "#);
 }
 
@@ -162,14 +163,14 @@ fn csv_of_processes() {
 fn csv_of_sockets() {
     let picture = picture(machine(), GroupBy::Process);
     insta::assert_snapshot!(text(|out| csv::write_sockets(&whole(&picture), out)), @r#"
-    protocol,family,local_address,local_port,remote_address,remote_port,state,pid,attribution,expires_ms,name,receive_queue,send_queue,uid
-    tcp,ipv4,0.0.0.0,10000,,,bound,4312,exact,,orders.exe,,,
-    tcp,ipv4,10.0.0.5,10001,10.0.0.9,1433,time_wait,4312,exact,101500,orders.exe,,,
-    tcp,ipv4,10.0.0.5,10002,10.0.0.9,1433,established,4312,exact,,orders.exe,,,
-    tcp,ipv4,10.0.0.5,10004,10.0.0.7,80,time_wait,,unknown,,,,,
-    tcp,ipv6,::,8080,,,listen,77,exact,,"'=cmd�[2J��""é�",,,
-    tcp,ipv6,::1,10003,2001:db8::7,443,close_wait,99,exact,,,,,
-    udp,ipv6,fe80::1,10500,,,udp,77,exact,,"'=cmd�[2J��""é�",,,
+    protocol,family,local_address,local_port,remote_address,remote_port,state,pid,attribution,expires_ms,name,receive_queue,send_queue,uid,namespace
+    tcp,ipv4,0.0.0.0,10000,,,bound,4312,exact,,orders.exe,,,,
+    tcp,ipv4,10.0.0.5,10001,10.0.0.9,1433,time_wait,4312,exact,101500,orders.exe,,,,
+    tcp,ipv4,10.0.0.5,10002,10.0.0.9,1433,established,4312,exact,,orders.exe,,,,
+    tcp,ipv4,10.0.0.5,10004,10.0.0.7,80,time_wait,,unknown,,,,,,
+    tcp,ipv6,::,8080,,,listen,77,exact,,"'=cmd�[2J��""é�",,,,
+    tcp,ipv6,::1,10003,2001:db8::7,443,close_wait,99,exact,,,,,,
+    udp,ipv6,fe80::1,10500,,,udp,77,exact,,"'=cmd�[2J��""é�",,,,
     "#);
 }
 
@@ -207,16 +208,47 @@ fn table_for_a_person() {
 }
 
 #[test]
+fn the_network_namespace_is_named_wherever_something_is_said_of_it() {
+    let (here, there) = (NamespaceId(4_026_531_840), NamespaceId(4_026_532_001));
+    let mut machine = machine();
+    machine.namespace = here;
+    machine.sockets.iter_mut().for_each(|socket| socket.namespace = here);
+    machine.spaces.iter_mut().for_each(|space| space.id.namespace = here);
+    let orders = Arc::make_mut(machine.processes.get_mut(&owner(4312)).unwrap());
+    orders.namespace = Some(there);
+    let picture = picture(machine, GroupBy::Process);
+    let excerpt = whole(&picture);
+    let json = parsed(&excerpt, true);
+    for record in [&json, &json["sockets"][0], &json["destinations"][0]] {
+        assert_eq!(record["namespace"], here.0, "{record}");
+    }
+    assert_eq!(json["processes"][0]["namespace"], there.0);
+    assert!(text(|out| csv::write_sockets(&excerpt, out)).contains(",4026531840"));
+    assert!(text(|out| csv::write_processes(&excerpt, out)).contains(",4026532001"));
+    assert!(
+        text(|out| table::write(&excerpt, true, None, out))
+            .contains("\nnetwork namespace: net:[4026531840]\n")
+    );
+    let check = text(|out| check::write_text(&picture, &Thresholds::default(), key_of, out));
+    assert!(check.contains("\nnetwork namespace: net:[4026531840]\n"), "{check}");
+    let check: Value = serde_json::from_str(&text(|out| check::write_json(&picture, key_of, out))).unwrap();
+    assert_eq!(check["namespace"], here.0);
+}
+
+#[test]
 fn names_give_way_where_the_terminal_is_narrow() {
     let long = owner(5);
     let mut machine = machine();
     machine.processes.extend([process(long, &"very-".repeat(30), &"user".repeat(20))]);
     machine.sockets.push(tcp(State::Established, "10.0.0.5:10005", Some("10.0.0.9:1433"), Some(long)));
     let picture = picture(machine, GroupBy::Process);
-    let lines = text(|out| table::write(&whole(&picture), false, Some(80), out));
-    let tables = lines.lines().skip(2).take_while(|line| !line.starts_with("not seen"));
-    assert!(tables.clone().all(|line| width(line) <= 80), "{lines}");
-    assert!(tables.clone().any(|line| line.contains("…") && line.contains("very-")), "{lines}");
+    for room in [80, 100, 120] {
+        let lines = text(|out| table::write(&whole(&picture), false, Some(room), out));
+        let tables = lines.lines().skip(2).take_while(|line| !line.starts_with("not seen"));
+        assert!(tables.clone().all(|line| width(line) <= room), "{lines}");
+        let name = lines.split_whitespace().find(|word| word.starts_with('…') && word.ends_with("very-"));
+        assert!(name.is_some_and(|name| width(name) >= 16), "no column joins at a name's cost: {lines}");
+    }
 }
 
 #[test]
@@ -318,8 +350,9 @@ fn every_column_is_in_every_output_and_only_its_fields_are() {
         let row = rows.lines().nth(1).unwrap().trim().trim_end_matches(',');
         let within = [Within::All, Within::Json, Within::JsonOfGroups];
         let names = fields::<R>(if grouped { &within } else { &within[..2] });
-        let places: Vec<_> = names.iter().map(|name| row.find(&format!("\"{name}\": ")).unwrap()).collect();
-        assert!(places.is_sorted(), "{row}");
+        let positions: Vec<_> =
+            names.iter().map(|name| row.find(&format!("\"{name}\": ")).unwrap()).collect();
+        assert!(positions.is_sorted(), "{row}");
         let parsed: Value = serde_json::from_str(row).unwrap();
         assert_eq!(parsed.as_object().unwrap().len(), names.len(), "{row}");
         for column in R::columns() {

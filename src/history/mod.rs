@@ -187,13 +187,13 @@ impl History {
 
     /// Makes one of moments that are close together for their age.
     fn fade(&mut self, now: Duration) {
-        let mut place = 1;
-        while let Some(after) = self.ticks.get(place + 1).map(|tick| tick.taken.elapsed) {
-            let before = self.ticks[place - 1].taken.elapsed;
+        let mut index = 1;
+        while let Some(after) = self.ticks.get(index + 1).map(|tick| tick.taken.elapsed) {
+            let before = self.ticks[index - 1].taken.elapsed;
             if after.saturating_sub(before) * FADING > now.saturating_sub(after) {
-                place += 1;
-            } else if let Some(tick) = self.ticks.remove(place) {
-                Arc::make_mut(&mut self.ticks[place]).absorb(&tick);
+                index += 1;
+            } else if let Some(tick) = self.ticks.remove(index) {
+                Arc::make_mut(&mut self.ticks[index]).absorb(&tick);
             }
         }
     }

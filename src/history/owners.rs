@@ -30,8 +30,8 @@ impl Owners {
     /// What is remembered of an owner.
     #[must_use]
     pub fn get(&self, owner: &Option<Owner>) -> Option<&Sample> {
-        let place = self.samples.binary_search_by_key(owner, |(other, _)| *other).ok()?;
-        Some(&self.samples[place].1)
+        let index = self.samples.binary_search_by_key(owner, |(other, _)| *other).ok()?;
+        Some(&self.samples[index].1)
     }
 
     /// Everyone who is remembered.

@@ -44,6 +44,12 @@ impl Observed {
         unread(self.gaps_in(id))
     }
 
+    /// Whether the dynamic range of a port space is known, with all that is reserved in it.
+    #[must_use]
+    pub fn knows_range(&self, id: SpaceId) -> bool {
+        self.gaps.iter().all(|gap| !gap.subject.is_of_range(id))
+    }
+
     /// How many sockets of a port space there may be beside those that were read, at most; none where
     /// nobody knows.
     #[must_use]

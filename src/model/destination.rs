@@ -20,8 +20,8 @@ impl DestinationId {
     /// Where a socket leads to, when it has a peer.
     #[must_use]
     pub fn of(socket: &Socket) -> Option<Self> {
-        let (namespace, protocol, local) = (socket.namespace, socket.protocol, socket.local.ip());
-        Some(Self { namespace, protocol, local, remote: socket.remote? })
+        let (namespace, protocol, local) = (socket.namespace, socket.protocol, socket.local().ip());
+        Some(Self { namespace, protocol, local, remote: socket.remote()? })
     }
 
     /// The port space its ports are taken from.

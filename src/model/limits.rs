@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::Owner;
+use super::{Owner, Share};
 
 /// How much of something there may be, and how much there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,10 +14,10 @@ pub struct Level {
 }
 
 impl Level {
-    /// `used` as a share of `most`, 0 to 1; where nothing may be, it is full.
+    /// `used` as a share of `most`.
     #[must_use]
-    pub fn share(self) -> f64 {
-        if self.most == 0 { 1.0 } else { self.used as f64 / self.most as f64 }
+    pub fn share(self) -> Share {
+        Share::of(self.used as f64, self.most as f64)
     }
 }
 

@@ -17,8 +17,10 @@ impl fmt::Display for Pid {
 /// When a process started, in the unit in which its system tells processes apart.
 ///
 /// Linux: clock ticks since boot (`/proc/PID/stat`, field 22). Windows: a FILETIME. Elsewhere: seconds
-/// since 1970. It is compared, never shown: [`crate::model::Process::started`] is what a person reads.
+/// since 1970. It is compared, never shown: [`crate::model::Process::started`] is what a person reads. It is
+/// packed because there is one beside each socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(Rust, packed(4))]
 pub struct StartTime(pub u64);
 
 /// The identity of a process: a pid that is used again belongs to another owner.
@@ -71,8 +73,8 @@ pub enum Holders {
     Nobody,
     /// One process.
     One(Owner),
-    /// Two or more, sorted by pid.
-    Several(Arc<[Owner]>),
+    /// Two or more, sorted by pid. Few sockets have them: what there is of it in each is one pointer.
+    Several(Arc<Box<[Owner]>>),
 }
 
 impl Holders {
@@ -84,7 +86,7 @@ impl Holders {
         match owners.as_slice() {
             [] => Self::Nobody,
             [one] => Self::One(*one),
-            _ => Self::Several(owners.into()),
+            _ => Self::Several(Arc::new(owners.into())),
         }
     }
 

@@ -145,8 +145,8 @@ impl Default for PortSet {
 /// `8080,9000-9010`, as the kernel of Linux reads and writes it.
 impl fmt::Display for PortSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, PortRange { start, end }) in self.ranges().into_iter().enumerate() {
-            let comma = if place > 0 { "," } else { "" };
+        for (index, PortRange { start, end }) in self.ranges().into_iter().enumerate() {
+            let comma = if index > 0 { "," } else { "" };
             if start == end { write!(f, "{comma}{start}")? } else { write!(f, "{comma}{start}-{end}")? }
         }
         Ok(())

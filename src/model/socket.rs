@@ -4,6 +4,7 @@ use std::time::Duration;
 use compact_str::CompactString;
 use jiff::Timestamp;
 
+use super::ends::Ends;
 use super::{Attribution, Family, Holders, NamespaceId, Port, Protocol, SpaceId};
 
 /// The state of a socket: TCP's (RFC 9293, 3.3.2), BOUND, and one for all of UDP.
@@ -92,68 +93,205 @@ impl State {
 }
 
 /// One socket of the system, as one sample saw it.
+///
+/// There may be a million of them: what is read of each is kept in few bytes, behind methods.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Socket {
+    ends: Ends,
+    /// Who holds it.
+    pub holders: Holders,
+    /// The cookie, or when it was created in tenths of a microsecond since 1970.
+    mark: u64,
+    /// The bytes received; in TIME_WAIT, the milliseconds left.
+    received_or_left: u32,
+    sent: u32,
+    uid: u32,
+    inode: u32,
     /// The network namespace it lives in.
     pub namespace: NamespaceId,
     /// TCP or UDP.
     pub protocol: Protocol,
-    /// Its local address and port. A v4-mapped address is stored as IPv4, because it takes its port
-    /// from the IPv4 space.
-    pub local: SocketAddr,
-    /// The peer, when it has one.
-    pub remote: Option<SocketAddr>,
     /// Its state.
     pub state: State,
-    /// Who holds it.
-    pub holders: Holders,
     /// How the holders are known.
     pub attribution: Attribution,
-    /// Time left until a TIME_WAIT ends.
-    pub expires: Option<Duration>,
-    /// Bytes received and not read; on a listener, connections not accepted.
-    pub receive_queue: Option<u32>,
-    /// Bytes sent and not acknowledged; on a listener, the size of its accept queue.
-    pub send_queue: Option<u32>,
-    /// The user id the system notes on the socket (Unix).
-    pub uid: Option<u32>,
-    /// The inode by which a process's descriptor names it (Linux); none once it is orphaned.
-    pub inode: Option<u64>,
-    /// The kernel's identity of the socket (Linux), the guard against hitting another one.
-    pub cookie: Option<u64>,
-    /// When it was created (Windows).
-    pub created: Option<Timestamp>,
-    /// The service of a shared process it belongs to (Windows).
-    pub service: Option<CompactString>,
+    /// Which of the numbers above were read.
+    read: Read,
+}
+
+/// Which numbers of a socket were read: one bit each. What was not read is 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Read(u8);
+
+impl Read {
+    const LEFT: Self = Self(1);
+    const RECEIVED: Self = Self(1 << 1);
+    const SENT: Self = Self(1 << 2);
+    const UID: Self = Self(1 << 3);
+    const INODE: Self = Self(1 << 4);
+    const COOKIE: Self = Self(1 << 5);
+    const CREATED: Self = Self(1 << 6);
+
+    /// The number, where it was read.
+    fn get<T>(self, which: Self, number: T) -> Option<T> {
+        (self.0 & which.0 != 0).then_some(number)
+    }
+
+    /// Notes whether it was read, and gives back the number to keep.
+    fn set<T: Default>(&mut self, which: Self, number: Option<T>) -> T {
+        self.0 = if number.is_some() { self.0 | which.0 } else { self.0 & !which.0 };
+        number.unwrap_or_default()
+    }
 }
 
 impl Socket {
-    /// A socket of which only the essentials are known.
+    /// A socket of which only the essentials are known. A v4-mapped address is given as IPv4, because it takes
+    /// its port from the IPv4 space.
     #[must_use]
     pub fn new(namespace: NamespaceId, protocol: Protocol, state: State, local: SocketAddr) -> Self {
         Self {
+            ends: Ends::new(local, None),
+            holders: Holders::Nobody,
+            mark: 0,
+            received_or_left: 0,
+            sent: 0,
+            uid: 0,
+            inode: 0,
             namespace,
             protocol,
-            local,
-            remote: None,
             state,
-            holders: Holders::Nobody,
             attribution: Attribution::Unknown,
-            expires: None,
-            receive_queue: None,
-            send_queue: None,
-            uid: None,
-            inode: None,
-            cookie: None,
-            created: None,
-            service: None,
+            read: Read(0),
         }
+    }
+
+    /// The same with a change.
+    #[cfg(test)]
+    pub(crate) fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
+    /// Its local address and port.
+    #[must_use]
+    pub fn local(&self) -> SocketAddr {
+        self.ends.local()
+    }
+
+    /// Puts another local address and port in place of it.
+    pub fn set_local(&mut self, local: SocketAddr) {
+        self.ends = self.ends.replaced(local, self.remote());
+    }
+
+    /// The peer, when it has one.
+    #[must_use]
+    pub fn remote(&self) -> Option<SocketAddr> {
+        self.ends.remote()
+    }
+
+    /// Notes the peer.
+    pub fn set_remote(&mut self, remote: Option<SocketAddr>) {
+        self.ends = self.ends.replaced(self.local(), remote);
+    }
+
+    /// Time left until a TIME_WAIT ends.
+    #[must_use]
+    pub fn expires(&self) -> Option<Duration> {
+        self.read.get(Read::LEFT, Duration::from_millis(self.received_or_left.into()))
+    }
+
+    /// Notes the time left of a TIME_WAIT, which has no queues.
+    pub fn set_expires(&mut self, left: Option<Duration>) {
+        self.set_receive_queue(None);
+        let milliseconds = left.map(|left| u32::try_from(left.as_millis()).unwrap_or(u32::MAX));
+        self.received_or_left = self.read.set(Read::LEFT, milliseconds);
+    }
+
+    /// Bytes received and not read; on a listener, connections not accepted.
+    #[must_use]
+    pub fn receive_queue(&self) -> Option<u32> {
+        self.read.get(Read::RECEIVED, self.received_or_left)
+    }
+
+    /// Notes the bytes received and not read, of a socket that is not in TIME_WAIT.
+    pub fn set_receive_queue(&mut self, bytes: Option<u32>) {
+        self.read.set::<u32>(Read::LEFT, None);
+        self.received_or_left = self.read.set(Read::RECEIVED, bytes);
+    }
+
+    /// Bytes sent and not acknowledged; on a listener, the size of its accept queue.
+    #[must_use]
+    pub fn send_queue(&self) -> Option<u32> {
+        self.read.get(Read::SENT, self.sent)
+    }
+
+    /// Notes the bytes sent and not acknowledged.
+    pub fn set_send_queue(&mut self, bytes: Option<u32>) {
+        self.sent = self.read.set(Read::SENT, bytes);
+    }
+
+    /// The user id the system notes on the socket (Unix).
+    #[must_use]
+    pub fn uid(&self) -> Option<u32> {
+        self.read.get(Read::UID, self.uid)
+    }
+
+    /// Notes the user id.
+    pub fn set_uid(&mut self, uid: Option<u32>) {
+        self.uid = self.read.set(Read::UID, uid);
+    }
+
+    /// The inode by which a process's descriptor names it (Linux); none once it is orphaned.
+    #[must_use]
+    pub fn inode(&self) -> Option<u32> {
+        self.read.get(Read::INODE, self.inode)
+    }
+
+    /// Notes the inode.
+    pub fn set_inode(&mut self, inode: Option<u32>) {
+        self.inode = self.read.set(Read::INODE, inode);
+    }
+
+    /// The kernel's identity of the socket (Linux), the guard against hitting another one.
+    #[must_use]
+    pub fn cookie(&self) -> Option<u64> {
+        self.read.get(Read::COOKIE, self.mark)
+    }
+
+    /// Notes the cookie; no system says both that and when a socket was created.
+    pub fn set_cookie(&mut self, cookie: Option<u64>) {
+        self.read.set::<u64>(Read::CREATED, None);
+        self.mark = self.read.set(Read::COOKIE, cookie);
+    }
+
+    /// When it was created (Windows), in the tenths of a microsecond in which that system counts.
+    #[must_use]
+    pub fn created(&self) -> Option<i64> {
+        self.read.get(Read::CREATED, self.mark.cast_signed())
+    }
+
+    /// Notes when it was created.
+    pub fn set_created(&mut self, created: Option<Timestamp>) {
+        self.read.set::<u64>(Read::COOKIE, None);
+        let tenths = created.map(|at| i64::try_from(at.as_nanosecond() / 100).unwrap_or(i64::MAX));
+        self.mark = self.read.set(Read::CREATED, tenths.map(i64::cast_unsigned));
+    }
+
+    /// The service of a shared process it belongs to (Windows).
+    #[must_use]
+    pub fn service(&self) -> Option<&str> {
+        self.ends.service().map(CompactString::as_str)
+    }
+
+    /// Notes the service.
+    pub fn set_service(&mut self, service: Option<CompactString>) {
+        self.ends = self.ends.of_service(service);
     }
 
     /// IPv4 or IPv6, as far as ports are concerned.
     #[must_use]
     pub fn family(&self) -> Family {
-        Family::of(self.local.ip())
+        Family::of(self.local().ip())
     }
 
     /// The port space its local port is taken from.
@@ -165,6 +303,73 @@ impl Socket {
     /// The port it holds.
     #[must_use]
     pub fn local_port(&self) -> Port {
-        Port(self.local.port())
+        Port(self.local().port())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn any_end() -> impl Strategy<Value = SocketAddr> {
+        let scoped = |(mut end, scope): (SocketAddr, u32)| {
+            if let SocketAddr::V6(end) = &mut end {
+                end.set_scope_id(scope);
+            }
+            end
+        };
+        prop_oneof![
+            (any::<[u8; 4]>(), any::<u16>()).prop_map(SocketAddr::from),
+            (any::<[u8; 16]>(), any::<u16>()).prop_map(SocketAddr::from),
+            ((any::<[u8; 16]>(), any::<u16>()).prop_map(SocketAddr::from), any::<u32>()).prop_map(scoped),
+        ]
+    }
+
+    #[test]
+    fn a_socket_is_small() {
+        assert!(size_of::<Socket>() <= 64, "{}", size_of::<Socket>());
+    }
+
+    proptest! {
+        #[test]
+        fn it_keeps_its_ends_and_service(
+            local in any_end(),
+            remote in proptest::option::of(any_end()),
+            service in proptest::option::of("[a-z]{1,40}"),
+        ) {
+            let mut socket =
+                Socket::new(NamespaceId::ONLY, Protocol::Tcp, State::Established, SocketAddr::from(([0; 4], 1)));
+            socket.set_service(service.as_deref().map(CompactString::from));
+            socket.set_remote(remote);
+            socket.set_local(local);
+            prop_assert_eq!((socket.local(), socket.remote()), (local, remote));
+            prop_assert_eq!(socket.service(), service.as_deref());
+            socket.set_service(None);
+            prop_assert_eq!((socket.local(), socket.remote(), socket.service()), (local, remote, None));
+        }
+    }
+
+    #[test]
+    fn what_was_not_read_is_not_there_and_0_is() {
+        let mut socket =
+            Socket::new(NamespaceId::ONLY, Protocol::Tcp, State::Established, SocketAddr::from(([0; 4], 1)));
+        let all = |socket: &Socket| {
+            let numbers = [socket.receive_queue(), socket.send_queue(), socket.uid()];
+            (numbers, socket.inode(), socket.cookie(), socket.created(), socket.expires())
+        };
+        assert_eq!(all(&socket), ([None; 3], None, None, None, None));
+        socket.set_receive_queue(Some(0));
+        socket.set_send_queue(Some(0));
+        socket.set_uid(Some(0));
+        socket.set_inode(Some(0));
+        socket.set_cookie(Some(0));
+        assert_eq!(all(&socket), ([Some(0); 3], Some(0), Some(0), None, None));
+        socket.set_expires(Some(Duration::ZERO));
+        socket.set_created(Some(Timestamp::UNIX_EPOCH));
+        assert_eq!(all(&socket), ([None, Some(0), Some(0)], Some(0), None, Some(0), Some(Duration::ZERO)));
+        socket.set_receive_queue(None);
+        socket.set_uid(None);
+        assert_eq!(all(&socket), ([None, Some(0), None], Some(0), None, Some(0), None));
     }
 }

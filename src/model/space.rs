@@ -66,11 +66,30 @@ impl Protocol {
 ///
 /// Linux: the inode of `/proc/PID/ns/net`. Elsewhere there is one, [`NamespaceId::ONLY`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct NamespaceId(pub u64);
+pub struct NamespaceId(pub u32);
 
 impl NamespaceId {
     /// The one namespace of a system that has no others.
     pub const ONLY: Self = Self(0);
+
+    /// The namespace with this inode, as `stat` and traces give it; Linux numbers them in 32 bits.
+    #[must_use]
+    pub fn of_inode(inode: u64) -> Option<Self> {
+        u32::try_from(inode).ok().map(Self)
+    }
+
+    /// Its number, where there are several.
+    #[must_use]
+    pub fn number(self) -> Option<u64> {
+        Some(self.0.into()).filter(|_| self != Self::ONLY)
+    }
+}
+
+/// `net:[4026531840]`, as Linux names it.
+impl fmt::Display for NamespaceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "net:[{}]", self.0)
+    }
 }
 
 /// One {ipv4, ipv6} × {tcp, udp} within one network namespace: what ports are taken from.

@@ -13,6 +13,7 @@ mod elevation;
 pub mod files;
 #[cfg(target_os = "linux")]
 mod linux;
+pub mod memory;
 #[cfg(any(windows, test))]
 pub(crate) mod netsh;
 #[cfg(any(windows, test))]
@@ -92,7 +93,7 @@ pub trait PortRanges: Send {
 
     /// Waits until a slow tool has answered for the first time, but no longer than `limit`: for whoever
     /// looks only once.
-    fn settle(&mut self, _limit: Duration) {}
+    fn wait_first(&mut self, _limit: Duration) {}
 }
 
 /// Reads what the system limits beside the port ranges.
@@ -126,7 +127,7 @@ pub trait PortEvents: Send {
 
     /// Waits until the entries of the last 24 hours are there, but no longer than `limit`: for whoever
     /// looks only once.
-    fn settle(&mut self, _limit: Duration) {}
+    fn wait_first(&mut self, _limit: Duration) {}
 }
 
 /// Starts a trace, as far as it can, and says what can't be traced. It tells times since the start it is

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 pub use outcome::{CloseOutcome, Closed, ClosedCounts};
 
-use super::plan::{Plan, Refusal, Scene, deaf};
+use super::plan::{Basis, Plan, Refusal, lost_listeners};
 use crate::model::{Family, Missing, Owner, Protocol, Socket, State, System};
 use crate::text::thousands;
 
@@ -35,23 +35,23 @@ impl ClosePlan {
     /// Plans to close these sockets of the snapshot, each of which was chosen. What can't be closed is left
     /// out; when nothing is left the plan is refused.
     #[must_use]
-    pub fn new(scene: Scene<'_>, selected: impl IntoIterator<Item = Socket>) -> Self {
-        Self::but(scene, selected, |_| None)
+    pub fn new(basis: Basis<'_>, selected: impl IntoIterator<Item = Socket>) -> Self {
+        Self::but(basis, selected, |_| None)
     }
 
     /// Plans to close all of these sockets. Those that serve whoever comes, listeners and UDP without a
     /// peer, are left out unless they are what was asked for, in these words: `named` tells of a state.
     #[must_use]
     pub fn all(
-        scene: Scene<'_>,
+        basis: Basis<'_>,
         shown: impl IntoIterator<Item = Socket>,
         named: impl Fn(State) -> bool,
     ) -> Self {
-        Self::but(scene, shown, |socket| match socket.state {
+        Self::but(basis, shown, |socket| match socket.state {
             State::Listen if !named(State::Listen) => {
                 Some("listeners are closed only under the filter state:listen")
             }
-            State::Udp if socket.remote.is_none() && !named(State::Udp) => {
+            State::Udp if socket.remote().is_none() && !named(State::Udp) => {
                 Some("UDP without a peer is closed only under the filter state:udp")
             }
             _ => None,
@@ -59,11 +59,11 @@ impl ClosePlan {
     }
 
     fn but(
-        scene: Scene<'_>,
+        basis: Basis<'_>,
         selected: impl IntoIterator<Item = Socket>,
         spared: impl Fn(&Socket) -> Option<&'static str>,
     ) -> Self {
-        let system = scene.snapshot.host.system;
+        let system = basis.snapshot.host.system;
         let (mut sockets, mut left_out) = (Vec::new(), Vec::new());
         for socket in selected {
             match obstacle(system, &socket).or_else(|| spared(&socket)) {
@@ -85,17 +85,17 @@ impl ClosePlan {
             left_out,
             cautions: Vec::new(),
             refusals,
-            holders: owners.into_iter().map(|owner| scene.name(owner)).collect(),
+            holders: owners.into_iter().map(|owner| basis.name(owner)).collect(),
             system,
-            gaps: scene.gaps(),
+            gaps: basis.gaps(),
         };
-        plan.cautions = plan.cautions_in(scene);
+        plan.cautions = plan.cautions_in(basis);
         plan
     }
 
     /// What dies: how many sockets, of whom, in which states, and who listens no more.
     #[must_use]
-    pub fn toll(&self) -> Vec<String> {
+    pub fn summary(&self) -> Vec<String> {
         if self.sockets.is_empty() {
             return Vec::new();
         }
@@ -110,23 +110,19 @@ impl ClosePlan {
         };
         let sockets = if self.sockets.len() == 1 { "socket" } else { "sockets" };
         let count = thousands(self.sockets.len() as u64);
-        let listeners: Vec<SocketAddr> = self
-            .sockets
-            .iter()
-            .filter(|socket| socket.state == State::Listen)
-            .map(|socket| socket.local)
-            .collect();
+        let listeners: Vec<SocketAddr> =
+            self.sockets.iter().filter(|socket| socket.state == State::Listen).map(Socket::local).collect();
         let mut lines = vec![format!("{count} {sockets} {whose}: {}.", states.join(", "))];
-        lines.extend(deaf(&listeners));
+        lines.extend(lost_listeners(&listeners));
         lines
     }
 
-    fn cautions_in(&self, scene: Scene<'_>) -> Vec<String> {
+    fn cautions_in(&self, basis: Basis<'_>) -> Vec<String> {
         let mut cautions = Vec::new();
-        let ancestors = scene.ancestors();
+        let ancestors = basis.ancestors();
         let holders = || self.sockets.iter().flat_map(|socket| socket.holders.all());
         if let Some(owner) = holders().find(|owner| ancestors.contains(owner)) {
-            let name = scene.name(*owner);
+            let name = basis.name(*owner);
             cautions.push(format!("porttop runs under {name}: your own session may hang on this connection"));
         }
         if self.count(State::TimeWait) > 0 {
@@ -151,7 +147,7 @@ impl ClosePlan {
 /// Why this socket can't be closed on this system.
 fn obstacle(system: System, socket: &Socket) -> Option<&'static str> {
     match system {
-        System::Linux if socket.cookie.is_none() => {
+        System::Linux if socket.cookie().is_none() => {
             Some("it has no cookie by which the kernel could be told which socket is meant")
         }
         System::Linux if socket.state == State::Bound => {
@@ -161,7 +157,7 @@ fn obstacle(system: System, socket: &Socket) -> Option<&'static str> {
         System::Windows if socket.family() == Family::Ipv6 => {
             Some("Windows has no call that closes a connection over IPv6")
         }
-        System::Windows if socket.remote.is_none() => Some("Windows closes connections only"),
+        System::Windows if socket.remote().is_none() => Some("Windows closes connections only"),
         System::Linux | System::Windows => None,
         System::Other => Some("there is no call for it on this system"),
     }
@@ -179,14 +175,14 @@ impl Plan for ClosePlan {
             .take(SHOWN)
             .map(|socket| {
                 let protocol = socket.protocol.key();
-                let remote = socket.remote.map_or_else(|| "*".to_owned(), |remote| remote.to_string());
-                match (self.system, socket.cookie) {
+                let remote = socket.remote().map_or_else(|| "*".to_owned(), |remote| remote.to_string());
+                match (self.system, socket.cookie()) {
                     (System::Windows, _) => {
-                        format!("SetTcpEntry({} {remote}, MIB_TCP_STATE_DELETE_TCB)", socket.local)
+                        format!("SetTcpEntry({} {remote}, MIB_TCP_STATE_DELETE_TCB)", socket.local())
                     }
                     (_, cookie) => format!(
                         "SOCK_DESTROY {protocol} {} {remote} cookie {:x}",
-                        socket.local,
+                        socket.local(),
                         cookie.unwrap_or_default()
                     ),
                 }

@@ -4,10 +4,10 @@ use super::audit::Record;
 use super::close::{CloseOutcome, ClosePlan};
 use super::kill::{KillOutcome, KillPlan};
 use super::plan::Confirmed;
-use super::range::{Difference, Journal, JournalEntry, LastChange, RangeChange, RangeOutcome, RangePlan};
+use super::range::{Difference, Journal, JournalEntry, RangeChange, RangeOutcome, RangePlan};
 use super::state::StateDirectory;
 use crate::model::{Gap, Missing, Owner, Socket};
-use crate::platform::control::{ControlError, Controls, RangeState};
+use crate::platform::control::{ControlError, Controls};
 use crate::platform::{self, Platform, Sockets};
 
 /// The permission to change anything. With `--read-only` there is none, and so no [`Executor`].
@@ -100,26 +100,10 @@ impl Executor {
     }
 
     /// Which of these processes may not be ended, and which right is missing: a fact for
-    /// [`crate::remedy::Scene`].
+    /// [`crate::remedy::Basis`].
     pub fn forbidden(&mut self, owners: &[Owner]) -> HashMap<Owner, ControlError> {
         let processes = &mut self.controls.processes;
         owners.iter().filter_map(|owner| Some((*owner, processes.may_end(owner.pid).err()?))).collect()
-    }
-
-    /// What is set now: a fact for [`RangePlan`].
-    ///
-    /// # Errors
-    /// When the range can't be read.
-    pub fn range(&mut self) -> Result<RangeState, ControlError> {
-        self.controls.ranges.read()
-    }
-
-    /// The last change of the range that can be undone.
-    ///
-    /// # Errors
-    /// When the journal can't be read.
-    pub fn last_change(&self, now: &RangeState) -> Result<LastChange, Gap> {
-        Journal::of(&self.state).last(now)
     }
 
     /// Ends processes.
@@ -164,12 +148,6 @@ impl Executor {
         })
     }
 
-    /// Whether this plan can be carried out with rights that the person is asked for.
-    #[must_use]
-    pub fn offers_elevation(&self, plan: &RangePlan) -> bool {
-        self.controls.elevation.is_some() && plan.single_step().is_some()
-    }
-
     /// Sets the range as [`Executor::set_range`] does, with rights that the system asks the person for;
     /// without them where that is not offered.
     ///
@@ -210,8 +188,8 @@ impl Executor {
             return Err(NotDone::ChangedSince(differences));
         }
         let Some(change) = &plan.change else {
-            let struck = plan.undoes().map_or(Ok(()), |entry| journal.strike(&lock, entry));
-            return Ok(Done { outcome: RangeOutcome::AlreadySo, gaps: struck.err().into_iter().collect() });
+            let removed = plan.undoes().map_or(Ok(()), |entry| journal.remove(&lock, entry));
+            return Ok(Done { outcome: RangeOutcome::AlreadySo, gaps: removed.err().into_iter().collect() });
         };
         let record = Record::asked(&self.state, plan)?;
         let entry = match plan.undoes() {
@@ -231,9 +209,9 @@ impl Executor {
             RangeOutcome::Restored { .. } => plan.undoes().is_none(),
             RangeOutcome::Stuck { .. } => false,
         };
-        let struck = if as_before { journal.strike(&lock, &entry) } else { Ok(()) };
+        let removed = if as_before { journal.remove(&lock, &entry) } else { Ok(()) };
         let done = record.done(outcome.succeeded(), outcome.sentences());
-        let gaps = [struck, done].into_iter().filter_map(Result::err).collect();
+        let gaps = [removed, done].into_iter().filter_map(Result::err).collect();
         Ok(Done { outcome, gaps })
     }
 }

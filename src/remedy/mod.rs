@@ -25,5 +25,5 @@ pub mod worker;
 mod tests;
 
 pub use executor::{Done, Executor, License, NotDone};
-pub use plan::{Confirmed, Plan, Refusal, Scene};
+pub use plan::{Basis, Confirmed, Plan, Refusal};
 pub use state::StateDirectory;

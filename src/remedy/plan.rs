@@ -112,7 +112,7 @@ impl Refusal {
 
 /// What a plan is made from: what was seen, and who we are.
 #[derive(Clone, Copy, Debug)]
-pub struct Scene<'a> {
+pub struct Basis<'a> {
     /// What was seen.
     pub snapshot: &'a Observed,
     /// The process number of porttop.
@@ -121,7 +121,7 @@ pub struct Scene<'a> {
     pub forbidden: &'a HashMap<Owner, ControlError>,
 }
 
-impl Scene<'_> {
+impl Basis<'_> {
     /// The processes that porttop hangs on: the shell, the terminal, the session.
     pub(super) fn ancestors(&self) -> Vec<Owner> {
         let by_pid = |pid| self.snapshot.processes.values().find(|process| process.owner.pid == pid);
@@ -153,7 +153,7 @@ impl Scene<'_> {
 }
 
 /// Which listeners there will be no more, in a sentence.
-pub(super) fn deaf(listeners: &[SocketAddr]) -> Option<String> {
+pub(super) fn lost_listeners(listeners: &[SocketAddr]) -> Option<String> {
     match listeners {
         [] => None,
         few if few.len() <= 4 => {

@@ -358,8 +358,8 @@ mod tests {
 
     #[test]
     fn no_error_has_two_meanings() {
-        for (place, one) in TABLE.iter().enumerate() {
-            for other in &TABLE[place + 1..] {
+        for (index, one) in TABLE.iter().enumerate() {
+            for other in &TABLE[index + 1..] {
                 let same = (one.system, one.number) == (other.system, other.number);
                 let both =
                     one.operation.is_none() || other.operation.is_none() || one.operation == other.operation;

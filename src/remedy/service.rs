@@ -156,12 +156,24 @@ impl Service {
                 Response::RangeSet(Box::new(plan.into_plan()), done)
             }
             Request::ReadRange => Response::Range(Self::range()),
-            Request::Probe(destination) => Response::Probed(Ok(probe::probe(destination.as_deref()))),
+            Request::Probe(destination) => Response::Probed(self.probe(destination.as_deref())),
             Request::KeepCommands(commands) => {
                 let kept = StateDirectory::find().and_then(|state| state.keep(COMMANDS, &commands));
                 Response::Kept(kept.map_err(NotDone::from))
             }
         }
+    }
+
+    /// Sees whether ports can be had. A port that is taken and given back at once changes nothing, so that
+    /// needs no license; to connect somewhere does, because it sends something.
+    ///
+    /// # Errors
+    /// Why it was not tried.
+    pub fn probe(&self, destination: Option<&str>) -> Result<Probed, NotDone> {
+        if destination.is_some() && self.license.is_none() {
+            return Err(NotDone::ReadOnly);
+        }
+        Ok(probe::probe(destination))
     }
 
     /// Sets a range, or sets it back.

@@ -53,8 +53,8 @@ impl StateDirectory {
 
     /// Takes a lock in it; `use_of` is what another porttop does that holds it.
     pub(super) fn lock(&self, name: &str, use_of: &str) -> Result<Lock, Gap> {
-        let locked = self.make().and_then(|()| files::lock(&self.file(name), PATIENCE));
-        locked.map_err(|error| match error.kind() {
+        self.make()?;
+        files::lock(&self.file(name), PATIENCE).map_err(|error| match error.kind() {
             io::ErrorKind::TimedOut => Gap::error(
                 Missing::StateFile(self.file(name).display().to_string()),
                 format!("another porttop {use_of}; try again when it has finished"),
@@ -95,9 +95,8 @@ impl StateDirectory {
 
     /// Replaces a file in it, whole or not at all.
     pub(super) fn replace(&self, name: &str, content: &[u8]) -> Result<(), Gap> {
-        self.make()
-            .and_then(|()| files::replace(&self.file(name), content))
-            .map_err(|error| self.gap(name, &error))
+        self.make()?;
+        files::replace(&self.file(name), content).map_err(|error| self.gap(name, &error))
     }
 
     /// The content of a file in it; empty when there is none yet.
@@ -113,21 +112,71 @@ impl StateDirectory {
         Ok(lines::read(&self.read(name)?))
     }
 
-    fn make(&self) -> io::Result<()> {
-        files::make_private_directory(&self.0)
+    fn make(&self) -> Result<(), Gap> {
+        files::make_private_directory(&self.0).map_err(|error| gap_at(&self.0, &error))
     }
 
     fn gap(&self, name: &str, error: &io::Error) -> Gap {
-        Gap::error(Missing::StateFile(self.file(name).display().to_string()), error)
-            .fixed_by(Remedy::Directory(VARIABLE))
+        gap_at(&self.file(name), error)
     }
+}
+
+fn gap_at(path: &Path, error: &io::Error) -> Gap {
+    let gap = Gap::error(Missing::StateFile(path.display().to_string()), error);
+    if is_of_the_place(error) { gap.fixed_by(Remedy::Directory(VARIABLE)) } else { gap }
+}
+
+/// Whether it would go well in another directory, unlike where porttop has no descriptor or memory left.
+fn is_of_the_place(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        AlreadyExists, FileTooLarge, InvalidFilename, InvalidInput, IsADirectory, NotADirectory, NotFound,
+        PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StaleNetworkFileHandle, StorageFull,
+    };
+    matches!(
+        error.kind(),
+        AlreadyExists
+            | FileTooLarge
+            | InvalidFilename
+            | InvalidInput
+            | IsADirectory
+            | NotADirectory
+            | NotFound
+            | PermissionDenied
+            | QuotaExceeded
+            | ReadOnlyFilesystem
+            | StaleNetworkFileHandle
+            | StorageFull
+    )
 }
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
     use serde_json::{Value, json};
 
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_directory_that_others_may_write_is_named() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let home = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+        let refused = StateDirectory::at(home.path()).lock("lock", "is testing").err().unwrap().to_string();
+        assert!(refused.starts_with(&format!("{}: others may write it", home.path().display())), "{refused}");
+    }
+
+    #[rstest]
+    #[case(io::ErrorKind::StorageFull.into(), true)]
+    #[case(io::ErrorKind::QuotaExceeded.into(), true)]
+    #[case(io::ErrorKind::PermissionDenied.into(), true)]
+    #[case(io::ErrorKind::ReadOnlyFilesystem.into(), true)]
+    #[case::emfile(io::Error::from_raw_os_error(24), false)]
+    #[case(io::ErrorKind::OutOfMemory.into(), false)]
+    fn another_directory_is_named_where_it_would_help(#[case] error: io::Error, #[case] helps: bool) {
+        let gap = StateDirectory::at("state").gap("audit.jsonl", &error);
+        assert_eq!(gap.remedy.is_some(), helps, "{gap:?}");
+    }
 
     #[test]
     fn a_file_that_is_full_is_set_aside_and_no_line_is_refused() {

@@ -146,6 +146,15 @@ mod tests {
     }
 
     #[test]
+    fn with_read_only_a_port_is_asked_for_and_nothing_is_connected_to() {
+        let (mut worker, answers) = worker(Service::new(License::unless(true)));
+        worker.ask(RequestId::default(), Request::Probe(Some("127.0.0.1:1".into())));
+        assert_eq!(answers.recv().unwrap().response, Response::Probed(Err(NotDone::ReadOnly)));
+        worker.ask(RequestId::default(), Request::Probe(None));
+        assert!(matches!(answers.recv().unwrap().response, Response::Probed(Ok(_))));
+    }
+
+    #[test]
     fn what_could_not_be_opened_once_is_opened_the_next_time() {
         let opened = AtomicU32::new(0);
         let real = Service::new(License::unless(false));

@@ -9,7 +9,7 @@ use crate::model::{Limits, Progress, Snapshot};
 use crate::platform::{HandleLists, Platform, Reading, Tracing, clock};
 
 /// How long a single look waits for all that is slow together: longer than each tool is given.
-const SETTLE: Duration = Duration::from_secs(6);
+const LONGEST_WAIT: Duration = Duration::from_secs(6);
 
 /// Takes snapshots of this machine.
 pub struct Live {
@@ -81,7 +81,9 @@ impl Live {
             snapshot.gaps.extend(gaps);
         }
         if let Some(tracing) = &mut self.tracing {
-            let Reading { value, gaps } = tracing.drain();
+            let Reading { mut value, gaps } = tracing.drain();
+            // What a probe of ours is refused is the answer to whoever asked, not what this machine suffers.
+            value.failures.retain(|failure| failure.owner.pid.0 != std::process::id());
             snapshot.trace = Some(value);
             snapshot.gaps.extend(gaps);
         }
@@ -106,11 +108,11 @@ impl Source for Live {
         Some(self.take_in_parts(part))
     }
 
-    fn settle(&mut self) {
+    fn wait_first(&mut self) {
         let started = Instant::now();
-        self.platform.ranges.settle(SETTLE);
+        self.platform.ranges.wait_first(LONGEST_WAIT);
         if let Some(events) = &mut self.platform.events {
-            events.settle(SETTLE.saturating_sub(started.elapsed()));
+            events.wait_first(LONGEST_WAIT.saturating_sub(started.elapsed()));
         }
     }
 
@@ -125,7 +127,8 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
-    use crate::model::{Backend, Gap, Missing, PortEvent, PortSpace, TracePart};
+    use crate::analysis::tests_support::{failed, owner};
+    use crate::model::{Backend, Gap, Missing, PortEvent, PortOperation, PortSpace, Trace, TracePart};
     use crate::platform::{PortEvents, PortRanges};
 
     #[test]
@@ -150,6 +153,25 @@ mod tests {
         }
     }
 
+    /// A trace in which two processes were refused a port.
+    struct Refused([u32; 2]);
+
+    impl Tracing for Refused {
+        fn drain(&mut self) -> Reading<Trace> {
+            let failures = self.0.map(|pid| failed(owner(pid), PortOperation::Bind)).to_vec();
+            Reading::whole(Trace { failures, ..Trace::default() })
+        }
+    }
+
+    #[test]
+    fn a_probe_of_our_own_that_is_refused_is_no_failure_of_this_machine() {
+        let own = std::process::id();
+        let mut live = Live::new(Platform::open(Some(Backend::Portable)).unwrap());
+        live.tracing = Some(Box::new(Refused([own, own + 1])));
+        let failures = live.take().trace.unwrap().failures;
+        assert_eq!(failures.iter().map(|failure| failure.owner.pid.0).collect::<Vec<_>>(), [own + 1]);
+    }
+
     /// Notes how long it may be waited for, and takes some of that.
     #[derive(Clone, Default)]
     struct Slow(Arc<Mutex<Vec<Duration>>>);
@@ -167,7 +189,7 @@ mod tests {
             Reading::whole(Vec::new())
         }
 
-        fn settle(&mut self, limit: Duration) {
+        fn wait_first(&mut self, limit: Duration) {
             self.wait(limit);
         }
     }
@@ -177,7 +199,7 @@ mod tests {
             Reading::whole(Vec::new())
         }
 
-        fn settle(&mut self, limit: Duration) {
+        fn wait_first(&mut self, limit: Duration) {
             self.wait(limit);
         }
     }
@@ -188,9 +210,9 @@ mod tests {
         let mut platform = Platform::open(Some(Backend::Portable)).unwrap();
         platform.ranges = Box::new(slow.clone());
         platform.events = Some(Box::new(slow.clone()));
-        Live::new(platform).settle();
+        Live::new(platform).wait_first();
         let limits = slow.0.lock().unwrap();
         let [ranges, events] = limits.as_slice() else { panic!("asked {} times", limits.len()) };
-        assert!(events < ranges && *ranges == SETTLE, "{events:?} after {ranges:?}");
+        assert!(events < ranges && *ranges == LONGEST_WAIT, "{events:?} after {ranges:?}");
     }
 }

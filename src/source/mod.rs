@@ -25,7 +25,7 @@ pub trait Source: Send {
 
     /// Waits for what is slow to be read the first time, a few seconds at the most: for whoever looks only
     /// once.
-    fn settle(&mut self) {}
+    fn wait_first(&mut self) {}
 
     /// What lists the handles of a process, once: there is none beside a source that is not live.
     fn handles(&mut self) -> Option<Box<dyn HandleLists>> {

@@ -59,7 +59,6 @@ impl Command {
             self,
             Self::Kill
                 | Self::CloseSockets
-                | Self::Probe
                 | Self::SetActive
                 | Self::SetPersistent
                 | Self::Undo

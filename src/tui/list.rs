@@ -47,15 +47,16 @@ pub struct SocketKey {
     protocol: Protocol,
     local: SocketAddr,
     remote: Option<SocketAddr>,
-    inode: Option<u64>,
+    inode: Option<u32>,
 }
 
 impl SocketKey {
     /// The key of a socket.
     #[must_use]
     pub fn of(socket: &Socket) -> Self {
-        let Socket { namespace, protocol, local, remote, .. } = *socket;
-        let inode = socket.inode.filter(|_| remote.is_none());
+        let Socket { namespace, protocol, .. } = *socket;
+        let (local, remote) = (socket.local(), socket.remote());
+        let inode = socket.inode().filter(|_| remote.is_none());
         Self { namespace, protocol, local, remote, inode }
     }
 }

@@ -1,7 +1,7 @@
 //! What is wanted of a range, and the plan that does it.
 
+use crate::analysis::Picture;
 use crate::analysis::range_plan::{self, Proposal, RangeFacts};
-use crate::analysis::{Picture, SpaceUsage};
 use crate::model::SpaceId;
 use crate::platform::control::{RangeState, Store};
 use crate::remedy::range::RangePlan;
@@ -35,14 +35,8 @@ impl RangeGoal {
             }
             Self::Set(wanted) => {
                 let (space, proposal, store) = &**wanted;
-                let facts = picture.and_then(|picture| {
-                    let usage = picture.spaces.iter().find(|usage| usage.id == *space)?;
-                    facts(picture, usage, now)
-                });
-                let set = now.of(space.family, space.protocol).cloned();
-                let (facts, set) = facts.zip(set).ok_or("the range of this port space is not known")?;
-                // What is planned is weighed against what it will be compared with.
-                let facts = RangeFacts { now: set, ..facts };
+                let facts = picture.and_then(|picture| facts(picture, *space, now));
+                let facts = facts.ok_or("the range of this port space is not known")?;
                 let proposal = range_plan::weigh(&facts, proposal.candidate, proposal.range);
                 Ok(RangePlan::set(now, &[(space.family, space.protocol, proposal)], *store))
             }
@@ -52,6 +46,7 @@ impl RangeGoal {
 
 /// What is known of a port space.
 #[must_use]
-pub fn facts(picture: &Picture, usage: &SpaceUsage, read: &RangeState) -> Option<RangeFacts> {
-    RangeFacts::gather(&picture.snapshot, usage.id, read.limits, usage.peak, usage.per_second)
+pub fn facts(picture: &Picture, space: SpaceId, read: &RangeState) -> Option<RangeFacts> {
+    let set = read.of(space.family, space.protocol)?.clone();
+    RangeFacts::gather(picture, space, read.limits, set)
 }

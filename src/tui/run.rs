@@ -24,8 +24,10 @@ use crate::remedy::service::Service;
 use crate::remedy::worker::{Answer, Worker as Remedies};
 use crate::source::Source;
 
-/// At most about 30 frames a second.
+/// At most about 30 frames a second of what nobody asked for …
 const FRAME: Duration = Duration::from_millis(33);
+/// … while what a person does shows at once, and what is done in haste in at most so many frames.
+const HASTE: Duration = Duration::from_millis(8);
 
 /// Shows what a source sees until the user leaves. Draws first, then starts to look.
 pub(super) fn run(mut source: Box<dyn Source>, options: &Options) -> Result<(), TuiError> {
@@ -54,7 +56,7 @@ pub(super) fn run(mut source: Box<dyn Source>, options: &Options) -> Result<(), 
         let service = Service::new(License::unless(read_only));
         // Nobody is left to be told when the screen has gone.
         let remedies = Remedies::new(service, move |answer| drop(answer_sender.send(answer)));
-        let frame_due = Instant::now();
+        let drawn = Instant::now();
         let burst = Burst::since(started);
         let state = Loop {
             app,
@@ -65,7 +67,8 @@ pub(super) fn run(mut source: Box<dyn Source>, options: &Options) -> Result<(), 
             handles,
             remedies,
             changed: false,
-            frame_due,
+            drawn,
+            frame_due: drawn,
             burst,
             wake: None,
         };
@@ -89,6 +92,8 @@ struct Loop {
     /// Dropped after the screen: what is half done is finished when the terminal is given back.
     remedies: Remedies,
     changed: bool,
+    /// When the last frame was drawn.
+    drawn: Instant,
     frame_due: Instant,
     burst: Burst,
     /// When the state wants to be told the time.
@@ -115,10 +120,16 @@ impl Loop {
                 biased;
                 notice = signals.next() => self.notice(notice)?,
                 event = events.recv() => match event {
-                    Some(event) => self.event(&event?)?,
+                    Some(event) => {
+                        self.hurry();
+                        self.event(&event?)?
+                    }
                     None => Flow::Break(()),
                 },
-                Some(action) = done.recv() => self.apply(action)?,
+                Some(action) = done.recv() => {
+                    self.hurry();
+                    self.apply(action)?
+                }
                 changed = pictures.changed() => {
                     changed.map_err(|_| TuiError::NoMorePictures)?;
                     let latest = pictures.borrow_and_update().clone();
@@ -252,9 +263,16 @@ impl Loop {
         }
     }
 
+    /// A person waits for the next frame.
+    fn hurry(&mut self) {
+        self.frame_due = self.frame_due.min(self.drawn + HASTE);
+    }
+
     fn draw(&mut self) -> Result<Flow, TuiError> {
         let frame = self.screen.draw(|terminal| draw::draw(&self.app, terminal))?;
-        (self.changed, self.frame_due) = (false, Instant::now() + FRAME);
+        self.changed = false;
+        self.drawn = Instant::now();
+        self.frame_due = self.drawn + FRAME;
         _ = self.apply(Action::Drawn(Box::new(frame)))?;
         // Old consoles are drawn on at once.
         if self.screen.is_ready() { self.shown() } else { Ok(Flow::Continue(())) }

@@ -11,7 +11,7 @@ use crate::support::confine::porttop_refused;
 use crate::support::lab::Lab;
 use crate::support::protocol::Role;
 use crate::support::pty::Terminal;
-use crate::support::stage::LOCALHOST;
+use crate::support::scenario::LOCALHOST;
 use crate::support::{porttop_path, skip};
 
 /// Runs a shell's words first, and then porttop with no more open files than it needs.

@@ -15,13 +15,14 @@ use porttop::model::{
 };
 use porttop::monitor::Monitor;
 use porttop::source::{Origin, Source};
-use porttop::tui;
+use porttop::{platform, tui};
 
+use crate::support::crowd::{Crowd, memory};
 use crate::support::lab::Lab;
 use crate::support::porttop_path;
 use crate::support::protocol::{Fate, Pace, Role};
 use crate::support::pty::{Size, Terminal};
-use crate::support::stage::local as at;
+use crate::support::scenario::local as at;
 use crate::support::trace::{can_trace, with_tracefs};
 
 /// A machine as it could be at its worst, look by look.
@@ -58,7 +59,8 @@ impl Worst {
                     let left = Duration::from_secs(u64::from(60 - (look - pid / BORN)));
                     let mut socket =
                         Socket::new(NamespaceId::ONLY, Protocol::Tcp, State::TimeWait, local(pid));
-                    (socket.remote, socket.expires) = (Some(remote()), Some(left));
+                    socket.set_remote(Some(remote()));
+                    socket.set_expires(Some(left));
                     socket
                 });
                 let closes = born(look).map(|pid| TracedConnection {
@@ -174,13 +176,17 @@ fn resident(status: &str) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
 }
 
-#[test]
-fn memory_stays_bounded_whatever_the_machine_does() {
-    let inside = "memory::inside_memory_stays_bounded";
+/// Runs a test, so that the memory it takes is not that of others.
+fn in_a_process_of_its_own(test: &str) {
     let own = std::env::current_exe().unwrap();
-    let output = Command::new(own).args([inside, "--exact", "--ignored", "--nocapture"]).output().unwrap();
+    let output = Command::new(own).args([test, "--exact", "--ignored", "--nocapture"]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && said.contains("1 passed"), "{said}");
+}
+
+#[test]
+fn memory_stays_bounded_whatever_the_machine_does() {
+    in_a_process_of_its_own("memory::inside_memory_stays_bounded");
 }
 
 #[test]
@@ -201,6 +207,30 @@ fn inside_memory_stays_bounded() {
         println!("{worst:?}: {} MB, then {grown} MB more", first >> 20);
         assert!(grown < 16, "{worst:?}: {grown} MB more after {watched} looks more");
     }
+}
+
+#[test]
+fn a_socket_costs_no_more_than_200_bytes() {
+    in_a_process_of_its_own("memory::inside_a_socket_costs");
+}
+
+#[test]
+#[ignore = "started by the test above, in a process of its own"]
+fn inside_a_socket_costs() {
+    const SOCKETS: u32 = 200_000;
+    platform::memory::give_back_what_is_large();
+    let before = memory("VmRSS");
+    let mut monitor = Monitor::new(Box::new(Crowd::new(SOCKETS)), Thresholds::default(), GroupBy::Process);
+    let mut shown = None;
+    for _ in 0..4 {
+        // The screen shows one picture while the next is made.
+        shown = monitor.look();
+    }
+    assert_eq!(shown.unwrap().snapshot.sockets.len(), SOCKETS as usize);
+    let each = |bytes: u64| bytes.saturating_sub(before) / u64::from(SOCKETS);
+    let (held, most) = (each(memory("VmRSS")), each(memory("VmHWM")));
+    println!("{held} bytes a socket, {most} at most");
+    assert!(held <= 200, "{held} bytes a socket");
 }
 
 const CLASSIC: Size = (80, 24);

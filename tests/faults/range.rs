@@ -14,7 +14,7 @@ use super::support::lab::Lab;
 use super::support::porttop_path;
 use super::support::protocol::Role;
 use super::support::pty::Terminal;
-use super::support::stage::LOCALHOST;
+use super::support::scenario::LOCALHOST;
 
 /// A lab with the range 20000–20099, and a porttop that keeps its state in a place of its own.
 struct Setup {

@@ -19,7 +19,7 @@ use super::support::lab::Lab;
 use super::support::protocol::Role;
 use super::support::pty::Terminal;
 use super::support::report::Report;
-use super::support::stage::{LOCALHOST, local};
+use super::support::scenario::{LOCALHOST, local};
 use super::support::{porttop_path, skip};
 
 /// What stands late in this list is beyond the 32 bytes that a short first read takes.

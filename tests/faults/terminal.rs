@@ -14,7 +14,7 @@ use crate::support::lab::Lab;
 use crate::support::porttop_path;
 use crate::support::protocol::Role;
 use crate::support::pty::{Exit, Size, Terminal};
-use crate::support::stage::LOCALHOST;
+use crate::support::scenario::LOCALHOST;
 
 const CLASSIC: Size = (80, 24);
 

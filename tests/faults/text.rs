@@ -47,7 +47,7 @@ fn a_name_breaks_no_table_at_any_width() {
         let mut terminal = Terminal::in_lab(&lab, (columns, 60), &["snapshot", "--sockets", "--top", "9"]);
         let exit = terminal.wait_exit();
         assert!(exit.status.success(), "{columns}: {}", exit.screen);
-        assert!(exit.screen.contains("SOCKS"), "{columns}: {}", exit.screen);
+        assert!(exit.screen.contains("HANDLE"), "{columns}: {}", exit.screen);
         assert_plain(&terminal.bytes(), "the table on a terminal");
     }
 }

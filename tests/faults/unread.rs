@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::support::lab::Lab;
 use super::support::protocol::{Fate, Role};
 use super::support::pty::Terminal;
+use super::support::scenario::LOCALHOST;
 use super::support::skip;
-use super::support::stage::LOCALHOST;
 
 /// So many of 401 ports are held, BOUND.
 fn holding(count: usize) -> Option<Lab> {

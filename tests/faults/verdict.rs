@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::support::lab::Lab;
 use crate::support::protocol::{Pace, Role};
-use crate::support::stage::{LOCALHOST, local};
+use crate::support::scenario::{LOCALHOST, local};
 use crate::support::trace::{can_trace, with_tracefs};
 use crate::support::{porttop_path, skip};
 

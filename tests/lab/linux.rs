@@ -1,13 +1,13 @@
-//! What the lab's process is: the director, or a role it has started.
+//! What the lab's process is: the supervisor, or a role it has started.
 
-#[path = "director.rs"]
-mod director;
 #[path = "namespace.rs"]
 mod namespace;
 #[path = "protocol.rs"]
 mod protocol;
 #[path = "roles.rs"]
 mod roles;
+#[path = "supervisor.rs"]
+mod supervisor;
 
 use std::env;
 use std::error::Error;
@@ -22,8 +22,8 @@ pub fn main() -> ExitCode {
     let outcome = match arguments[..] {
         ["role", role] => roles::play(role),
         ["idle"] => wait_for_the_end(),
-        [start, end] => director::direct(start, end, ""),
-        [start, end, reserved] => director::direct(start, end, reserved),
+        [start, end] => supervisor::serve(start, end, ""),
+        [start, end, reserved] => supervisor::serve(start, end, reserved),
         _ => Err("usage: lab RANGE_START RANGE_END [RESERVED]".into()),
     };
     match outcome {

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-/// The lab's first line: the stage is set.
+/// The lab's first line: the namespace is ready.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Hello {
     /// The process whose namespaces are the lab's.
@@ -19,7 +19,7 @@ pub struct Hello {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Request {
-    /// Play a role in a process of this name, which is also the file name of its program; directories
+    /// Start a role in a process of this name, which is also the file name of its program; directories
     /// may stand before it.
     Start { name: String, role: Role },
     /// Wait until the process of this name has done its work in the background; it lives on.
@@ -32,7 +32,7 @@ pub enum Request {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reply {
-    /// The role is played; everything it says it holds exists.
+    /// The role was started; everything it says it holds exists.
     Started(Started),
     /// The work is done.
     Finished(Done),
@@ -88,7 +88,7 @@ pub struct Pace {
     pub count: usize,
 }
 
-/// A role being played.
+/// A role that was started.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Started {
     /// Its processes; the first is the role's own.

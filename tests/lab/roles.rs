@@ -27,17 +27,21 @@ const TIME_WAIT: &str = "time_wait";
 /// Plays a role, given as JSON, until the end of standard input.
 pub fn play(role: &str) -> Outcome<()> {
     raise_open_files_limit()?;
-    let (sockets, props) = perform(serde_json::from_str(role)?)?;
+    let (sockets, resources) = perform(serde_json::from_str(role)?)?;
     let mut pids = vec![id()];
     pids.extend(
-        props.iter().filter_map(|prop| if let Prop::Child(child) = prop { Some(child.id()) } else { None }),
+        resources.iter().filter_map(
+            |resource| {
+                if let Kept::Child(child) = resource { Some(child.id()) } else { None }
+            },
+        ),
     );
     println!("{}", serde_json::to_string(&Started { pids, sockets })?);
     let mut kept = Vec::new();
-    for prop in props {
-        match prop {
-            Prop::Work(work) => drop(thread::spawn(work)),
-            prop => kept.push(prop),
+    for resource in resources {
+        match resource {
+            Kept::Work(work) => drop(thread::spawn(work)),
+            resource => kept.push(resource),
         }
     }
     wait_for_the_end()?;
@@ -47,20 +51,20 @@ pub fn play(role: &str) -> Outcome<()> {
 
 /// What has to stay open.
 #[expect(dead_code, reason = "sockets are kept, not read")]
-enum Prop {
+enum Kept {
     Fd(OwnedFd),
     Child(Child),
     /// What is to be done once it is said that the role is played.
     Work(Box<dyn FnOnce() + Send>),
 }
 
-impl<T: Into<OwnedFd>> From<T> for Prop {
+impl<T: Into<OwnedFd>> From<T> for Kept {
     fn from(socket: T) -> Self {
         Self::Fd(socket.into())
     }
 }
 
-fn perform(role: Role) -> Outcome<(Vec<Held>, Vec<Prop>)> {
+fn perform(role: Role) -> Outcome<(Vec<Held>, Vec<Kept>)> {
     match role {
         Role::Server { listen } => each(listen, serve),
         Role::Bound { at, count } => each(0..count, |_| bind_only(at)),
@@ -82,8 +86,8 @@ fn perform(role: Role) -> Outcome<(Vec<Held>, Vec<Prop>)> {
 /// Makes one socket of each item.
 fn each<T>(
     items: impl IntoIterator<Item = T>,
-    make: impl Fn(T) -> Outcome<(Held, Prop)>,
-) -> Outcome<(Vec<Held>, Vec<Prop>)> {
+    make: impl Fn(T) -> Outcome<(Held, Kept)>,
+) -> Outcome<(Vec<Held>, Vec<Kept>)> {
     items.into_iter().map(make).collect()
 }
 
@@ -98,7 +102,7 @@ fn mine(protocol: &str, state: &str, local: SocketAddr, remote: Option<SocketAdd
 }
 
 /// A TCP socket on a port of the system's choice, neither listening nor connected.
-fn bind_only(at: IpAddr) -> Outcome<(Held, Prop)> {
+fn bind_only(at: IpAddr) -> Outcome<(Held, Kept)> {
     let family = if at.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let socket = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
     bind(&socket, &SocketAddr::new(at, 0))?;
@@ -106,7 +110,7 @@ fn bind_only(at: IpAddr) -> Outcome<(Held, Prop)> {
     Ok((mine("tcp", BOUND, local, None), socket.into()))
 }
 
-fn open_udp(at: IpAddr, to: Option<SocketAddr>) -> Outcome<(Held, Prop)> {
+fn open_udp(at: IpAddr, to: Option<SocketAddr>) -> Outcome<(Held, Kept)> {
     let socket = UdpSocket::bind((at, 0))?;
     if let Some(to) = to {
         socket.connect(to)?;
@@ -115,7 +119,7 @@ fn open_udp(at: IpAddr, to: Option<SocketAddr>) -> Outcome<(Held, Prop)> {
 }
 
 /// A listener and a child that has it as its standard output.
-fn share(address: SocketAddr) -> Outcome<(Vec<Held>, Vec<Prop>)> {
+fn share(address: SocketAddr) -> Outcome<(Vec<Held>, Vec<Kept>)> {
     let listener = TcpListener::bind(address)?;
     let mut held = mine("tcp", LISTEN, listener.local_addr()?, None);
     let child = Command::new(env::current_exe()?)
@@ -125,11 +129,11 @@ fn share(address: SocketAddr) -> Outcome<(Vec<Held>, Vec<Prop>)> {
         .spawn()?;
     held.pids.push(child.id());
     held.pids.sort_unstable();
-    Ok((vec![held], vec![Prop::Child(child), listener.into()]))
+    Ok((vec![held], vec![Kept::Child(child), listener.into()]))
 }
 
 /// A listener and the thread that accepts from it.
-fn serve(address: SocketAddr) -> Outcome<(Held, Prop)> {
+fn serve(address: SocketAddr) -> Outcome<(Held, Kept)> {
     let listener = TcpListener::bind(address)?;
     let held = mine("tcp", LISTEN, listener.local_addr()?, None);
     let accepting = listener.try_clone()?;
@@ -162,14 +166,14 @@ fn attend(mut connection: TcpStream) -> io::Result<Option<TcpStream>> {
     }
 }
 
-fn connect_all(to: &[SocketAddr], count: usize, fate: Fate) -> Outcome<(Vec<Held>, Vec<Prop>)> {
-    let (mut sockets, mut props) = (Vec::new(), Vec::new());
+fn connect_all(to: &[SocketAddr], count: usize, fate: Fate) -> Outcome<(Vec<Held>, Vec<Kept>)> {
+    let (mut sockets, mut resources) = (Vec::new(), Vec::new());
     for &address in to.iter().cycle().take(count) {
         let (both_ends, connection) = connect(address, fate)?;
         sockets.extend(both_ends);
-        props.extend(connection.map(Prop::from));
+        resources.extend(connection.map(Kept::from));
     }
-    Ok((sockets, props))
+    Ok((sockets, resources))
 }
 
 /// Each turn opens a connection and closes, the oldest first, what is more than it keeps.
@@ -228,8 +232,8 @@ fn connect(to: SocketAddr, fate: Fate) -> Outcome<(Vec<Held>, Option<TcpStream>)
 
 /// Does the work at its pace and then says what became of it. It may fail: running out is what load is
 /// for.
-fn in_background(pace: Pace, mut work: impl FnMut() -> Outcome<Vec<Closed>> + Send + 'static) -> Prop {
-    Prop::Work(Box::new(move || {
+fn in_background(pace: Pace, mut work: impl FnMut() -> Outcome<Vec<Closed>> + Send + 'static) -> Kept {
+    Kept::Work(Box::new(move || {
         let mut done = Done::default();
         let mut due = Instant::now();
         for _ in 0..pace.count {

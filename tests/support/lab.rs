@@ -27,14 +27,14 @@ pub struct Lab {
 
 /// One process of the lab and what exists because of it.
 #[derive(Clone, Debug)]
-pub struct Actor {
+pub struct RoleProcess {
     /// Its process, and those it has started.
     pub pids: Vec<u32>,
     /// Its sockets, and those that others hold because of it.
     pub sockets: Vec<Held>,
 }
 
-impl Actor {
+impl RoleProcess {
     /// Its own process.
     pub fn pid(&self) -> u32 {
         self.pids[0]
@@ -85,11 +85,11 @@ impl Lab {
     }
 
     /// Starts a process of this name; when this returns, all its sockets exist.
-    pub fn start(&mut self, name: &str, role: Role) -> Actor {
+    pub fn start(&mut self, name: &str, role: Role) -> RoleProcess {
         match self.ask(&Request::Start { name: name.into(), role }) {
             Reply::Started(Started { pids, sockets }) => {
                 self.held.extend_from_slice(&sockets);
-                Actor { pids, sockets }
+                RoleProcess { pids, sockets }
             }
             other => panic!("the lab could not start {name}: {other:?}"),
         }
@@ -113,10 +113,10 @@ impl Lab {
 
     /// Ends a process; when this returns, it is gone. What is left of its sockets is not known, so
     /// [`Lab::held`] has nothing of it any more.
-    pub fn stop(&mut self, name: &str, actor: &Actor) {
+    pub fn stop(&mut self, name: &str, process: &RoleProcess) {
         let reply = self.ask(&Request::Stop { name: name.into() });
         assert!(matches!(reply, Reply::Stopped), "the lab could not stop {name}: {reply:?}");
-        self.held.retain(|socket| !actor.sockets.contains(socket));
+        self.held.retain(|socket| !process.sockets.contains(socket));
     }
 
     /// Every socket in the lab's namespace, unless something works in the background.

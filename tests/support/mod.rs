@@ -4,12 +4,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 pub mod confine;
+pub mod crowd;
 pub mod lab;
 #[path = "../lab/protocol.rs"]
 pub mod protocol;
 pub mod pty;
 pub mod report;
-pub mod stage;
+pub mod scenario;
 pub mod trace;
 
 use std::env;

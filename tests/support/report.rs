@@ -14,6 +14,7 @@ pub struct Report {
     pub host: String,
     pub os: String,
     pub backend: String,
+    pub namespace: Option<u64>,
     pub port_spaces: Vec<PortSpace>,
     pub processes: Vec<Process>,
     pub destinations: Vec<Destination>,

@@ -25,7 +25,7 @@ static COLUMNS: &[Column<Destination>] = &[
         width: (5, 5),
         rank: 80,
         value: |one, _| Value::protocol(one.protocol),
-        fields: &[Field { place: 0, name: "protocol", meaning: "`\"tcp\"` or `\"udp\"`", ..Field::ALL }],
+        fields: &[Field { position: 0, name: "protocol", meaning: "`\"tcp\"` or `\"udp\"`", ..Field::ALL }],
         ..Column::WORD
     },
     Column {
@@ -34,13 +34,22 @@ static COLUMNS: &[Column<Destination>] = &[
         width: (9, 39),
         rank: 60,
         value: |one, _| Value::Ip(one.local),
-        fields: &[Field {
-            place: 1,
-            name: "local_address",
-            meaning: "from where",
-            value: Some(|one, _| Value::Ip(one.local.to_canonical())),
-            ..Field::ALL
-        }],
+        fields: &[
+            Field {
+                position: 1,
+                name: "local_address",
+                meaning: "from where",
+                value: Some(|one, _| Value::Ip(one.local.to_canonical())),
+                ..Field::ALL
+            },
+            Field {
+                position: 11,
+                name: "namespace",
+                meaning: "the number of its network namespace; null where there is but one",
+                value: Some(|one, _| Value::id(one.namespace.number())),
+                ..Field::ALL
+            },
+        ],
         ..Column::NAME
     },
     Column {
@@ -51,14 +60,14 @@ static COLUMNS: &[Column<Destination>] = &[
         value: |one, _| Value::Address(one.remote),
         fields: &[
             Field {
-                place: 2,
+                position: 2,
                 name: "remote_address",
                 meaning: "to where",
                 value: Some(|one, _| Value::Ip(one.remote.ip().to_canonical())),
                 ..Field::ALL
             },
             Field {
-                place: 3,
+                position: 3,
                 name: "remote_port",
                 meaning: "and to which port",
                 value: Some(|one, _| Value::Id(one.remote.port().into())),
@@ -74,7 +83,7 @@ static COLUMNS: &[Column<Destination>] = &[
         rank: 10,
         value: |one, _| Value::at_least(one.counts.ports, one.counts.seen_ports),
         fields: &[Field {
-            place: 4,
+            position: 4,
             name: "ports",
             meaning: "distinct local ports of the dynamic range toward it",
             ..Field::ALL
@@ -88,7 +97,7 @@ static COLUMNS: &[Column<Destination>] = &[
         rank: 20,
         value: |one, _| Value::share(one.fill),
         fields: &[Field {
-            place: 5,
+            position: 5,
             name: "fill",
             meaning: "`ports` as a share of capacity, 0 to 1",
             ..Field::ALL
@@ -101,7 +110,7 @@ static COLUMNS: &[Column<Destination>] = &[
         width: (6, 7),
         rank: 40,
         value: |one, _| Value::count(one.counts.of(State::TimeWait)),
-        fields: &[Field { place: 7, name: "time_wait", meaning: "sockets in TIME_WAIT", ..Field::ALL }],
+        fields: &[Field { position: 7, name: "time_wait", meaning: "sockets in TIME_WAIT", ..Field::ALL }],
         ..Column::AMOUNT
     },
     Column {
@@ -110,7 +119,7 @@ static COLUMNS: &[Column<Destination>] = &[
         width: (6, 7),
         rank: 70,
         value: |one, _| Value::count(one.counts.of(State::CloseWait)),
-        fields: &[Field { place: 8, name: "close_wait", meaning: "sockets in CLOSE_WAIT", ..Field::ALL }],
+        fields: &[Field { position: 8, name: "close_wait", meaning: "sockets in CLOSE_WAIT", ..Field::ALL }],
         ..Column::AMOUNT
     },
     Column {
@@ -119,7 +128,7 @@ static COLUMNS: &[Column<Destination>] = &[
         width: (5, 7),
         rank: 50,
         value: |one, _| Value::count(one.counts.of(State::Established)),
-        fields: &[Field { place: 9, name: "established", meaning: "connected sockets", ..Field::ALL }],
+        fields: &[Field { position: 9, name: "established", meaning: "connected sockets", ..Field::ALL }],
         ..Column::AMOUNT
     },
     Column {
@@ -128,7 +137,7 @@ static COLUMNS: &[Column<Destination>] = &[
         width: (5, 7),
         rank: 90,
         value: |one, _| Value::at_least(one.counts.sockets(), one.counts.seen_sockets()),
-        fields: &[Field { place: 10, name: "sockets", meaning: "sockets in any state", ..Field::ALL }],
+        fields: &[Field { position: 10, name: "sockets", meaning: "sockets in any state", ..Field::ALL }],
         ..Column::AMOUNT
     },
     Column {
@@ -138,7 +147,7 @@ static COLUMNS: &[Column<Destination>] = &[
         rank: 30,
         value: |one, picture| holder(&one.owners, picture),
         fields: &[Field {
-            place: 6,
+            position: 6,
             name: "pids",
             meaning: "who is known to connect to it",
             value: Some(|one, _| Value::Pids(&one.owners)),

@@ -51,14 +51,14 @@ static COLUMNS: &[Column<Row>] = &[
         },
         fields: &[
             Field {
-                place: 0,
+                position: 0,
                 name: "pid",
                 meaning: "null for the sockets nobody is known to own, and for a group",
                 value: Some(|row, _| Value::id(row.pid())),
                 ..Field::ALL
             },
             Field {
-                place: 1,
+                position: 1,
                 name: "start_time",
                 meaning: "RFC 3339",
                 value: Some(|row, _| {
@@ -67,7 +67,15 @@ static COLUMNS: &[Column<Row>] = &[
                 ..Field::ALL
             },
             Field {
-                place: 16,
+                position: 24,
+                name: "namespace",
+                meaning: "the number of the network namespace it is in, which may be another than that of the \
+                          sockets; null where that is not known or there is but one",
+                value: Some(|row, _| Value::id(process(row).and_then(|process| process.namespace?.number()))),
+                ..Field::ALL
+            },
+            Field {
+                position: 16,
                 name: "pids",
                 meaning: "the processes of a group; only with a `--group-by` other than `process`",
                 within: Within::JsonOfGroups,
@@ -85,7 +93,7 @@ static COLUMNS: &[Column<Row>] = &[
         value: name,
         fields: &[
             Field {
-                place: 2,
+                position: 2,
                 name: "name",
                 meaning: "`\"(no owner)\"` for the sockets nobody is known to own; the name of a group",
                 value: Some(|row, _| match row.key {
@@ -95,7 +103,7 @@ static COLUMNS: &[Column<Row>] = &[
                 ..Field::ALL
             },
             Field {
-                place: 17,
+                position: 17,
                 name: "ended",
                 meaning: "its processes have ended, and what they closed still holds ports",
                 within: Within::Json,
@@ -110,7 +118,7 @@ static COLUMNS: &[Column<Row>] = &[
         rank: 10,
         value: |row, _| Value::at_least(row.counts.ports, row.counts.seen_ports),
         fields: &[Field {
-            place: 5,
+            position: 5,
             name: "ports",
             meaning: "distinct local ports inside the dynamic range, summed over the port spaces; this and all \
                       counts that follow are null where a table of sockets that may count could not be read",
@@ -125,7 +133,7 @@ static COLUMNS: &[Column<Row>] = &[
         rank: 20,
         value: |row, _| Value::share(row.share),
         fields: &[Field {
-            place: 19,
+            position: 19,
             name: "share",
             meaning: "the largest share it holds of any one port space's capacity, 0 to 1",
             ..Field::ALL
@@ -138,7 +146,7 @@ static COLUMNS: &[Column<Row>] = &[
         rank: 50,
         value: |row, _| Value::count(row.counts.of(State::Bound)),
         fields: &[Field {
-            place: 6,
+            position: 6,
             name: "bound",
             meaning: "sockets bound to a port, neither listening nor connected",
             ..Field::ALL
@@ -150,7 +158,7 @@ static COLUMNS: &[Column<Row>] = &[
         title: "T-WAIT",
         rank: 60,
         value: |row, _| Value::count(row.counts.of(State::TimeWait)),
-        fields: &[Field { place: 7, name: "time_wait", meaning: "sockets in TIME_WAIT", ..Field::ALL }],
+        fields: &[Field { position: 7, name: "time_wait", meaning: "sockets in TIME_WAIT", ..Field::ALL }],
         ..Column::AMOUNT
     },
     Column {
@@ -158,7 +166,7 @@ static COLUMNS: &[Column<Row>] = &[
         title: "C-WAIT",
         rank: 80,
         value: |row, _| Value::count(row.counts.of(State::CloseWait)),
-        fields: &[Field { place: 8, name: "close_wait", meaning: "sockets in CLOSE_WAIT", ..Field::ALL }],
+        fields: &[Field { position: 8, name: "close_wait", meaning: "sockets in CLOSE_WAIT", ..Field::ALL }],
         ..Column::AMOUNT
     },
     Column {
@@ -167,7 +175,7 @@ static COLUMNS: &[Column<Row>] = &[
         width: (5, 5),
         rank: 70,
         value: |row, _| Value::count(row.counts.of(State::Established)),
-        fields: &[Field { place: 9, name: "established", meaning: "connected sockets", ..Field::ALL }],
+        fields: &[Field { position: 9, name: "established", meaning: "connected sockets", ..Field::ALL }],
         ..Column::AMOUNT
     },
     Column {
@@ -177,7 +185,7 @@ static COLUMNS: &[Column<Row>] = &[
         rank: 90,
         value: |row, _| Value::rate(row.new_per_second),
         fields: &[Field {
-            place: 20,
+            position: 20,
             name: "new_per_second",
             meaning: "new connections per second; null after one look",
             ..Field::ALL
@@ -192,7 +200,7 @@ static COLUMNS: &[Column<Row>] = &[
         emphasis: Emphasis::Alarm,
         value: |row, _| Value::rate(row.failures_per_second),
         fields: &[Field {
-            place: 21,
+            position: 21,
             name: "failures_per_second",
             meaning: "ports it was not given, per second over the last 10 s; null when nothing traces that",
             ..Field::ALL
@@ -205,7 +213,7 @@ static COLUMNS: &[Column<Row>] = &[
         rank: 100,
         value: |row, _| Value::count(row.handles),
         fields: &[Field {
-            place: 15,
+            position: 15,
             name: "handles",
             meaning: "open handles or file descriptors",
             ..Field::ALL
@@ -218,9 +226,9 @@ static COLUMNS: &[Column<Row>] = &[
         rank: 120,
         value: |row, _| Value::at_least(row.counts.sockets(), row.counts.seen_sockets()),
         fields: &[
-            Field { place: 14, name: "sockets", meaning: "sockets in any state", ..Field::ALL },
+            Field { position: 14, name: "sockets", meaning: "sockets in any state", ..Field::ALL },
             Field {
-                place: 18,
+                position: 18,
                 name: "attribution",
                 meaning: "its sockets by how their owner is known: `exact`, `observed`, `listener`, `inferred`, \
                           `unknown`",
@@ -238,7 +246,7 @@ static COLUMNS: &[Column<Row>] = &[
         rank: 110,
         value: |row, _| Value::Trend(&row.trend),
         fields: &[Field {
-            place: 22,
+            position: 22,
             name: "trend",
             meaning: "its ports in the last looks, oldest first; its sockets where no range is known",
             ..Field::ALL
@@ -251,7 +259,7 @@ static COLUMNS: &[Column<Row>] = &[
         width: (5, 5),
         rank: 140,
         value: |row, _| Value::count(row.counts.of(State::SynSent)),
-        fields: &[Field { place: 10, name: "syn_sent", meaning: "sockets in SYN_SENT", ..Field::ALL }],
+        fields: &[Field { position: 10, name: "syn_sent", meaning: "sockets in SYN_SENT", ..Field::ALL }],
         ..Column::AMOUNT
     },
     Column {
@@ -260,7 +268,7 @@ static COLUMNS: &[Column<Row>] = &[
         rank: 170,
         value: |row, _| Value::count(row.counts.fin_wait()),
         fields: &[Field {
-            place: 11,
+            position: 11,
             name: "fin_wait",
             meaning: "sockets in FIN_WAIT_1, FIN_WAIT_2, CLOSING or LAST_ACK",
             ..Field::ALL
@@ -272,7 +280,7 @@ static COLUMNS: &[Column<Row>] = &[
         title: "LISTEN",
         rank: 150,
         value: |row, _| Value::count(row.counts.of(State::Listen)),
-        fields: &[Field { place: 12, name: "listen", meaning: "listening sockets", ..Field::ALL }],
+        fields: &[Field { position: 12, name: "listen", meaning: "listening sockets", ..Field::ALL }],
         ..Column::AMOUNT
     },
     Column {
@@ -281,7 +289,7 @@ static COLUMNS: &[Column<Row>] = &[
         width: (5, 5),
         rank: 160,
         value: |row, _| Value::count(row.counts.of(State::Udp)),
-        fields: &[Field { place: 13, name: "udp", meaning: "UDP sockets", ..Field::ALL }],
+        fields: &[Field { position: 13, name: "udp", meaning: "UDP sockets", ..Field::ALL }],
         ..Column::AMOUNT
     },
     Column {
@@ -291,7 +299,7 @@ static COLUMNS: &[Column<Row>] = &[
         rank: 180,
         value: |row, _| Value::text(row.user()),
         fields: &[Field {
-            place: 4,
+            position: 4,
             name: "user",
             meaning: "by name where it is known, else by number or SID",
             ..Field::ALL
@@ -305,7 +313,7 @@ static COLUMNS: &[Column<Row>] = &[
         rank: 190,
         value: |row, _| Value::text(service(row)),
         fields: &[Field {
-            place: 23,
+            position: 23,
             name: "service",
             meaning: "its systemd unit, container or Windows service",
             ..Field::ALL
@@ -318,7 +326,7 @@ static COLUMNS: &[Column<Row>] = &[
         width: (16, u16::MAX),
         rank: 200,
         value: |row, _| Value::text(process(row).and_then(|process| process.path.as_deref())),
-        fields: &[Field { place: 3, name: "path", meaning: "the full path of its program", ..Field::ALL }],
+        fields: &[Field { position: 3, name: "path", meaning: "the full path of its program", ..Field::ALL }],
         ..Column::NAME
     },
 ];

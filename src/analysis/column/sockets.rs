@@ -13,7 +13,7 @@ impl Item for Socket {
     }
 
     fn tie_break(&self, other: &Self) -> Ordering {
-        let parts = |one: &Self| (one.protocol, one.local, one.remote, one.cookie, one.inode);
+        let parts = |one: &Self| (one.protocol, one.local(), one.remote(), one.cookie(), one.inode());
         parts(self).cmp(&parts(other))
     }
 }
@@ -38,9 +38,9 @@ static COLUMNS: &[Column<Socket>] = &[
             Value::Word(2 * socket.protocol as u8 + socket.family() as u8, key, key)
         },
         fields: &[
-            Field { place: 0, name: "protocol", meaning: "`\"tcp\"` or `\"udp\"`", ..Field::ALL },
+            Field { position: 0, name: "protocol", meaning: "`\"tcp\"` or `\"udp\"`", ..Field::ALL },
             Field {
-                place: 1,
+                position: 1,
                 name: "family",
                 meaning: "`\"ipv4\"` or `\"ipv6\"`; v4-mapped addresses are IPv4",
                 value: Some(|socket, _| {
@@ -58,20 +58,27 @@ static COLUMNS: &[Column<Socket>] = &[
         width: (20, 47),
         rank: 0,
         special: Some((0, 21)),
-        value: |socket, _| Value::Address(socket.local),
+        value: |socket, _| Value::Address(socket.local()),
         fields: &[
             Field {
-                place: 2,
+                position: 2,
                 name: "local_address",
                 meaning: "its own end",
-                value: Some(|socket, _| Value::Ip(socket.local.ip().to_canonical())),
+                value: Some(|socket, _| Value::Ip(socket.local().ip().to_canonical())),
                 ..Field::ALL
             },
             Field {
-                place: 3,
+                position: 3,
                 name: "local_port",
                 meaning: "and the port of it",
                 value: Some(|socket, _| Value::Id(socket.local_port().0.into())),
+                ..Field::ALL
+            },
+            Field {
+                position: 14,
+                name: "namespace",
+                meaning: "the number of its network namespace; null where there is but one",
+                value: Some(|socket, _| Value::id(socket.namespace.number())),
                 ..Field::ALL
             },
         ],
@@ -83,22 +90,22 @@ static COLUMNS: &[Column<Socket>] = &[
         width: (20, 47),
         rank: 10,
         special: Some((10, 21)),
-        value: |socket, _| socket.remote.map_or(Value::Word(0, "", "*:*"), Value::Address),
+        value: |socket, _| socket.remote().map_or(Value::Word(0, "", "*:*"), Value::Address),
         fields: &[
             Field {
-                place: 4,
+                position: 4,
                 name: "remote_address",
                 meaning: "its peer; null when it has none",
                 value: Some(|socket, _| {
-                    socket.remote.map_or(Value::NotRead, |remote| Value::Ip(remote.ip().to_canonical()))
+                    socket.remote().map_or(Value::NotRead, |remote| Value::Ip(remote.ip().to_canonical()))
                 }),
                 ..Field::ALL
             },
             Field {
-                place: 5,
+                position: 5,
                 name: "remote_port",
                 meaning: "and the port of it",
-                value: Some(|socket, _| Value::id(socket.remote.map(|remote| remote.port()))),
+                value: Some(|socket, _| Value::id(socket.remote().map(|remote| remote.port()))),
                 ..Field::ALL
             },
         ],
@@ -110,7 +117,12 @@ static COLUMNS: &[Column<Socket>] = &[
         width: (11, 12),
         rank: 20,
         value: |socket, _| Value::state(socket.state),
-        fields: &[Field { place: 6, name: "state", meaning: "one of the names of `by_state`", ..Field::ALL }],
+        fields: &[Field {
+            position: 6,
+            name: "state",
+            meaning: "one of the names of `by_state`",
+            ..Field::ALL
+        }],
         ..Column::WORD
     },
     Column {
@@ -121,7 +133,7 @@ static COLUMNS: &[Column<Socket>] = &[
         special: Some((55, 9)),
         value: |socket, _| Value::attribution(socket.attribution),
         fields: &[Field {
-            place: 8,
+            position: 8,
             name: "attribution",
             meaning: "how the owner is known: `\"exact\"`, `\"observed\"`, `\"listener\"`, `\"inferred\"` or \
                       `\"unknown\"`",
@@ -134,9 +146,9 @@ static COLUMNS: &[Column<Socket>] = &[
         title: "LEFT",
         width: (5, 7),
         rank: 60,
-        value: |socket, _| socket.expires.map_or(Value::NotRead, Value::Left),
+        value: |socket, _| socket.expires().map_or(Value::NotRead, Value::Left),
         fields: &[Field {
-            place: 9,
+            position: 9,
             name: "expires_ms",
             meaning: "milliseconds until a TIME_WAIT ends",
             ..Field::ALL
@@ -150,7 +162,7 @@ static COLUMNS: &[Column<Socket>] = &[
         special: Some((120, 7)),
         value: |socket, _| Value::id(socket.holders.counted().map(|owner| owner.pid.0)),
         fields: &[Field {
-            place: 7,
+            position: 7,
             name: "pid",
             meaning: "its owner, the first by number when several hold it",
             ..Field::ALL
@@ -165,7 +177,7 @@ static COLUMNS: &[Column<Socket>] = &[
         special: Some((110, 11)),
         value: |socket, picture| holder(socket.holders.all(), picture),
         fields: &[Field {
-            place: 10,
+            position: 10,
             name: "name",
             meaning: "the name of its owner",
             value: Some(|socket, picture| {
@@ -182,9 +194,9 @@ static COLUMNS: &[Column<Socket>] = &[
         title: "RECV-Q",
         width: (6, 9),
         rank: 80,
-        value: |socket, _| Value::count(socket.receive_queue),
+        value: |socket, _| Value::count(socket.receive_queue()),
         fields: &[Field {
-            place: 11,
+            position: 11,
             name: "receive_queue",
             meaning: "bytes received and not read; of a listener, connections not accepted",
             ..Field::ALL
@@ -196,9 +208,9 @@ static COLUMNS: &[Column<Socket>] = &[
         title: "SEND-Q",
         width: (6, 9),
         rank: 90,
-        value: |socket, _| Value::count(socket.send_queue),
+        value: |socket, _| Value::count(socket.send_queue()),
         fields: &[Field {
-            place: 12,
+            position: 12,
             name: "send_queue",
             meaning: "bytes sent and not acknowledged; of a listener, the size of its accept queue",
             ..Field::ALL
@@ -210,9 +222,9 @@ static COLUMNS: &[Column<Socket>] = &[
         title: "UID",
         width: (6, 10),
         rank: 100,
-        value: |socket, _| Value::id(socket.uid),
+        value: |socket, _| Value::id(socket.uid()),
         fields: &[Field {
-            place: 13,
+            position: 13,
             name: "uid",
             meaning: "the user id that the system notes on the socket (Unix)",
             ..Field::ALL

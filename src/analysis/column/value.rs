@@ -8,8 +8,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::analysis::Attributions;
-use crate::model::{Attribution, Owner, Protocol, State};
-use crate::text::{clock, per_second, percent, thousands};
+use crate::model::{Attribution, Owner, Protocol, Share, State};
+use crate::text::{clock, per_second, thousands};
 
 /// The value of a row in a column or field. What could not be read is not 0.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,8 +22,8 @@ pub enum Value<'a> {
     Count(u64),
     /// So many were seen, and there may be more.
     AtLeast(u64),
-    /// A share, 0 to 1.
-    Share(f64),
+    /// A part of a capacity.
+    Share(Share),
     /// So many a second.
     Rate(f64),
     /// Text, also from outside: whoever shows or writes it makes it safe.
@@ -60,7 +60,7 @@ impl<'a> Value<'a> {
     }
 
     /// A share, where it is known.
-    pub(super) fn share(share: Option<f64>) -> Self {
+    pub(super) fn share(share: Option<Share>) -> Self {
         share.map_or(Self::NotRead, Self::Share)
     }
 
@@ -102,7 +102,8 @@ impl<'a> Value<'a> {
                 Self::Id(a) | Self::Count(a) | Self::AtLeast(a),
                 Self::Id(b) | Self::Count(b) | Self::AtLeast(b),
             ) => a.cmp(b),
-            (Self::Share(a), Self::Share(b)) | (Self::Rate(a), Self::Rate(b)) => a.total_cmp(b),
+            (Self::Share(a), Self::Share(b)) => a.cmp(b),
+            (Self::Rate(a), Self::Rate(b)) => a.total_cmp(b),
             (Self::Text(a), Self::Text(b)) => words(a, b),
             (Self::Word(a, a_key, _), Self::Word(b, b_key, _)) => a.cmp(b).then_with(|| words(a_key, b_key)),
             (Self::Ip(a), Self::Ip(b)) => a.cmp(b),
@@ -137,7 +138,7 @@ impl<'a> Value<'a> {
             Self::Id(id) => id.to_string().into(),
             Self::Count(count) => thousands(*count).into(),
             Self::AtLeast(count) => format!("{}+", thousands(*count)).into(),
-            Self::Share(share) => percent(*share).to_string().into(),
+            Self::Share(share) => share.whole_percent()?.to_string().into(),
             Self::Rate(rate) => per_second(*rate).into(),
             Self::Text(text) => Cow::Borrowed(text),
             Self::Word(_, _, word) => (*word).into(),

@@ -77,11 +77,11 @@ impl Test {
 
     /// Whether the socket itself meets it; `addresses` keeps the text of its addresses from term to term.
     fn meets_socket(&self, socket: &Socket, addresses: &mut String) -> bool {
-        let (local, remote) = (Some(socket.local), socket.remote);
+        let (local, remote) = (Some(socket.local()), socket.remote());
         let port_in = |address: Option<SocketAddr>, range: PortRange| {
             address.is_some_and(|address| range.contains(Port(address.port())))
         };
-        let serves = |text| socket.service.as_deref().is_some_and(|service| contains(service, text));
+        let serves = |text| socket.service().is_some_and(|service| contains(service, text));
         match self {
             Self::Text { text, may_be_address } => {
                 serves(text) || *may_be_address && text_of(socket, addresses).contains(text.as_str())
@@ -94,7 +94,7 @@ impl Test {
             Self::Port(range) => port_in(local, *range) || port_in(remote, *range),
             Self::LocalPort(range) => port_in(local, *range),
             Self::RemotePort(range) => port_in(remote, *range),
-            Self::Local(net) => net.contains(&socket.local.ip()),
+            Self::Local(net) => net.contains(&socket.local().ip()),
             Self::Remote(net) => remote.is_some_and(|remote| net.contains(&remote.ip())),
             Self::Name(_) | Self::User(_) | Self::Pid(_) => false,
         }
@@ -105,8 +105,8 @@ impl Test {
 fn text_of<'a>(socket: &Socket, addresses: &'a mut String) -> &'a str {
     if addresses.is_empty() {
         // Writing to a string does not fail.
-        write!(addresses, "{}", socket.local).ok();
-        socket.remote.iter().for_each(|remote| write!(addresses, " {remote}").unwrap_or_default());
+        write!(addresses, "{}", socket.local()).ok();
+        socket.remote().iter().for_each(|remote| write!(addresses, " {remote}").unwrap_or_default());
     }
     addresses
 }

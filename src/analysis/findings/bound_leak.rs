@@ -6,8 +6,8 @@ use super::facts::{Facts, Growth, forecast_line, growth};
 use super::holders::{Holder, holders};
 use super::{Act, Finding, Link, Severity, Step, View};
 use crate::analysis::SpaceUsage;
-use crate::model::State;
-use crate::text::{percent, rate, span, thousands};
+use crate::model::{Share, State};
+use crate::text::{rate, span, thousands};
 
 pub(super) fn find(facts: &Facts) -> Vec<Finding> {
     let holders = holders(facts, |socket| socket.state == State::Bound);
@@ -23,7 +23,7 @@ fn finding(holder: &Holder, facts: &Facts) -> Option<Finding> {
     let growth = growth(&series, facts.thresholds.leak_span);
     let (id, there) = holder.fullest()?;
     let space = facts.spaces.iter().find(|space| space.id == id)?;
-    let share = space.capacity.map(|capacity| f64::from(there) / f64::from(capacity.max(1)));
+    let share = space.capacity.map(|capacity| Share::of(there, capacity));
     let (severity, how) = if let Some(growth) = &growth {
         (severity(growth, share, space, facts), leaks(growth, holder))
     } else {
@@ -32,7 +32,7 @@ fn finding(holder: &Holder, facts: &Facts) -> Option<Finding> {
         (at_first_sight(bound, share, kept, facts)?, keeps(holder, share, kept))
     };
     let mut evidence = vec![format!("{} BOUND ports", thousands(bound.into()))];
-    evidence.extend(share.map(|share| format!("{} % of {id}", percent(share))));
+    evidence.extend(share.map(|share| format!("{share} of {id}")));
     evidence.push(format!("{id}: {}", forecast_line(space.forecast)));
     // Who binds a port is there, seen or not.
     let who = if holder.is_known() { holder.who() } else { "a process that can't be seen".to_owned() };
@@ -63,7 +63,7 @@ fn finding(holder: &Holder, facts: &Facts) -> Option<Finding> {
 }
 
 /// A leak is bad, and worse when it leaves little or not for long.
-fn severity(growth: &Growth, share: Option<f64>, space: &SpaceUsage, facts: &Facts) -> Severity {
+fn severity(growth: &Growth, share: Option<Share>, space: &SpaceUsage, facts: &Facts) -> Severity {
     let left = space.free().map(|free| Duration::try_from_secs_f64(f64::from(free) / growth.per_second));
     let soon = left.and_then(Result::ok).map_or(Severity::Ok, |left| facts.thresholds.judge_time(left));
     let full = share.is_some_and(|share| share >= facts.thresholds.warn);
@@ -72,17 +72,17 @@ fn severity(growth: &Growth, share: Option<f64>, space: &SpaceUsage, facts: &Fac
 
 /// Thousands of ports, or half the range, are no use of ports; a tenth of a small range hardly is, unless
 /// some are given back.
-fn at_first_sight(bound: u32, share: Option<f64>, kept: bool, facts: &Facts) -> Option<Severity> {
-    if bound >= facts.thresholds.many_bound || share.is_some_and(|share| share >= 0.5) {
+fn at_first_sight(bound: u32, share: Option<Share>, kept: bool, facts: &Facts) -> Option<Severity> {
+    if bound >= facts.thresholds.many_bound || share.is_some_and(|share| share >= Share::percent(50.0)) {
         Some(Severity::Warn)
     } else {
-        share.filter(|share| kept && *share >= 0.1).map(|_| Severity::Note)
+        share.filter(|share| kept && *share >= Share::percent(10.0)).map(|_| Severity::Note)
     }
 }
 
-fn keeps(holder: &Holder, share: Option<f64>, kept: bool) -> String {
+fn keeps(holder: &Holder, share: Option<Share>, kept: bool) -> String {
     let (verb, does) = if holder.is_one() { ("holds", "does") } else { ("hold", "do") };
-    let share = share.map_or_else(String::new, |share| format!(", {} % of the range", percent(share)));
+    let share = share.map_or_else(String::new, |share| format!(", {share} of the range"));
     let unused = if kept { format!(", and {does} not use them") } else { String::new() };
     format!("{verb} {} BOUND ports{share}{unused}", thousands(holder.ports().into()))
 }

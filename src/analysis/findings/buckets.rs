@@ -1,8 +1,8 @@
 //! Linux: there are nearly as many TIME_WAIT sockets as the kernel keeps, or it kept some no more.
 
-use super::facts::Facts;
+use super::facts::{Facts, filled};
 use super::{Act, Finding, Link, Severity, Step, View};
-use crate::text::{percent, thousands};
+use crate::text::thousands;
 
 pub(super) fn find(facts: &Facts) -> Vec<Finding> {
     let level = facts.snapshot.limits.time_wait_sockets;
@@ -15,14 +15,7 @@ pub(super) fn find(facts: &Facts) -> Vec<Finding> {
     if full.is_none() && lost == 0 {
         return Vec::new();
     }
-    let buckets = level.map(|level| {
-        format!(
-            "{} of {} TIME_WAITs, {} %",
-            thousands(level.used),
-            thousands(level.most),
-            percent(level.share())
-        )
-    });
+    let buckets = level.map(|level| filled(level, "TIME_WAITs"));
     let dropped =
         (lost > 0).then(|| format!("{} connections got no TIME_WAIT since porttop looks", thousands(lost)));
     let evidence: Vec<_> = buckets.into_iter().chain(dropped).collect();

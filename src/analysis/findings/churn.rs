@@ -5,15 +5,15 @@ use super::holders::{Holder, holders};
 use super::{Act, Finding, Link, Severity, Step, View};
 use crate::analysis::SpaceUsage;
 use crate::analysis::forecast::{Forecast, Outcome, SteadyState};
-use crate::model::{PortSet, Protocol, Socket, State};
-use crate::text::{per_second, percent, span, thousands};
+use crate::model::{PortSet, Protocol, Share, Socket, State};
+use crate::text::{per_second, span, thousands};
 
 /// How many destinations are looked at.
 const MOST: usize = 8;
 
 pub(super) fn find(facts: &Facts) -> Vec<Finding> {
     if facts.is_linux() {
-        let toward = facts.toward(0.01);
+        let toward = facts.toward(Share::percent(1.0));
         let toward = toward.iter().take(MOST).filter(|toward| !facts.ahead.reuses(toward.destination.id()));
         toward.filter_map(|toward| toward_destination(toward, facts)).collect()
     } else {
@@ -50,9 +50,9 @@ fn toward_destination(toward: &Toward, facts: &Facts) -> Option<Finding> {
     Some(finding(&format!("to {remote}"), &facts.holders_toward(toward), &state, severity, link))
 }
 
-fn severity(state: &SteadyState, share: f64, forecast: Forecast, facts: &Facts) -> Option<Severity> {
+fn severity(state: &SteadyState, share: Share, forecast: Forecast, facts: &Facts) -> Option<Severity> {
     // One that takes less is not why ports run out.
-    if state.ports < facts.thresholds.churn * f64::from(state.capacity) {
+    if Share::of(state.ports, state.capacity) < facts.thresholds.churn {
         return None;
     }
     match state.outcome {
@@ -81,7 +81,7 @@ fn finding(place: &str, holders: &[Holder], state: &SteadyState, severity: Sever
     };
     let sum = format!("{churn}{beside} of {}", thousands(state.capacity.into()));
     let end = match state.outcome {
-        Outcome::Settles(share) => format!("will settle at {} %", percent(share)),
+        Outcome::Settles(share) => format!("will settle at {share}"),
         Outcome::NeverFits(left) if left.is_zero() => "never fits".to_owned(),
         Outcome::NeverFits(left) => format!("never fits: full in {}", span(left)),
     };

@@ -2,22 +2,21 @@
 
 use std::time::Duration;
 
-use super::facts::Facts;
+use super::facts::{Facts, filled};
 use super::{Finding, Link, Severity, Step, View};
-use crate::text::{percent, thousands};
+use crate::text::thousands;
 
 /// How long back a refusal counts as happening now.
 const NOW: Duration = Duration::from_mins(1);
 
 pub(super) fn find(facts: &Facts) -> Vec<Finding> {
     let level = facts.snapshot.limits.tracked;
-    let share = level.map_or(0.0, crate::model::Level::share);
     let series = facts.history.series(NOW, |tick| tick.counters.tracking_failed);
     let refused = match (series.first(), series.last()) {
         (Some((_, first)), Some((_, last))) => last.saturating_sub(*first),
         _ => 0,
     };
-    let full = facts.thresholds.judge(share);
+    let full = level.map_or(Severity::Ok, |level| facts.thresholds.judge(level.share()));
     let severity = match refused {
         0 => full,
         // Clashes of two packets count as failed inserts too: without a full table it is no proof.
@@ -27,14 +26,7 @@ pub(super) fn find(facts: &Facts) -> Vec<Finding> {
     if severity == Severity::Ok {
         return Vec::new();
     }
-    let table = level.map(|level| {
-        format!(
-            "{} of {} connections tracked, {} %",
-            thousands(level.used),
-            thousands(level.most),
-            percent(share)
-        )
-    });
+    let table = level.map(|level| filled(level, "connections tracked"));
     let failed = (refused > 0).then(|| format!("{} refused in the last minute", thousands(refused)));
     let evidence: Vec<_> = table.into_iter().chain(failed).collect();
     vec![Finding {

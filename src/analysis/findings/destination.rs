@@ -6,14 +6,14 @@ use super::facts::{Facts, Toward, forecast_line, full_in, used};
 use super::holders::Holder;
 use super::{Act, Finding, Link, Severity, Step, View};
 use crate::analysis::Forecast;
-use crate::model::State;
+use crate::model::{Share, State};
 use crate::text::thousands;
 
 /// How many destinations are looked at, and how many are named.
 const MOST: (usize, usize) = (8, 3);
 
 pub(super) fn find(facts: &Facts) -> Vec<Finding> {
-    let candidates = facts.toward(0.01).into_iter().take(MOST.0);
+    let candidates = facts.toward(Share::percent(1.0)).into_iter().take(MOST.0);
     let mut toward: Vec<_> = candidates
         .filter_map(|toward| {
             let forecast = facts.ahead.toward(toward.destination.id(), toward.capacity);
@@ -29,8 +29,7 @@ pub(super) fn find(facts: &Facts) -> Vec<Finding> {
 }
 
 fn severity(toward: &Toward, forecast: Forecast, facts: &Facts) -> Option<Severity> {
-    let all = f64::from(toward.taken + toward.reusable);
-    let many = all >= facts.thresholds.warn * f64::from(toward.capacity);
+    let many = Share::of(toward.taken + toward.reusable, toward.capacity) >= facts.thresholds.warn;
     // Elsewhere ports run out in the pool, which has its own rule, and what is reused is not taken.
     match facts.thresholds.judge_course(toward.share, forecast) {
         severity if severity > Severity::Ok && facts.is_linux() => Some(severity),
@@ -62,7 +61,8 @@ fn finding(severity: Severity, toward: &Toward, forecast: Forecast, facts: &Fact
         let whose = known.map_or_else(String::new, |holder| format!(": {}", holder.holds()));
         // Said of the holder, it need not be said of all.
         let mostly = if whose.is_empty() { mostly } else { String::new() };
-        format!("{place} {used}{mostly}{}{whose}", full_in(forecast))
+        let least = if destination.fill.is_none() { "at least " } else { "" };
+        format!("{place} {least}{used}{mostly}{}{whose}", full_in(forecast))
     };
     let mut evidence = vec![
         format!(

@@ -1,5 +1,7 @@
 //! What the rules reason about, and the questions that several of them ask.
 
+use std::cell::OnceCell;
+use std::cmp::Reverse;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -8,10 +10,11 @@ use crate::analysis::ahead::Ahead;
 use crate::analysis::events::Logged;
 use crate::analysis::failures::Failures;
 use crate::analysis::forecast::{Forecast, HORIZON};
+use crate::analysis::rows::Index;
 use crate::analysis::{Destination, Row, RowKey, SpaceUsage};
 use crate::history::{History, Sample};
-use crate::model::{Observed, Owner, PortSet, Socket, SpaceId, State, System};
-use crate::text::{percent, safe, span, thousands};
+use crate::model::{Level, Observed, Owner, PortSet, PortSpace, Share, Socket, SpaceId, State, System};
+use crate::text::{safe, span, thousands};
 
 /// Everything that is known when findings are looked for.
 pub(in crate::analysis) struct Facts<'a> {
@@ -21,13 +24,15 @@ pub(in crate::analysis) struct Facts<'a> {
     pub rows: &'a [Row],
     pub row_of: &'a [u32],
     pub destinations: &'a [Destination],
-    pub destination_of: &'a [Option<u32>],
+    pub destination_of: &'a [Option<Index>],
     pub history: &'a History,
     pub failures: Option<&'a Failures>,
     /// The event log of the last 24 hours.
     pub events: &'a [Logged],
     pub ahead: &'a Ahead<'a>,
     pub thresholds: &'a Thresholds,
+    /// The fullest local address of each port space, once somebody asks.
+    pub fullest: OnceCell<Vec<(SpaceId, (IpAddr, u32))>>,
 }
 
 /// What `bind()` to port 0 takes from: on Linux the ports of one local address, elsewhere the pool.
@@ -37,25 +42,25 @@ pub(in crate::analysis) struct Pool<'a> {
     pub address: Option<IpAddr>,
     pub ports: u32,
     pub capacity: u32,
-    pub share: f64,
+    pub share: Share,
     pub forecast: Forecast,
 }
 
 /// What `connect()` takes from: the ports toward one destination.
 pub(in crate::analysis) struct Toward<'a> {
-    pub place: usize,
+    pub index: usize,
     pub destination: &'a Destination,
     /// Ports that a new connection can't have.
     pub taken: u32,
     /// Ports in TIME_WAIT that it could have all the same.
     pub reusable: u32,
     pub capacity: u32,
-    pub share: f64,
+    pub share: Share,
 }
 
 impl Pool<'_> {
     /// `TCP IPv4`, `TCP IPv4 of 10.0.0.5`
-    pub fn place(&self) -> String {
+    pub fn name(&self) -> String {
         let address = self.address.map_or_else(String::new, |address| format!(" of {address}"));
         format!("{}{address}", self.space.id)
     }
@@ -75,22 +80,22 @@ impl<'a> Facts<'a> {
     }
 
     /// The pools that are at least filled to `from`, fullest first.
-    pub fn pools(&self, from: f64) -> Vec<Pool<'a>> {
+    pub fn pools(&self, from: Share) -> Vec<Pool<'a>> {
         // No local address holds more than the whole space.
         let full = self.spaces.iter().filter(|space| space.least_share().is_some_and(|share| share >= from));
         let mut pools: Vec<_> =
             full.filter_map(|space| self.pool(space)).filter(|pool| pool.share >= from).collect();
-        pools.sort_by(|a, b| b.share.total_cmp(&a.share));
+        pools.sort_by_key(|pool| Reverse(pool.share));
         pools
     }
 
     /// What `bind()` takes from in a port space whose range is known.
     pub fn pool(&self, space: &'a SpaceUsage) -> Option<Pool<'a>> {
-        let (in_use, capacity) = (space.counts.seen_ports, space.capacity?);
+        let (in_use, capacity) = (space.counts.seen_ports, space.most?);
         let fullest = self.is_linux().then(|| self.fullest_address(space.id)).flatten();
         let fullest = fullest.filter(|(_, ports)| *ports < in_use);
         let (address, ports) = fullest.map_or((None, in_use), |(address, ports)| (Some(address), ports));
-        let share = if capacity == 0 { 1.0 } else { f64::from(ports) / f64::from(capacity) };
+        let share = Share::of(ports, capacity);
         // What other addresses hold takes nothing from this one.
         let forecast = match in_use - ports {
             0 => space.forecast,
@@ -100,41 +105,25 @@ impl<'a> Facts<'a> {
         Some(Pool { space, address, ports, capacity, share, forecast })
     }
 
-    /// The local address of a port space with the most ports in the range; a port that is bound on any
-    /// address counts for each.
+    /// The fullest local address of a port space, and its ports in the range.
     fn fullest_address(&self, id: SpaceId) -> Option<(IpAddr, u32)> {
-        let range = self.snapshot.spaces.iter().find(|space| space.id == id)?.dynamic.as_ref()?.range;
-        let inside = self
-            .snapshot
-            .sockets
-            .iter()
-            .filter(|socket| socket.space() == id && range.contains(socket.local_port()));
-        let mut everywhere = PortSet::new();
-        let mut held = Vec::new();
-        for socket in inside {
-            if socket.local.ip().is_unspecified() {
-                everywhere.insert(socket.local_port());
-            } else {
-                held.push((socket.local.ip(), socket.local_port()));
-            }
-        }
-        held.sort_unstable();
-        held.dedup();
-        held.retain(|(_, port)| !everywhere.contains(*port));
-        let own = held.chunk_by(|a, b| a.0 == b.0).max_by_key(|ports| ports.len())?;
-        Some((own[0].0, everywhere.len() + u32::try_from(own.len()).unwrap_or(u32::MAX)))
+        let all = self.fullest.get_or_init(|| {
+            let of = |space: &PortSpace| Some((space.id, fullest_address(self.snapshot, space)?));
+            self.snapshot.spaces.iter().filter_map(of).collect()
+        });
+        all.iter().find(|(space, _)| *space == id).map(|(_, fullest)| *fullest)
     }
 
     /// The destinations filled to at least `from`, fullest first. Where the system gives out ports in
     /// TIME_WAIT again, these do not count as taken.
-    pub fn toward(&self, from: f64) -> Vec<Toward<'a>> {
+    pub fn toward(&self, from: Share) -> Vec<Toward<'a>> {
         let mut toward: Vec<_> = self
             .destinations
             .iter()
             .enumerate()
-            .filter_map(|(place, destination)| {
+            .filter_map(|(index, destination)| {
                 let (ports, capacity) = (destination.counts.seen_ports, self.capacity(destination.space())?);
-                if f64::from(ports) < from * f64::from(capacity) {
+                if Share::of(ports, capacity) < from {
                     return None;
                 }
                 let reusable = if self.ahead.reuses(destination.id()) {
@@ -143,22 +132,23 @@ impl<'a> Facts<'a> {
                     0
                 };
                 let taken = ports.saturating_sub(reusable);
-                let share = if capacity == 0 { 1.0 } else { f64::from(taken) / f64::from(capacity) };
-                Some(Toward { place, destination, taken, reusable, capacity, share })
+                let share = Share::of(taken, capacity);
+                Some(Toward { index, destination, taken, reusable, capacity, share })
             })
             .collect();
         let id = |toward: &Toward| toward.destination.id();
-        toward.sort_by(|a, b| b.share.total_cmp(&a.share).then_with(|| id(a).cmp(&id(b))));
+        toward.sort_by(|a, b| b.share.cmp(&a.share).then_with(|| id(a).cmp(&id(b))));
         toward
     }
 
+    /// How many ports a port space hands out at the most.
     pub fn capacity(&self, id: SpaceId) -> Option<u32> {
-        self.spaces.iter().find(|space| space.id == id)?.capacity
+        self.spaces.iter().find(|space| space.id == id)?.most
     }
 
     /// Whether ports are short: where the system runs out first, it is at least at the warning.
     pub fn is_short(&self) -> bool {
-        let short = |share: f64| share >= self.thresholds.warn;
+        let short = |share: Share| share >= self.thresholds.warn;
         self.pools(self.thresholds.warn).first().is_some_and(|pool| short(pool.share))
             || self.is_linux()
                 && self.toward(self.thresholds.warn).first().is_some_and(|toward| short(toward.share))
@@ -168,10 +158,11 @@ impl<'a> Facts<'a> {
     /// known may be, once it has sockets.
     pub fn may_be_full(&self, space: &SpaceUsage) -> bool {
         let Some(unseen) = self.snapshot.unseen_in(space.id) else { return true };
-        let most = space.share_of(space.counts.seen_ports.saturating_add(unseen));
-        let range_is_known = self.snapshot.gaps.iter().all(|gap| !gap.subject.is_of_range(space.id));
-        match most {
-            Some(most) => unseen > 0 && most >= self.thresholds.warn || !range_is_known,
+        match space.most {
+            Some(capacity) => {
+                let most = Share::of(space.counts.seen_ports.saturating_add(unseen), capacity);
+                unseen > 0 && most >= self.thresholds.warn || space.capacity.is_none()
+            }
             None => space.counts.seen_sockets() > 0,
         }
     }
@@ -179,8 +170,7 @@ impl<'a> Facts<'a> {
     /// Whether ports were short at any moment of the last `span`.
     pub fn was_short(&self, span: Duration) -> bool {
         let short = |ports: u32, id: SpaceId| {
-            self.capacity(id)
-                .is_some_and(|capacity| f64::from(ports) >= self.thresholds.warn * f64::from(capacity))
+            self.capacity(id).is_some_and(|capacity| Share::of(ports, capacity) >= self.thresholds.warn)
         };
         self.history.within(span).any(|tick| {
             tick.in_use.iter().any(|(id, ports)| short(*ports, *id))
@@ -213,10 +203,34 @@ impl<'a> Facts<'a> {
     /// One row a process, those with the most ports first, and equal ones in the order of their identity.
     pub fn processes(&self) -> Vec<&'a Row> {
         let mut rows: Vec<_> = self.rows.iter().collect();
-        let weight = |row: &Row| std::cmp::Reverse((row.counts.seen_ports, row.counts.seen_sockets()));
+        let weight = |row: &Row| Reverse((row.counts.seen_ports, row.counts.seen_sockets()));
         rows.sort_by(|a, b| weight(a).cmp(&weight(b)).then_with(|| a.key.cmp(&b.key)));
         rows
     }
+}
+
+/// The local address of a port space with the most ports in the range; a port that is bound on any address
+/// counts for each.
+fn fullest_address(snapshot: &Observed, space: &PortSpace) -> Option<(IpAddr, u32)> {
+    let range = space.dynamic.as_ref()?.range;
+    let inside = snapshot
+        .sockets
+        .iter()
+        .filter(|socket| socket.space() == space.id && range.contains(socket.local_port()));
+    let mut everywhere = PortSet::new();
+    let mut held = Vec::new();
+    for socket in inside {
+        if socket.local().ip().is_unspecified() {
+            everywhere.insert(socket.local_port());
+        } else {
+            held.push((socket.local().ip(), socket.local_port()));
+        }
+    }
+    held.sort_unstable();
+    held.dedup();
+    held.retain(|(_, port)| !everywhere.contains(*port));
+    let own = held.chunk_by(|a, b| a.0 == b.0).max_by_key(|ports| ports.len())?;
+    Some((own[0].0, everywhere.len() + u32::try_from(own.len()).unwrap_or(u32::MAX)))
 }
 
 /// `orders.exe (4312)`
@@ -234,8 +248,18 @@ pub(super) fn of(part: impl Into<u64>, whole: impl Into<u64>) -> String {
 }
 
 /// `97 % used, 15,902 of 16,384`
-pub(super) fn used(share: f64, part: u32, whole: u32) -> String {
-    format!("{} % used, {}", percent(share), of(part, whole))
+pub(super) fn used(share: Share, part: u32, whole: u32) -> String {
+    match share.number() {
+        Some(_) => format!("{share} used, {}", of(part, whole)),
+        None => "has no port to give out".to_owned(),
+    }
+}
+
+/// `15,902 of 16,384 open files, 97 %`
+pub(super) fn filled(level: Level, what: &str) -> String {
+    let share = level.share();
+    let percent = share.number().map_or_else(String::new, |_| format!(", {share}"));
+    format!("{} {what}{percent}", of(level.used, level.most))
 }
 
 /// `; full in 41 s`, or nothing when nothing says that it will be full.

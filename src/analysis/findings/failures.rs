@@ -66,7 +66,7 @@ fn gone<'a>(facts: &Facts<'a>) -> (String, Vec<Holder<'a>>) {
             (place, toward.capacity, toward.taken, facts.holders_toward(&toward))
         }
         (_, Some(pool)) => {
-            (format!("in {}", pool.place()), pool.capacity, pool.ports, facts.holders_in(&pool))
+            (format!("in {}", pool.name()), pool.capacity, pool.ports, facts.holders_in(&pool))
         }
         _ => return Default::default(),
     };

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::facts::{Facts, of};
 use super::{Act, Finding, Link, Severity, Step, View, failures};
+use crate::model::Share;
 use crate::text::{per_second, safe, thousands};
 
 pub(super) fn find(facts: &Facts) -> Vec<Finding> {
@@ -16,12 +17,12 @@ pub(super) fn find(facts: &Facts) -> Vec<Finding> {
         return Vec::new();
     }
     let fullest = facts.spaces.iter().filter_map(|space| Some((space, space.share()?)));
-    let Some((space, _)) = fullest.max_by(|(_, a), (_, b)| a.total_cmp(b)) else { return Vec::new() };
+    let Some((space, _)) = fullest.max_by_key(|(_, share)| *share) else { return Vec::new() };
     let Some(first) = failures.processes.first() else { return Vec::new() };
     let room = of(space.free().unwrap_or(0), space.capacity.unwrap_or(0));
     let mut evidence: Vec<_> = failures.processes.iter().take(5).map(failures::line).collect();
     evidence.push(format!("the fullest range, {}, has {room} ports free", space.id));
-    if let Some(toward) = facts.toward(0.0).first() {
+    if let Some(toward) = facts.toward(Share::default()).first() {
         evidence.push(format!(
             "the fullest destination, {}, takes {}",
             toward.destination.remote,

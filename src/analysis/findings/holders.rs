@@ -57,7 +57,7 @@ impl<'a> Facts<'a> {
     /// Who holds the ports of a pool, most first.
     pub fn holders_in(&self, pool: &Pool) -> Vec<Holder<'a>> {
         let here = |ip: IpAddr| pool.address.is_none_or(|address| ip == address || ip.is_unspecified());
-        holders(self, |socket| socket.space() == pool.space.id && here(socket.local.ip()))
+        holders(self, |socket| socket.space() == pool.space.id && here(socket.local().ip()))
     }
 
     /// Who holds the ports toward a destination, most first.
@@ -70,11 +70,12 @@ impl<'a> Facts<'a> {
 /// `TCP IPv4 97 % used, 15,902 of 16,384, +221/s; full in 41 s: orders.exe (4312) holds 12,840`
 pub(super) fn pool_sentence(pool: &Pool, holders: &[Holder]) -> String {
     let holder = holders.first().map_or_else(String::new, |holder| format!(": {}", holder.holds()));
-    let change = pool.space.per_second.filter(|change| change.abs() >= 0.5);
+    // How fast one address gains ports is not known: the rate is that of all.
+    let change = pool.space.per_second.filter(|change| pool.address.is_none() && change.abs() >= 0.5);
     let change = change.map_or_else(String::new, |change| format!(", {}", rate(change)));
     let used = used(pool.share, pool.ports, pool.capacity);
-    let least = if pool.space.in_use.is_none() { "at least " } else { "" };
-    format!("{} {least}{used}{change}{}{holder}", pool.place(), full_in(pool.forecast))
+    let least = if pool.space.share().is_none() { "at least " } else { "" };
+    format!("{} {least}{used}{change}{}{holder}", pool.name(), full_in(pool.forecast))
 }
 
 impl<'a> Holder<'a> {

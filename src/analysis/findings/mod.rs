@@ -33,7 +33,7 @@ use std::time::Duration;
 pub(super) use facts::Facts;
 
 use super::Forecast;
-use crate::model::Owner;
+use crate::model::{Owner, Share};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,15 +80,15 @@ impl Severity {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Thresholds {
     /// Share of any capacity from which it is [`Severity::Warn`].
-    pub warn: f64,
+    pub warn: Share,
     /// Share of any capacity from which it is [`Severity::Critical`].
-    pub critical: f64,
+    pub critical: Share,
     /// Time until something is full under which it is [`Severity::Warn`]; zero for never.
     pub warn_full_in: Duration,
     /// Time until something is full under which it is [`Severity::Critical`]; zero for never.
     pub critical_full_in: Duration,
     /// Share at which a churn settles from which it is worth a note.
-    pub churn: f64,
+    pub churn: Share,
     /// BOUND ports of a process below which nobody speaks of a leak.
     pub bound: u32,
     /// BOUND ports of a process or program that are worth a warning at first sight; where a tenth of the
@@ -111,17 +111,17 @@ pub struct Thresholds {
     /// How long an entry of the event log counts as happening now.
     pub event_age: Duration,
     /// Share of the range that is reserved or excluded from which it is worth a note.
-    pub excluded: f64,
+    pub excluded: Share,
 }
 
 impl Default for Thresholds {
     fn default() -> Self {
         Self {
-            warn: 0.80,
-            critical: 0.95,
+            warn: Share::percent(80.0),
+            critical: Share::percent(95.0),
             warn_full_in: Duration::from_mins(10),
             critical_full_in: Duration::from_mins(2),
-            churn: 0.50,
+            churn: Share::percent(50.0),
             bound: 100,
             many_bound: 1000,
             close_wait: 100,
@@ -132,13 +132,13 @@ impl Default for Thresholds {
             leak_span: Duration::from_secs(15),
             stray_failures: 3,
             event_age: Duration::from_mins(5),
-            excluded: 0.10,
+            excluded: Share::percent(10.0),
         }
     }
 }
 
 impl Thresholds {
-    fn judge(&self, share: f64) -> Severity {
+    fn judge(&self, share: Share) -> Severity {
         if share >= self.critical {
             Severity::Critical
         } else if share >= self.warn {
@@ -159,7 +159,7 @@ impl Thresholds {
     }
 
     /// By how full something is, and by when it will be.
-    fn judge_course(&self, share: f64, forecast: Forecast) -> Severity {
+    fn judge_course(&self, share: Share, forecast: Forecast) -> Severity {
         let soon = forecast.expected().map_or(Severity::Ok, |full_in| self.judge_time(full_in));
         self.judge(share).max(soon)
     }
@@ -312,7 +312,7 @@ pub(super) fn find(facts: &Facts) -> Vec<Finding> {
 /// How much is in use when all is well: the fullest pool.
 pub(super) fn all_is_well(facts: &Facts) -> String {
     facts
-        .pools(0.0)
+        .pools(Share::default())
         .first()
         .map_or_else(String::new, |pool| holders::pool_sentence(pool, &facts.holders_in(pool)))
 }

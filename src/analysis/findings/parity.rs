@@ -2,18 +2,18 @@
 
 use super::facts::{Facts, used};
 use super::{Act, Finding, Link, Severity, Step, View};
-use crate::model::Port;
+use crate::model::{Port, Share};
 use crate::text::thousands;
 
 /// From which share on the preferred half counts as gone.
-const GONE: f64 = 0.98;
+const GONE: Share = Share::percent(98.0);
 
 pub(super) fn find(facts: &Facts) -> Vec<Finding> {
     if !facts.is_linux() {
         return Vec::new();
     }
     // One parity alone is half of the range; below that no half can be gone.
-    let toward = facts.toward(0.45).into_iter().next();
+    let toward = facts.toward(Share::percent(45.0)).into_iter().next();
     let Some(toward) = toward.filter(|toward| toward.share < facts.thresholds.warn) else {
         return Vec::new();
     };
@@ -29,14 +29,14 @@ pub(super) fn find(facts: &Facts) -> Vec<Finding> {
         .sockets
         .iter()
         .zip(facts.destination_of)
-        .filter(|(_, place)| place.is_some_and(|place| place as usize == toward.place))
+        .filter(|(_, index)| index.is_some_and(|index| index.get() == toward.index))
         .map(|(socket, _)| socket.local_port())
         .filter(|port| dynamic.range.contains(*port) && preferred(*port))
         .collect();
     taken.sort_unstable();
     taken.dedup();
     let (Ok(taken), Ok(half)) = (u32::try_from(taken.len()), u32::try_from(half)) else { return Vec::new() };
-    let share = f64::from(taken) / f64::from(half.max(1));
+    let share = Share::of(taken, half);
     if share < GONE {
         return Vec::new();
     }

@@ -19,7 +19,7 @@ pub(super) fn find(facts: &Facts) -> Vec<Finding> {
         .map(|pool| (bad(pool.share, pool.forecast), pool))
         .filter(|(severity, _)| *severity > Severity::Ok)
         .collect();
-    pools.sort_by(|(a, one), (b, other)| Reverse(a).cmp(&Reverse(b)).then(other.share.total_cmp(&one.share)));
+    pools.sort_by(|(a, one), (b, other)| Reverse(a).cmp(&Reverse(b)).then(other.share.cmp(&one.share)));
     pools.into_iter().map(|(severity, pool)| finding(severity, &pool, facts)).collect()
 }
 

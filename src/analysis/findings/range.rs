@@ -3,8 +3,8 @@
 use super::facts::{Facts, of};
 use super::{Act, Finding, Link, Severity, Step, View};
 use crate::analysis::SpaceUsage;
-use crate::model::{DynamicRange, Port, PortRange, System};
-use crate::text::{percent, thousands};
+use crate::model::{DynamicRange, Port, PortRange, Share, System};
+use crate::text::thousands;
 
 /// Windows: 49152–65535 since Vista (RFC 6335, 6). Linux: 32768–60999 (`ip_local_port_range`).
 fn usual(system: System) -> Option<PortRange> {
@@ -29,7 +29,8 @@ pub(super) fn find(facts: &Facts) -> Vec<Finding> {
 }
 
 fn finding(dynamic: &DynamicRange, usage: &SpaceUsage, facts: &Facts) -> Option<Finding> {
-    let (range, capacity, reserved) = (dynamic.range, dynamic.capacity(), dynamic.reserved_inside());
+    let (range, reserved) = (dynamic.range, dynamic.reserved_inside());
+    let eaten = Share::of(reserved, range.size());
     let mut evidence = Vec::new();
     if let Some(usual) = usual(facts.snapshot.host.system).filter(|usual| range.size() < usual.size()) {
         evidence.push(format!(
@@ -41,24 +42,20 @@ fn finding(dynamic: &DynamicRange, usage: &SpaceUsage, facts: &Facts) -> Option<
     if range.start().0 <= 1024 {
         evidence.push(format!("it starts at {}: ports of services lie inside", range.start()));
     }
-    if f64::from(reserved) >= facts.thresholds.excluded * f64::from(range.size()) {
-        let share = f64::from(reserved) / f64::from(range.size());
-        evidence.push(format!(
-            "{} ports are reserved or excluded, {} %",
-            of(reserved, range.size()),
-            percent(share)
-        ));
+    if eaten >= facts.thresholds.excluded {
+        evidence.push(format!("{} ports are reserved or excluded, {eaten}", of(reserved, range.size())));
     }
     if evidence.is_empty() {
         return None;
     }
     Some(Finding {
         id: "range",
-        severity: if capacity == 0 { Severity::Critical } else { Severity::Note },
+        severity: if usage.capacity == Some(0) { Severity::Critical } else { Severity::Note },
         title: format!(
-            "{}: only {} ports can be given out: {}",
+            "{}: {} {} ports can be given out: {}",
             usage.id,
-            thousands(capacity.into()),
+            if usage.capacity.is_some() { "only" } else { "at most" },
+            thousands(dynamic.capacity().into()),
             evidence.join("; ")
         ),
         evidence,

@@ -1,6 +1,7 @@
 //! Each rule against small histories that fire it, and near ones that do not.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -63,7 +64,7 @@ pub(super) fn many(state: State, count: u64, remote: Option<&str>) -> Vec<Socket
 fn on_two_addresses(count: u64) -> Vec<Socket> {
     let mut sockets = many(State::Established, count, None);
     for socket in sockets.iter_mut().step_by(2) {
-        socket.local.set_ip("10.0.0.9".parse().unwrap());
+        socket.set_local(SocketAddr::from(([10, 0, 0, 9], socket.local().port())));
     }
     sockets
 }
@@ -327,6 +328,19 @@ fn a_range_is_small_odd_or_eaten(
     let picture = ranged(system, start, end, reserved);
     assert_eq!(found(&picture, "range"), expected);
     assert!(picture.findings.iter().filter(|finding| finding.id == "range").count() <= 1, "said once");
+}
+
+#[test]
+fn of_no_ports_at_all_there_is_no_percentage() {
+    for system in [System::Windows, System::Linux] {
+        let picture = ranged(system, 49152, 49161, 10);
+        assert_eq!(picture.verdict.severity, Severity::Critical);
+        assert_eq!(picture.verdict.sentence, "TCP IPv4 has no port to give out");
+        for finding in picture.findings.iter().filter(|finding| finding.id == "pool_full") {
+            let text = [std::slice::from_ref(&finding.title), finding.evidence.as_slice()].concat().join(" ");
+            assert!(!text.contains('%') && !text.contains("of 0"), "{text}");
+        }
+    }
 }
 
 #[rstest]

@@ -46,14 +46,14 @@ fn the_times_can_be_set_and_turned_off() {
             let time = Duration::from_secs(seconds);
             Forecast::FullIn { low: time, expected: time, high: None }
         };
-        [119, 120, 599, 600].map(|seconds| thresholds.judge_course(0.1, forecast(seconds)))
+        [119, 120, 599, 600].map(|seconds| thresholds.judge_course(Share::percent(10.0), forecast(seconds)))
     };
     let usual = Thresholds::default();
     assert_eq!(severity(usual), [Severity::Critical, Severity::Warn, Severity::Warn, Severity::Ok]);
     let off = Thresholds { warn_full_in: Duration::ZERO, critical_full_in: Duration::ZERO, ..usual };
     assert_eq!(severity(off), [Severity::Ok; 4]);
-    assert_eq!(usual.judge_course(0.96, Forecast::NotFilling), Severity::Critical);
-    assert_eq!(usual.judge_course(1.0, Forecast::Full), Severity::Critical);
+    assert_eq!(usual.judge_course(Share::percent(96.0), Forecast::NotFilling), Severity::Critical);
+    assert_eq!(usual.judge_course(Share::percent(100.0), Forecast::Full), Severity::Critical);
 }
 
 /// The machine with the range that Linux has by default.
@@ -117,23 +117,23 @@ impl Churn {
         let time_wait = self.time_wait;
         self.open.retain(|(since, _)| second - since < time_wait);
         let shared = self.system == System::Linux;
-        let key = |port: u16, place: usize| (port, if shared { place } else { 0 });
-        let place = |socket: &Socket| usize::from(socket.remote.unwrap().port() - 80);
+        let key = |port: u16, index: usize| (port, if shared { index } else { 0 });
+        let index = |socket: &Socket| usize::from(socket.remote().unwrap().port() - 80);
         let mut taken: HashSet<(u16, usize)> =
-            self.open.iter().map(|(_, socket)| key(socket.local.port(), place(socket))).collect();
-        for (place, count) in closed.iter().enumerate() {
-            taken.extend(held.iter().map(|socket| key(socket.local.port(), place)));
+            self.open.iter().map(|(_, socket)| key(socket.local().port(), index(socket))).collect();
+        for (index, count) in closed.iter().enumerate() {
+            taken.extend(held.iter().map(|socket| key(socket.local().port(), index)));
             for _ in 0..*count {
-                let mut ports = (0..1000).map(|step| 10_000 + (self.next[place] - 10_000 + step) % 1000);
-                let Some(port) = ports.find(|port| taken.insert(key(*port, place))) else { continue };
-                self.next[place] = port;
-                let (local, remote) = (format!("10.0.0.1:{port}"), format!("10.0.0.2:{}", 80 + place));
+                let mut ports = (0..1000).map(|step| 10_000 + (self.next[index] - 10_000 + step) % 1000);
+                let Some(port) = ports.find(|port| taken.insert(key(*port, index))) else { continue };
+                self.next[index] = port;
+                let (local, remote) = (format!("10.0.0.1:{port}"), format!("10.0.0.2:{}", 80 + index));
                 self.open.push_back((second, tcp(State::TimeWait, &local, Some(&remote), Some(owner(7)))));
             }
         }
         let sockets = self.open.iter().map(|(since, socket)| {
             let left = Duration::from_secs(time_wait - (second - since));
-            Socket { expires: Some(left), ..socket.clone() }
+            socket.clone().with(|socket| socket.set_expires(Some(left)))
         });
         let mut machine = at(second, snapshot(sockets.chain(held.iter().cloned()).collect()));
         std::sync::Arc::make_mut(&mut machine.host).system = self.system;

@@ -126,6 +126,23 @@ fn what_is_held_elsewhere_is_no_reason() {
     assert!(tcp.title.ends_with(": orders (5) holds 850, all ESTABLISHED"), "{}", tcp.title);
 }
 
+#[test]
+fn beside_the_ports_of_an_address_stands_what_is_held_at_it() {
+    let waiting = |second: u64| {
+        let at_address = |address: u8, port: u64| {
+            let local = format!("192.0.2.{address}:{}", 10_000 + port);
+            tcp(State::TimeWait, &local, Some("198.51.100.1:443"), None)
+        };
+        let ports = 0..2 + 2 * second;
+        snapshot(ports.flat_map(|port| [at_address(2, port), at_address(3, port + 500)]).collect())
+    };
+    let picture = story(System::Linux, 2, waiting);
+    assert_eq!(
+        picture.verdict.sentence,
+        "TCP IPv4 of 192.0.2.3 1 % used, 6 of 1,000: 6 without an owner, all TIME_WAIT"
+    );
+}
+
 /// Processes that have all but used up their files, in this namespace or another one.
 fn with_open_files(count: u32, namespace: NamespaceId, sockets: Vec<Socket>) -> Snapshot {
     let mut machine = machine(sockets, &[], vec![]);

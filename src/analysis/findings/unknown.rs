@@ -1,5 +1,7 @@
 //! How full a range is can't be said: the range or the sockets could not be read.
 
+use std::cmp::Reverse;
+
 use super::facts::{Facts, used};
 use super::{Finding, Link, Severity, Step, View};
 use crate::analysis::SpaceUsage;
@@ -7,7 +9,7 @@ use crate::model::Gap;
 use crate::text::{per_second, safe, thousands};
 
 pub(super) fn find(facts: &Facts) -> Vec<Finding> {
-    let nothing_is_known = facts.spaces.iter().all(|space| space.capacity.is_none());
+    let nothing_is_known = facts.spaces.iter().all(|space| space.most.is_none());
     let critical =
         |space: &SpaceUsage| space.least_share().is_some_and(|share| share >= facts.thresholds.critical);
     let mut unknown: Vec<&SpaceUsage> = facts
@@ -15,8 +17,8 @@ pub(super) fn find(facts: &Facts) -> Vec<Finding> {
         .iter()
         .filter(|space| !critical(space) && (nothing_is_known || facts.may_be_full(space)))
         .collect();
-    let fill = |space: &SpaceUsage| space.least_share().unwrap_or(0.0);
-    unknown.sort_by(|a, b| fill(b).total_cmp(&fill(a)));
+    let fill = |space: &SpaceUsage| space.least_share().unwrap_or_default();
+    unknown.sort_by_key(|space| Reverse(fill(space)));
     let (ranges, sockets): (Vec<_>, Vec<_>) =
         unknown.into_iter().partition(|space| range_gap(space, facts).is_some() || space.capacity.is_none());
     [
@@ -67,7 +69,7 @@ fn finding<'a>(
 
 /// `TCP IPv4 at least 40 % used, 400 of 1,000`
 fn least(space: &SpaceUsage) -> Option<String> {
-    let (share, capacity) = (space.least_share()?, space.capacity?);
+    let (share, capacity) = (space.least_share()?, space.most?);
     let ports = space.counts.seen_ports;
     (ports > 0).then(|| format!("{} at least {}", space.id, used(share, ports, capacity)))
 }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::{Forecast, forecast, usual_pace};
+use crate::model::Share;
 
 /// How many in a time, of what comes by chance.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -44,7 +45,7 @@ pub struct SteadyState {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Outcome {
     /// It settles at this share of capacity, below 1.
-    Settles(f64),
+    Settles(Share),
     /// It does not fit: all ports are gone after this time.
     NeverFits(Duration),
 }
@@ -57,7 +58,7 @@ impl SteadyState {
         let whole = f64::from(capacity);
         let in_the_end = |per_second: f64| f64::from(held) + per_second * time_wait.as_secs_f64();
         let outcome = if in_the_end(rate.surely) < whole {
-            Outcome::Settles((in_the_end(rate.per_second) / whole).min(0.999))
+            Outcome::Settles(Share::of(in_the_end(rate.per_second), whole).min(Share::percent(99.9)))
         } else {
             let free = f64::from(capacity.saturating_sub(held.saturating_add(waiting)));
             let left = Duration::try_from_secs_f64(free / rate.per_second);

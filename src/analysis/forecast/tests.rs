@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use rstest::rstest;
 
 use super::*;
+use crate::model::Share;
 
 const CAPACITY: u32 = 100_000;
 
@@ -173,7 +174,7 @@ proptest! {
         let exactly = Rate { per_second: rate, surely: rate };
         let state = SteadyState::of(exactly, Duration::from_secs(seconds), held, waiting, 65_536);
         let fits = f64::from(held) + rate * seconds as f64 <= 65_535.0;
-        prop_assert_eq!(matches!(state.outcome, Outcome::Settles(share) if share < 1.0), fits);
+        prop_assert_eq!(matches!(state.outcome, Outcome::Settles(share) if share < Share::percent(100.0)), fits);
     }
 }
 
@@ -234,8 +235,8 @@ fn what_was_full_may_be_again_and_what_turned_back_may_turn_back() {
 }
 
 #[rstest]
-#[case(93.0, 120, 0, Outcome::Settles(11_160.0 / 16_384.0))]
-#[case(93.0, 120, 2000, Outcome::Settles(13_160.0 / 16_384.0))]
+#[case(93.0, 120, 0, Outcome::Settles(Share::of(11_160, 16_384)))]
+#[case(93.0, 120, 2000, Outcome::Settles(Share::of(13_160, 16_384)))]
 #[case(93.0, 120, 8192, Outcome::NeverFits(Duration::from_secs(4192) / 93))]
 #[case(200.0, 120, 0, Outcome::NeverFits(Duration::from_millis(61_920)))]
 fn churn_settles_or_never_fits(
@@ -254,7 +255,11 @@ fn what_chance_may_have_done_is_not_claimed() {
     let rate = Rate::over(20.0, Duration::from_secs(3));
     assert!((14.0..16.0).contains(&rate.surely), "{rate:?}");
     let state = SteadyState::of(rate, Duration::from_mins(1), 0, 60, 1000);
-    assert_eq!(state.outcome, Outcome::Settles(0.999), "it may fit: 20/s were counted for 3 s only");
+    assert_eq!(
+        state.outcome,
+        Outcome::Settles(Share::percent(99.9)),
+        "it may fit: 20/s were counted for 3 s only"
+    );
     let later = Rate::over(20.0, Duration::from_secs(30));
     let state = SteadyState::of(later, Duration::from_mins(1), 0, 600, 1000);
     assert_eq!(state.outcome, Outcome::NeverFits(Duration::from_secs(20)));

@@ -4,16 +4,20 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 
 use crate::analysis::connection::{Seen, Stamp};
-use crate::model::{Attribution, Holders, Owner, Pid, StartTime};
+use crate::model::{Attribution, Holders, Owner, Pid, StartTime, State};
 
 /// The holders of connections that have several, which few have, by the keys of these.
-pub(super) type Several = HashMap<u64, Arc<[Owner]>, RandomState>;
+pub(super) type Several = HashMap<u64, Arc<Box<[Owner]>>, RandomState>;
+
+/// Tells connections from each other: a hash of the two ends. It is packed because there is one for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(Rust, packed(4))]
+pub(super) struct Key(pub u64);
 
 /// What is remembered of one connection. There is one for each socket of the machine: it is small.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
-    /// Tells it from others: a hash of its two ends.
-    pub key: u64,
+    pub key: Key,
     pub seen: Seen,
     /// When it was seen last.
     pub at: Stamp,
@@ -21,51 +25,39 @@ pub(super) struct Entry {
     pub waits_since: Option<Stamp>,
     /// How its holders are known once the system has forgotten them; `Unknown` when nobody is known.
     pub how: Attribution,
-    first: Small,
     several: bool,
-    pub is_tcp: bool,
-}
-
-/// An owner without the room between its parts.
-#[derive(Clone, Copy, Debug)]
-#[repr(Rust, packed(4))]
-struct Small {
-    pid: Pid,
-    started: StartTime,
-}
-
-impl From<Owner> for Small {
-    fn from(Owner { pid, started }: Owner) -> Self {
-        Self { pid, started }
-    }
+    first: Owner,
 }
 
 impl Entry {
     /// A connection that nobody is known to hold.
-    pub fn new(key: u64, seen: Seen, at: Stamp, is_tcp: bool) -> Self {
-        let first = Small { pid: Pid(0), started: StartTime(0) };
-        Self { key, seen, at, waits_since: None, how: Attribution::Unknown, first, several: false, is_tcp }
+    pub fn new(key: Key, seen: Seen, at: Stamp) -> Self {
+        let first = Owner { pid: Pid(0), started: StartTime(0) };
+        Self { key, seen, at, waits_since: None, how: Attribution::Unknown, several: false, first }
+    }
+
+    pub fn is_tcp(&self) -> bool {
+        self.seen.state != State::Udp
     }
 
     /// Remembers who holds it.
     pub fn hold(&mut self, holders: &Holders, how: Attribution, several: &mut Several) {
         let Some(first) = holders.counted() else { return };
-        (self.first, self.how, self.several) = (first.into(), how, false);
+        (self.first, self.how, self.several) = (first, how, false);
         if let Holders::Several(all) = holders {
             self.several = true;
-            several.insert(self.key, Arc::clone(all));
+            several.insert(self.key.0, Arc::clone(all));
         }
     }
 
     /// The first of those who hold it.
     pub fn counted(&self) -> Option<Owner> {
-        let Small { pid, started } = self.first;
-        (self.how != Attribution::Unknown).then_some(Owner { pid, started })
+        (self.how != Attribution::Unknown).then_some(self.first)
     }
 
     /// Those who hold it.
     pub fn holders(&self, several: &Several) -> Holders {
-        let all = several.get(&self.key).filter(|_| self.several);
+        let all = several.get(&{ self.key.0 }).filter(|_| self.several);
         let one = || self.counted().map_or(Holders::Nobody, Holders::One);
         all.map_or_else(one, |all| Holders::Several(Arc::clone(all)))
     }
@@ -77,6 +69,6 @@ mod tests {
 
     #[test]
     fn an_entry_is_small() {
-        assert!(size_of::<Entry>() <= 48, "{}", size_of::<Entry>());
+        assert!(size_of::<Entry>() <= 44, "{}", size_of::<Entry>());
     }
 }

@@ -43,7 +43,7 @@ impl Guess {
         let listeners = Listeners::of(sockets);
         let mut open = Vec::new();
         for (place, socket) in sockets.iter_mut().enumerate() {
-            if socket.protocol != Protocol::Tcp || socket.remote.is_none() {
+            if socket.protocol != Protocol::Tcp || socket.remote().is_none() {
                 continue;
             }
             let listener = listeners.at(socket);
@@ -101,11 +101,11 @@ impl Listeners {
         let mut listeners: HashMap<_, Vec<(IpAddr, Holders)>, RandomState> = HashMap::default();
         for socket in sockets.iter().filter(|socket| socket.state == State::Listen) {
             let at = listeners.entry((socket.namespace, socket.local_port())).or_default();
-            match at.iter_mut().find(|(address, _)| *address == socket.local.ip()) {
+            match at.iter_mut().find(|(address, _)| *address == socket.local().ip()) {
                 // Two processes listen at one address: whose connection it was can't be told.
                 Some((_, holders)) if *holders != socket.holders => *holders = Holders::Nobody,
                 Some(_) => {}
-                None => at.push((socket.local.ip(), socket.holders.clone())),
+                None => at.push((socket.local().ip(), socket.holders.clone())),
             }
         }
         Self(listeners)
@@ -115,7 +115,7 @@ impl Listeners {
     /// a listener is there and whose it is can't be told.
     fn at(&self, socket: &Socket) -> Option<&Holders> {
         let at = self.0.get(&(socket.namespace, socket.local_port()))?;
-        let local = socket.local.ip();
+        let local = socket.local().ip();
         let takes = |listener: &IpAddr| {
             listener.is_unspecified() && (listener.is_ipv6() || listener.is_ipv4() == local.is_ipv4())
         };

@@ -25,7 +25,7 @@ use crate::model::{
     Reason, Snapshot, Socket, State, Trace, TracedConnection,
 };
 use claims::{Claim, Claims};
-use entry::{Entry, Several};
+use entry::{Entry, Key, Several};
 use guess::Guess;
 
 /// How many traced closes wait for their TIME_WAIT, and how many connections are remembered beside those that
@@ -55,6 +55,25 @@ pub(super) struct News {
     pub born: bool,
     /// It has entered TIME_WAIT.
     pub waits: bool,
+}
+
+/// A close that the trace saw.
+struct Close {
+    key: u64,
+    owner: Owner,
+    destination: DestinationId,
+    /// Whether the look before saw the connection, and open.
+    was_open: bool,
+}
+
+/// What one look sees of the connections that are remembered.
+struct Met {
+    /// For each socket, what is new about it.
+    news: Vec<News>,
+    /// Of each that is remembered, whether it is there again.
+    again: Vec<bool>,
+    /// What is to be remembered of those that are there for the first time, in the order of their keys.
+    new: Vec<Entry>,
 }
 
 /// What is remembered of connections, and of who held them.
@@ -121,12 +140,11 @@ impl Ledger {
         };
         let mut observed = Observed::from(snapshot);
         let mut sockets = std::mem::take(&mut observed.sockets);
-        let before = std::mem::take(&mut self.entries);
-        let news = self.meet(&before, &mut sockets, &observed, time_wait);
-        let fresh =
-            self.before.is_some().then(|| Fresh { sockets: news, unseen: self.unseen(&before, closes) });
+        let met = self.meet(&mut sockets, &observed, time_wait);
+        let unseen = self.unseen(&met, closes);
+        let fresh = self.before.is_some().then_some(Fresh { sockets: met.news, unseen });
         self.claims.turn();
-        self.forget(before, &observed);
+        self.forget(&met.again, met.new, &observed);
         self.guess.complete(&mut sockets, self.tick);
         observed.sockets = sockets;
         self.add_ended(&mut observed);
@@ -142,20 +160,19 @@ impl Ledger {
         lengths.get(lengths.len() / 2).copied().filter(|_| lengths.len() >= LENGTHS.1)
     }
 
-    /// Takes in what the trace saw, and gives back each close with its key.
-    fn take_closes(
-        &mut self,
-        traced: Vec<TracedConnection>,
-        here: NamespaceId,
-        now: Duration,
-    ) -> Vec<(u64, Owner, DestinationId)> {
+    /// Takes in what the trace saw, and gives back each close.
+    fn take_closes(&mut self, traced: Vec<TracedConnection>, here: NamespaceId, now: Duration) -> Vec<Close> {
         let mut closes = Vec::new();
         for TracedConnection { namespace, tuple, owner, name, at, .. } in
             traced.into_iter().filter(|one| one.closed)
         {
             let (namespace, protocol, remote) = (namespace.unwrap_or(here), tuple.protocol, tuple.remote);
             let key = self.hasher.hash_one((namespace, protocol, tuple.local, Some(remote)));
-            closes.push((key, owner, DestinationId { namespace, protocol, local: tuple.local.ip(), remote }));
+            let destination = DestinationId { namespace, protocol, local: tuple.local.ip(), remote };
+            let was_open = find(&self.entries, key).is_some_and(|(_, entry)| {
+                Some(entry.at) == self.before && entry.seen.state != State::TimeWait
+            });
+            closes.push(Close { key, owner, destination, was_open });
             if protocol == Protocol::Tcp {
                 self.claims.add(key, Claim { owner, name, at, tick: self.tick }, now);
             }
@@ -163,30 +180,29 @@ impl Ledger {
         closes
     }
 
-    /// Compares the sockets with what was there `before`: both in the order of their keys, side by side.
-    fn meet(
-        &mut self,
-        before: &[Entry],
-        sockets: &mut [Socket],
-        observed: &Observed,
-        time_wait: Option<Duration>,
-    ) -> Vec<News> {
+    /// Compares the sockets with what was there before, both in the order of their keys, side by side. What
+    /// is there again is brought up to date in place.
+    fn meet(&mut self, sockets: &mut [Socket], observed: &Observed, time_wait: Option<Duration>) -> Met {
         let mut news = vec![News::default(); sockets.len()];
-        let mut keys: Vec<(u64, u32)> = (0..)
+        let mut keys: Vec<(Key, u32)> = (0..)
             .zip(&*sockets)
             .filter(|(_, socket)| socket.state != State::Listen)
             .map(|(place, socket)| {
-                let ends = (socket.namespace, socket.protocol, socket.local, socket.remote);
-                (self.hasher.hash_one(ends), place)
+                let ends = (socket.namespace, socket.protocol, socket.local(), socket.remote());
+                (Key(self.hasher.hash_one(ends)), place)
             })
             .collect();
         keys.sort_unstable();
-        self.entries.reserve_exact(keys.len());
-        let mut before = before.iter().peekable();
+        let mut again = vec![false; self.entries.len()];
+        let mut new = Vec::new();
+        let mut at = 0;
         for same in keys.chunk_by(|a, b| a.0 == b.0) {
             let key = same[0].0;
-            while before.next_if(|entry| entry.key < key).is_some() {}
-            let mut last = before.next_if(|entry| entry.key == key).copied();
+            while self.entries.get(at).is_some_and(|entry| entry.key < key) {
+                at += 1;
+            }
+            let is_again = self.entries.get(at).is_some_and(|entry| entry.key == key);
+            let mut last = is_again.then(|| self.entries[at]);
             for (nth, (_, place)) in same.iter().enumerate() {
                 let socket = &mut sockets[*place as usize];
                 let entry = self.settle(key, last, socket, observed, time_wait);
@@ -198,15 +214,18 @@ impl Ledger {
                 }
                 last = Some(entry);
             }
-            self.entries.extend(last);
+            match last {
+                Some(entry) if is_again => (self.entries[at], again[at]) = (entry, true),
+                last => new.extend(last),
+            }
         }
-        news
+        Met { news, again, new }
     }
 
     /// What is to be remembered of a socket; one that has lost its owner gets it back.
     fn settle(
         &mut self,
-        key: u64,
+        key: Key,
         before: Option<Entry>,
         socket: &mut Socket,
         snapshot: &Observed,
@@ -214,10 +233,10 @@ impl Ledger {
     ) -> Entry {
         let (now, seen) = (snapshot.taken.elapsed, Seen::of(socket, snapshot.taken.elapsed));
         let is_tcp = socket.protocol == Protocol::Tcp;
-        let mut entry = Entry::new(key, seen, Stamp::at(now), is_tcp);
-        let Some(remote) = socket.remote.filter(|_| is_tcp) else { return entry };
+        let mut entry = Entry::new(key, seen, Stamp::at(now));
+        let Some(remote) = socket.remote().filter(|_| is_tcp) else { return entry };
         let waited = waited(socket, time_wait);
-        let claim = self.claims.take(key, socket, waited, (self.tick, now)).map(|claim| {
+        let claim = self.claims.take(key.0, socket, waited, (self.tick, now)).map(|claim| {
             self.name(claim.owner, claim.name);
             Holders::One(claim.owner)
         });
@@ -264,50 +283,50 @@ impl Ledger {
     }
 
     /// The closes of connections that no snapshot has shown: opened and closed in between.
-    fn unseen(
-        &self,
-        before: &[Entry],
-        closes: Vec<(u64, Owner, DestinationId)>,
-    ) -> Vec<(Owner, DestinationId)> {
+    fn unseen(&self, met: &Met, closes: Vec<Close>) -> Vec<(Owner, DestinationId)> {
         let mut explained = HashSet::<u64, RandomState>::default();
-        let unseen = closes.into_iter().filter(|(key, ..)| {
-            let open_before = find(before, *key)
-                .is_some_and(|entry| Some(entry.at) == self.before && entry.seen.state != State::TimeWait);
-            !((open_before || find(&self.entries, *key).is_some()) && explained.insert(*key))
-        });
-        unseen.map(|(_, owner, destination)| (owner, destination)).collect()
+        let is_there = |key| {
+            find(&self.entries, key).is_some_and(|(at, _)| met.again[at]) || find(&met.new, key).is_some()
+        };
+        let unseen = closes
+            .into_iter()
+            .filter(|close| !((close.was_open || is_there(close.key)) && explained.insert(close.key)));
+        unseen.map(|close| (close.owner, close.destination)).collect()
     }
 
-    /// Forgets what has vanished, and the oldest where there is too much.
-    fn forget(&mut self, before: Vec<Entry>, observed: &Observed) {
+    /// Forgets what is not there `again` and takes in what is `new`; forgets the oldest where there is too
+    /// much.
+    fn forget(&mut self, again: &[bool], mut new: Vec<Entry>, observed: &Observed) {
         let now = Stamp::at(observed.taken.elapsed);
         let unread = observed.unread().tcp;
         let mut kept = Vec::new();
-        let mut there = self.entries.iter().map(|entry| entry.key).peekable();
-        for entry in before {
-            while there.next_if(|key| *key < entry.key).is_some() {}
-            if there.peek() == Some(&entry.key) {
-                continue;
-            }
-            if unread && entry.is_tcp {
+        let mut again = again.iter();
+        self.entries.retain(|entry| {
+            let is_again = again.next() == Some(&true);
+            if !is_again && unread && entry.is_tcp() {
                 // What was not listed because a table could not be read has not vanished.
-                kept.push(entry);
-            } else if let Some(since) = entry.waits_since.filter(|_| Some(entry.at) == self.before) {
+                kept.push(*entry);
+            } else if !is_again
+                && let Some(since) = entry.waits_since.filter(|_| Some(entry.at) == self.before)
+            {
                 self.lengths.push_back(now.since(since));
             }
-        }
+            is_again
+        });
         let surplus = kept.len().saturating_sub(self.most);
         kept.sort_unstable_by_key(|entry| std::cmp::Reverse(now.since(entry.at)));
         self.forgotten += kept.drain(..surplus).len() as u64;
-        if !kept.is_empty() {
-            self.entries.append(&mut kept);
-            self.entries.sort_unstable_by_key(|entry| entry.key);
+        new.append(&mut kept);
+        new.sort_unstable_by_key(|entry| entry.key);
+        merge(&mut self.entries, new);
+        if self.entries.len() < self.entries.capacity() / 2 {
+            self.entries.shrink_to_fit();
         }
         let surplus = self.lengths.len().saturating_sub(LENGTHS.0);
         self.lengths.drain(..surplus);
         let Self { entries, several, claims, tick, .. } = self;
         several.retain(|key, _| find(entries, *key).is_some());
-        let is_held = |key| find(entries, key).is_some_and(|entry| entry.how != Attribution::Unknown);
+        let is_held = |key| find(entries, key).is_some_and(|(_, entry)| entry.how != Attribution::Unknown);
         if !unread {
             claims.forget_before(*tick, is_held);
         }
@@ -368,13 +387,31 @@ impl Ledger {
 
 /// For how long a socket has been in TIME_WAIT, where that can be told.
 fn waited(socket: &Socket, time_wait: Option<Duration>) -> Option<Duration> {
-    let (whole, left) = time_wait.zip(socket.expires.filter(|_| socket.state == State::TimeWait))?;
+    let (whole, left) = time_wait.zip(socket.expires().filter(|_| socket.state == State::TimeWait))?;
     Some(whole.saturating_sub(left))
 }
 
-/// The entry of a key among those in the order of their keys.
-fn find(entries: &[Entry], key: u64) -> Option<&Entry> {
-    entries.binary_search_by_key(&key, |entry| entry.key).ok().map(|place| &entries[place])
+/// Adds entries to others, both in the order of their keys, from the end on: where they are is room enough.
+fn merge(entries: &mut Vec<Entry>, mut new: Vec<Entry>) {
+    let mut left = entries.len();
+    entries.reserve_exact(new.len());
+    entries.extend_from_slice(&new);
+    for place in (0..entries.len()).rev() {
+        let Some(last) = new.last() else { return };
+        if left > 0 && entries[left - 1].key > last.key {
+            left -= 1;
+            entries[place] = entries[left];
+        } else {
+            entries[place] = *last;
+            new.pop();
+        }
+    }
+}
+
+/// The entry of a key among those in the order of their keys, and its place.
+fn find(entries: &[Entry], key: u64) -> Option<(usize, &Entry)> {
+    let place = entries.binary_search_by_key(&Key(key), |entry| entry.key).ok()?;
+    Some((place, &entries[place]))
 }
 
 /// A process of which nothing but the name is known.

@@ -21,7 +21,7 @@ fn closing(state: State) -> Socket {
 }
 
 fn waiting(left: u64) -> Socket {
-    Socket { expires: Some(Duration::from_secs(left)), ..closing(State::TimeWait) }
+    closing(State::TimeWait).with(|socket| socket.set_expires(Some(Duration::from_secs(left))))
 }
 
 fn complete(ledger: &mut Ledger, machine: Snapshot) -> Observed {
@@ -52,7 +52,7 @@ fn a_connection_seen_open_keeps_its_owner_when_it_closes() {
 #[test]
 fn who_ends_while_a_snapshot_is_taken_keeps_its_name() {
     let mut ledger = Ledger::default();
-    let orphan = Socket { holders: Holders::Nobody, ..open(owner(1)) };
+    let orphan = open(owner(1)).with(|socket| socket.holders = Holders::Nobody);
     let mut last = None;
     for (second, (socket, there)) in
         [(open(owner(1)), true), (orphan, false), (waiting(60), false)].into_iter().enumerate()
@@ -87,10 +87,11 @@ fn a_new_connection_on_the_same_tuple_inherits_nothing() {
     let (a, b, unknown) = (owner(1), owner(2), (None, Attribution::Unknown));
     assert_eq!(last_of(vec![open(a), waiting(60), waiting(60)]), unknown, "it was reused unseen");
     assert_eq!(last_of(vec![open(a), waiting(60), open(b), waiting(60)]), (Some(b), Attribution::Observed));
-    let closed_by_peer = Socket { state: State::CloseWait, ..open(a) };
+    let closed_by_peer = open(a).with(|socket| socket.state = State::CloseWait);
     assert_eq!(last_of(vec![closed_by_peer, waiting(60)]), unknown, "who closes last does not wait");
     let (mut before, mut after) = (waiting(60), waiting(60));
-    (before.cookie, after.cookie) = (Some(1), Some(2));
+    before.set_cookie(Some(1));
+    after.set_cookie(Some(2));
     assert_eq!(last_of(vec![open(a), before, after]), unknown);
 }
 
@@ -291,7 +292,7 @@ fn two(before: Vec<Socket>, after: Vec<Socket>, closes: &[&str]) -> (usize, usiz
 
 fn one(state: State, left: Option<u64>) -> Socket {
     let mut socket = tcp(state, "10.0.0.1:10000", Some("10.0.0.2:80"), None);
-    socket.expires = left.map(std::time::Duration::from_secs);
+    socket.set_expires(left.map(std::time::Duration::from_secs));
     socket
 }
 
@@ -359,7 +360,7 @@ impl Machine {
                 return tcp(State::Established, &local, Some(THERE), Some(*owner));
             };
             let left = (*since + Duration::from_mins(1)).saturating_sub(now);
-            Socket { expires: Some(left), ..tcp(State::TimeWait, &local, Some(THERE), None) }
+            tcp(State::TimeWait, &local, Some(THERE), None).with(|socket| socket.set_expires(Some(left)))
         });
         let mut machine = snapshot(sockets.collect());
         machine.taken.elapsed = now;
@@ -393,7 +394,7 @@ fn run(acts: &[(Act, u16, u32)], trace: bool, mut check: impl FnMut(&Socket, Own
             }
             let (observed, _) = ledger.complete(snapshot, WAIT);
             for socket in observed.sockets.iter().filter(|socket| socket.state == State::TimeWait) {
-                check(socket, truth[&socket.local.port()]);
+                check(socket, truth[&socket.local().port()]);
             }
         }
         if step % 4 == 0 {

@@ -1,4 +1,6 @@
 use super::*;
+use crate::analysis::tests_support::{at, owner, snapshot, tcp};
+use crate::analysis::{Analysis, GroupBy};
 use proptest::prelude::*;
 use rstest::rstest;
 
@@ -182,4 +184,20 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn the_peak_is_the_one_of_the_picture_wherever_it_is_asked_for() {
+    let bound = |second: u64, ports: u16| {
+        let one = |port| tcp(State::Bound, &format!("10.0.0.1:{port}"), None, Some(owner(7)));
+        at(second, snapshot((10_000..10_000 + ports).map(one).collect()))
+    };
+    let mut analysis = Analysis::default();
+    analysis.observe(bound(0, 900), GroupBy::Process);
+    let picture = analysis.observe(bound(1, 10), GroupBy::Process);
+    let now = DynamicRange { range: range(20000, 20499), reserved: PortSet::new() };
+    let limits = RangeLimits::linux(Port(1024));
+    let facts = RangeFacts::gather(&picture, picture.spaces[0].id, limits, now.clone()).unwrap();
+    assert_eq!((facts.peak, facts.per_second), (Some(900), Some(-890.0)));
+    assert_eq!((picture.spaces[0].peak, facts.now), (facts.peak, now));
 }

@@ -37,9 +37,9 @@ impl Display for Missing {
             Self::HandleNames(count) => write!(f, "names of {}", counted(*count, "handle")),
             Self::Range(None) => f.write_str("dynamic port range"),
             Self::Range(Some(id)) => write!(f, "dynamic port range of {id}"),
-            Self::Reserved(None) => f.write_str("reserved ports (capacity may be smaller than shown)"),
+            Self::Reserved(None) => f.write_str("reserved ports (capacity is not known without them)"),
             Self::Reserved(Some(id)) => {
-                write!(f, "excluded ports of {id} (its capacity may be smaller than shown)")
+                write!(f, "excluded ports of {id} (its capacity is not known without them)")
             }
             Self::TimeWaitLimit => f.write_str("limit of TIME_WAIT sockets"),
             Self::Trace(TracePart::Whole) => f.write_str("live trace of connections and failures"),
@@ -58,7 +58,7 @@ impl Display for Missing {
             }
             Self::StateDirectory => f.write_str("state directory"),
             Self::StateFile(name) => f.write_str(name),
-            Self::AuditLines(count) => write!(f, "{count} lines of the audit"),
+            Self::AuditLines(count) => write!(f, "{} of the audit", counted(*count as usize, "line")),
         }
     }
 }

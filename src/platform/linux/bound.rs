@@ -25,7 +25,7 @@ pub(super) struct Bound {
     /// taken the change over.
     seen: bool,
     /// Whether a socket that is held is one of TCP in our namespace, by inode.
-    is_tcp: HashMap<u64, bool>,
+    is_tcp: HashMap<u32, bool>,
 }
 
 impl Bound {
@@ -49,7 +49,7 @@ impl Bound {
         if self.seen || lists_bound(&self.release) {
             return None;
         }
-        let unlisted: Vec<(u64, Owner)> = owners.unlisted().collect();
+        let unlisted: Vec<(u32, Owner)> = owners.unlisted().collect();
         let mut known = HashMap::with_capacity(unlisted.len());
         let mut by_owner: HashMap<Owner, usize> = HashMap::new();
         for (inode, owner) in unlisted {

@@ -32,7 +32,7 @@ pub(super) struct Destroyer {
 
 impl SocketControl for Destroyer {
     fn close(&mut self, socket: &Socket) -> Result<(), ControlError> {
-        let Some(cookie) = socket.cookie else {
+        let Some(cookie) = socket.cookie() else {
             return Err(ControlError::NotThisOne("the socket has no cookie that would tell it apart".into()));
         };
         self.sequence = self.sequence.wrapping_add(1);
@@ -67,7 +67,7 @@ fn request(socket: &Socket, cookie: u64, sequence: u32) -> [u8; REQUEST_LEN] {
     put(4, &SOCK_DESTROY.to_ne_bytes());
     put(6, &NLM_F_REQUEST_ACK.to_ne_bytes());
     put(8, &sequence.to_ne_bytes());
-    let family = if socket.local.is_ipv4() { 2 } else { 10 };
+    let family = if socket.local().is_ipv4() { 2 } else { 10 };
     let protocol = match socket.protocol {
         Protocol::Tcp => 6,
         Protocol::Udp => 17,
@@ -81,8 +81,8 @@ fn request(socket: &Socket, cookie: u64, sequence: u32) -> [u8; REQUEST_LEN] {
             IpAddr::V6(ip) => put(NLMSG_HDRLEN + address_at, &ip.octets()),
         }
     };
-    end(8, 12, socket.local.port(), socket.local.ip());
-    if let Some(remote) = socket.remote {
+    end(8, 12, socket.local().port(), socket.local().ip());
+    if let Some(remote) = socket.remote() {
         end(10, 28, remote.port(), remote.ip());
     }
     // Two numbers, the low half first.
@@ -117,7 +117,7 @@ mod tests {
     fn the_request_names_both_ends_and_the_cookie() {
         let local = "10.0.0.5:50211".parse().unwrap();
         let mut socket = Socket::new(NamespaceId(1), Protocol::Tcp, State::TimeWait, local);
-        socket.remote = Some("10.0.0.9:1433".parse().unwrap());
+        socket.set_remote(Some("10.0.0.9:1433".parse().unwrap()));
         let bytes = request(&socket, 0x1122_3344_5566_7788, 7);
         assert_eq!(bytes.len(), 72);
         assert_eq!(bytes[..4], 72u32.to_ne_bytes());

@@ -67,12 +67,12 @@ impl<S: Sockets> ProcHandles<S> {
     }
 
     /// The sockets of this namespace by inode, if any is asked for.
-    fn known(&mut self, handles: &[Descriptor]) -> Reading<HashMap<u64, Socket>> {
+    fn known(&mut self, handles: &[Descriptor]) -> Reading<HashMap<u32, Socket>> {
         if handles.iter().all(|handle| handle.inode.is_none()) {
             return Reading::whole(HashMap::new());
         }
         let Reading { value, gaps } = self.sockets.list();
-        let by_inode = value.into_iter().filter_map(|socket| Some((socket.inode?, socket))).collect();
+        let by_inode = value.into_iter().filter_map(|socket| Some((socket.inode()?, socket))).collect();
         Reading { value: by_inode, gaps }
     }
 }
@@ -99,8 +99,9 @@ impl<S: Sockets> HandleLists for ProcHandles<S> {
             .into_iter()
             .map(|Descriptor { number, kind, name, inode }| {
                 let socket = inode.and_then(|inode| known.get(&inode)).map(|socket| {
-                    let (holders, attribution) = (Holders::One(owner), Attribution::Exact);
-                    Box::new(Socket { holders, attribution, ..socket.clone() })
+                    let mut socket = socket.clone();
+                    (socket.holders, socket.attribution) = (Holders::One(owner), Attribution::Exact);
+                    Box::new(socket)
                 });
                 Handle { number, kind, name, socket }
             })
@@ -120,7 +121,7 @@ struct Descriptor {
     kind: HandleKind,
     name: Option<String>,
     /// Of a socket.
-    inode: Option<u64>,
+    inode: Option<u32>,
 }
 
 /// The descriptors of whoever this is, and how many could not be read.
@@ -163,7 +164,7 @@ fn descriptor(task: Task, number: u64, target: &[u8], mounts: &HashSet<u64>) -> 
 /// What the link of a descriptor says.
 #[derive(Debug, PartialEq, Eq)]
 enum Target {
-    Socket(Option<u64>),
+    Socket(Option<u32>),
     Pipe,
     Namespace,
     Memory,
@@ -343,7 +344,7 @@ mod tests {
         assert!(unix.name.as_deref().is_some_and(|name| name.starts_with("UNIX")));
         for fd in [listener.as_raw_fd(), twin.as_raw_fd()] {
             let socket = find(fd).socket.as_ref().unwrap();
-            assert_eq!((socket.state, socket.local), (State::Listen, listener.local_addr().unwrap()));
+            assert_eq!((socket.state, socket.local()), (State::Listen, listener.local_addr().unwrap()));
             assert_eq!(socket.holders, Holders::One(me()));
         }
     }

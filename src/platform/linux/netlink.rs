@@ -336,6 +336,6 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let mut sockets = Vec::new();
         Dumper::open().dump(TABLE, HERE, &mut sockets).unwrap();
-        assert!(sockets.iter().any(|socket| socket.local == listener.local_addr().unwrap()));
+        assert!(sockets.iter().any(|socket| socket.local() == listener.local_addr().unwrap()));
     }
 }

@@ -22,7 +22,7 @@ use super::procfs;
 use crate::model::{Attribution, Gap, Holders, Missing, Owner, Pid, Reason, Remedy, Socket};
 
 /// A process is read again after so many ticks, whatever it seems to do …
-const TURN: u64 = 30;
+const TURN: u32 = 30;
 /// … and one more for so many descriptors it has, so that turns cost about the same at every tick.
 const TURN_DESCRIPTORS: u64 = 1024;
 /// How many descriptors a tick may read in search of holders. On a busy server there always are
@@ -36,7 +36,7 @@ pub(super) trait Descriptions: Send {
     fn identify(&mut self, pid: Pid) -> io::Result<Option<(Owner, Task)>>;
     fn descriptors(&mut self, task: Task) -> Option<Descriptors>;
     /// Appends the sockets it holds, as (inode, descriptor).
-    fn socket_inodes(&mut self, task: Task, found: &mut Vec<(u64, u32)>) -> io::Result<()>;
+    fn socket_inodes(&mut self, task: Task, found: &mut Vec<(u32, u32)>) -> io::Result<()>;
     /// Whether processes of other users are hidden.
     fn hides_others(&self) -> bool;
 }
@@ -54,7 +54,7 @@ impl Descriptions for Proc {
         self.descriptors(task)
     }
 
-    fn socket_inodes(&mut self, task: Task, found: &mut Vec<(u64, u32)>) -> io::Result<()> {
+    fn socket_inodes(&mut self, task: Task, found: &mut Vec<(u32, u32)>) -> io::Result<()> {
         self.socket_inodes(task, found)
     }
 
@@ -69,15 +69,15 @@ struct Known {
     task: Task,
     descriptors: Descriptors,
     /// The sockets it holds, in ascending order.
-    inodes: Vec<u64>,
-    read_at: u64,
+    inodes: Vec<u32>,
+    read_at: u32,
     /// Whether the system let us look.
     readable: bool,
 }
 
 impl Known {
-    fn turn_has_come(&self, tick: u64) -> bool {
-        tick - self.read_at >= TURN + self.descriptors.count / TURN_DESCRIPTORS
+    fn turn_has_come(&self, tick: u32) -> bool {
+        u64::from(tick - self.read_at) >= u64::from(TURN) + self.descriptors.count / TURN_DESCRIPTORS
     }
 
     fn holds_nothing(&self) -> bool {
@@ -85,29 +85,29 @@ impl Known {
     }
 }
 
-/// A socket that somebody holds.
+/// A socket that somebody holds. There may be a million of them: what is kept of each is small.
 #[derive(Default)]
 struct Held {
     holders: Holders,
     /// The last tick at which it was in a table.
-    listed_at: u64,
+    listed_at: u32,
 }
 
 /// A listed socket that nobody is known to hold.
 #[derive(Clone, Copy)]
 struct Unowned {
     /// The tick at which it was first listed: whoever was read since does not hold it.
-    since: u64,
+    since: u32,
     uid: Option<u32>,
 }
 
 /// The memory between ticks.
 pub(super) struct Owners<P = Proc> {
     proc: P,
-    tick: u64,
+    tick: u32,
     processes: HashMap<Pid, Known>,
-    sockets: HashMap<u64, Held>,
-    missing: HashMap<u64, Unowned>,
+    sockets: HashMap<u32, Held>,
+    missing: HashMap<u32, Unowned>,
     /// How many held sockets the last tables listed.
     listed: usize,
     /// Why a process could not be read, other than for want of rights.
@@ -117,7 +117,7 @@ pub(super) struct Owners<P = Proc> {
     /// Whether there are more that are not even shown, once that was asked.
     hides: Option<bool>,
     pids: Vec<Pid>,
-    found: Vec<(u64, u32)>,
+    found: Vec<(u32, u32)>,
 }
 
 impl<P: Descriptions> Owners<P> {
@@ -156,7 +156,7 @@ impl<P: Descriptions> Owners<P> {
     }
 
     /// Sockets that are held and were in no table at the last tick, each with the holder that counts.
-    pub fn unlisted(&self) -> impl Iterator<Item = (u64, Owner)> + '_ {
+    pub fn unlisted(&self) -> impl Iterator<Item = (u32, Owner)> + '_ {
         let unlisted = self.sockets.iter().filter(|(_, held)| held.listed_at != self.tick);
         unlisted.filter_map(|(inode, held)| Some((*inode, held.holders.counted()?)))
     }
@@ -223,7 +223,7 @@ impl<P: Descriptions> Owners<P> {
             Some((now, _)) if now == owner => return Err(io::ErrorKind::Interrupted.into()),
             _ => return Ok(None),
         }
-        let mut inodes: Vec<u64> = self.found.iter().map(|(inode, _)| *inode).collect();
+        let mut inodes: Vec<u32> = self.found.iter().map(|(inode, _)| *inode).collect();
         inodes.sort_unstable();
         inodes.dedup();
         Ok(Some(Known { owner, task, descriptors, inodes, read_at: self.tick, readable }))
@@ -257,7 +257,7 @@ impl<P: Descriptions> Owners<P> {
         }
     }
 
-    fn hold(&mut self, inode: u64, owner: Owner) {
+    fn hold(&mut self, inode: u32, owner: Owner) {
         let held = self.sockets.entry(inode).or_default();
         held.holders = match &held.holders {
             Holders::Nobody => Holders::One(owner),
@@ -265,7 +265,7 @@ impl<P: Descriptions> Owners<P> {
         };
     }
 
-    fn release(&mut self, inode: u64, owner: Owner) {
+    fn release(&mut self, inode: u32, owner: Owner) {
         let Some(held) = self.sockets.get_mut(&inode) else { return };
         held.holders = Holders::of(held.holders.all().iter().copied().filter(|o| *o != owner).collect());
         if held.holders == Holders::Nobody {
@@ -280,7 +280,7 @@ impl<P: Descriptions> Owners<P> {
         let mut listed = 0;
         let mut still = 0;
         for socket in sockets {
-            let Some(inode) = socket.inode else { continue };
+            let Some(inode) = socket.inode() else { continue };
             if let Some(held) = self.sockets.get_mut(&inode) {
                 still += usize::from(held.listed_at + 1 == self.tick);
                 listed += 1;
@@ -291,7 +291,7 @@ impl<P: Descriptions> Owners<P> {
                 socket.holders = Holders::Nobody;
                 socket.attribution = Attribution::Unknown;
                 let since = self.missing.get(&inode).map_or(self.tick, |before| before.since);
-                missing.insert(inode, Unowned { since, uid: socket.uid });
+                missing.insert(inode, Unowned { since, uid: socket.uid() });
             }
         }
         let lost_some = still < self.listed;
@@ -336,7 +336,7 @@ impl<P: Descriptions> Owners<P> {
     /// Everyone not read since a socket of their user began to be missing. Root is everyone's user: it
     /// is also who owns the `/proc` files of a process that changed its user.
     fn suspects(&self) -> Vec<Pid> {
-        let mut since: HashMap<u32, u64> = HashMap::new();
+        let mut since: HashMap<u32, u32> = HashMap::new();
         let mut since_any = 0;
         for missing in self.missing.values() {
             since_any = since_any.max(missing.since);
@@ -345,7 +345,7 @@ impl<P: Descriptions> Owners<P> {
                 *latest = missing.since.max(*latest);
             }
         }
-        let mut suspects: Vec<(u64, Pid)> = self
+        let mut suspects: Vec<(u32, Pid)> = self
             .processes
             .values()
             .filter(|known| known.readable)
@@ -395,7 +395,7 @@ impl<P: Descriptions> Owners<P> {
 pub(super) const RIGHTS: Remedy = Remedy::Root(&["CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH"]);
 
 /// What is in `a` and not in `b`, both in ascending order.
-fn difference(a: &[u64], b: &[u64]) -> Vec<u64> {
+fn difference(a: &[u32], b: &[u32]) -> Vec<u32> {
     let mut b = b.iter().peekable();
     a.iter()
         .filter(|x| {

@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 
 use rustix::fs::{AtFlags, Mode, OFlags, RawDir, StatxFlags, getxattr, openat, readlinkat_raw, statx};
+use rustix::io::Errno;
 use rustix::path::DecInt;
 
 use super::stat::{Stat, number};
@@ -19,6 +20,10 @@ const DIRECTORY_BUFFER: usize = 8 * 1024;
 /// `/proc/PID/stat` is a line of about 350 bytes.
 const STAT_BUFFER: usize = 2 * 1024;
 
+/// So many links are worth a thread, which costs about as much as reading ten of them.
+const MANY: usize = 1024;
+const MOST_THREADS: usize = 4;
+
 /// The open `/proc`, one for all: porttop has to get by with few descriptors.
 static DIRECTORY: OnceLock<OwnedFd> = OnceLock::new();
 
@@ -27,6 +32,9 @@ pub(super) struct Proc {
     entries: Box<[MaybeUninit<u8>]>,
     line: Vec<u8>,
     path: String,
+    descriptors: Vec<u32>,
+    /// How many threads read the links of a process with many descriptors.
+    threads: usize,
 }
 
 /// A process, and the thread through which its descriptors are reached: the first one, unless that has ended
@@ -77,6 +85,8 @@ impl Proc {
             entries: vec![MaybeUninit::uninit(); DIRECTORY_BUFFER].into(),
             line: Vec::with_capacity(STAT_BUFFER),
             path: String::new(),
+            descriptors: Vec::new(),
+            threads: std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS),
         }
     }
 
@@ -134,19 +144,13 @@ impl Proc {
 
     /// Appends the inodes of the sockets a process holds, in the order of its descriptors, as
     /// (inode, descriptor).
-    pub fn socket_inodes(&mut self, task: impl Into<Task>, found: &mut Vec<(u64, u32)>) -> io::Result<()> {
+    pub fn socket_inodes(&mut self, task: impl Into<Task>, found: &mut Vec<(u32, u32)>) -> io::Result<()> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         let directory = open_below(directory()?, path(&mut self.path, task, "/fd"), flags)?;
-        let mut refused = None;
-        each_number(directory.as_fd(), &mut self.entries, |fd| {
-            let mut target = [MaybeUninit::uninit(); 32];
-            match readlinkat_raw(&directory, DecInt::new(fd), target.as_mut_slice()) {
-                Ok((target, _)) => found.extend(socket_inode(target).map(|inode| (inode, fd))),
-                // Closed since it was listed.
-                Err(rustix::io::Errno::NOENT) => {}
-                Err(errno) => refused = Some(errno),
-            }
-        })?;
+        self.descriptors.clear();
+        each_number(directory.as_fd(), &mut self.entries, |fd| self.descriptors.push(fd))?;
+        let (inodes, refused) = sockets_of(&directory, &self.descriptors, self.threads);
+        found.extend(inodes);
         refused.map_or(Ok(()), |errno| Err(errno.into()))
     }
 
@@ -161,7 +165,7 @@ impl Proc {
     fn namespace_through(&mut self, task: Task) -> Option<NamespaceId> {
         let path = path(&mut self.path, task, "/ns/net");
         let stat = statx(directory().ok()?, path, AtFlags::empty(), StatxFlags::INO).ok()?;
-        Some(NamespaceId(stat.stx_ino))
+        NamespaceId::of_inode(stat.stx_ino)
     }
 
     /// Counts the descriptors of a process one by one, on kernels that do not.
@@ -190,8 +194,8 @@ pub(super) fn is_tcp(task: Task, descriptor: u32) -> io::Result<bool> {
 
 /// Whether an error only says that the process ended meanwhile.
 pub(super) fn is_gone(error: &io::Error) -> bool {
-    let errno = rustix::io::Errno::from_io_error(error);
-    matches!(errno, Some(rustix::io::Errno::NOENT | rustix::io::Errno::SRCH))
+    let errno = Errno::from_io_error(error);
+    matches!(errno, Some(Errno::NOENT | Errno::SRCH))
 }
 
 fn path<'a>(buffer: &'a mut String, task: impl Into<Task>, file: &str) -> &'a str {
@@ -233,8 +237,38 @@ fn each_number(
     Ok(())
 }
 
+/// The sockets among some descriptors of a process as (inode, descriptor), in their order, and why one of them
+/// could not be read. Reading a link is nearly all work of the kernel's: several threads share many of them.
+fn sockets_of(directory: &OwnedFd, descriptors: &[u32], threads: usize) -> (Vec<(u32, u32)>, Option<Errno>) {
+    if threads > 1 && descriptors.len() >= MANY {
+        let (here, there) = descriptors.split_at(descriptors.len() / 2);
+        return std::thread::scope(|scope| {
+            let there = || sockets_of(directory, there, threads / 2);
+            // Where the system gives no thread, this one does it all.
+            let helper = std::thread::Builder::new().spawn_scoped(scope, there).ok();
+            let (mut found, refused) = sockets_of(directory, here, threads.div_ceil(2));
+            let joined = helper.and_then(|helper| helper.join().ok());
+            let (more, also_refused) = joined.unwrap_or_else(there);
+            found.extend(more);
+            (found, refused.or(also_refused))
+        });
+    }
+    let mut found = Vec::with_capacity(descriptors.len());
+    let mut refused = None;
+    for fd in descriptors {
+        let mut target = [MaybeUninit::uninit(); 32];
+        match readlinkat_raw(directory, DecInt::new(*fd), target.as_mut_slice()) {
+            Ok((target, _)) => found.extend(socket_inode(target).map(|inode| (inode, *fd))),
+            // Closed since it was listed.
+            Err(Errno::NOENT) => {}
+            Err(errno) => refused = Some(errno),
+        }
+    }
+    (found, refused)
+}
+
 /// The inode in the target of a descriptor's link, `socket:[123]`.
-fn socket_inode(target: &[u8]) -> Option<u64> {
+fn socket_inode(target: &[u8]) -> Option<u32> {
     number(target.strip_prefix(b"socket:[")?.strip_suffix(b"]")?)
 }
 
@@ -245,15 +279,30 @@ mod tests {
 
     #[rstest]
     #[case(b"socket:[123]", Some(123))]
-    #[case(b"socket:[18446744073709551615]", Some(u64::MAX))]
-    #[case(b"socket:[18446744073709551616]", None)]
+    #[case(b"socket:[4294967295]", Some(u32::MAX))]
+    #[case(b"socket:[4294967296]", None)]
     #[case(b"socket:[]", None)]
     #[case(b"socket:[+1]", None)]
     #[case(b"socket:[12", None)]
     #[case(b"pipe:[12]", None)]
     #[case(b"/tmp/socket:[12]", None)]
-    fn only_a_socket_has_a_socket_inode(#[case] target: &[u8], #[case] inode: Option<u64>) {
+    fn only_a_socket_has_a_socket_inode(#[case] target: &[u8], #[case] inode: Option<u32>) {
         assert_eq!(socket_inode(target), inode);
+    }
+
+    #[test]
+    fn several_threads_find_the_same_in_the_same_order() {
+        use std::os::fd::AsRawFd as _;
+        let open = [(); 2].map(|()| std::net::UdpSocket::bind("127.0.0.1:0").unwrap());
+        let descriptors = open.each_ref().map(|socket| u32::try_from(socket.as_raw_fd()).unwrap());
+        let many: Vec<u32> = descriptors.into_iter().cycle().take(4 * MANY + 1).chain([u32::MAX]).collect();
+        let path = format!("{}/fd", std::process::id());
+        let own = open_below(directory().unwrap(), &path, OFlags::RDONLY | OFlags::DIRECTORY).unwrap();
+        let alone = sockets_of(&own, &many, 1);
+        assert_eq!(alone.0.iter().map(|(_, fd)| *fd).collect::<Vec<_>>(), many[..many.len() - 1]);
+        for threads in 2..=4 {
+            assert_eq!(sockets_of(&own, &many, threads), alone, "{threads}");
+        }
     }
 
     #[test]
@@ -266,7 +315,7 @@ mod tests {
         proc.pids(&mut pids).unwrap();
         assert!(pids.contains(&me) && pids.is_sorted());
         proc.socket_inodes(me, &mut found).unwrap();
-        let inode = rustix::fs::fstat(&socket).unwrap().st_ino;
+        let inode = u32::try_from(rustix::fs::fstat(&socket).unwrap().st_ino).unwrap();
         let fd = u32::try_from(socket.as_raw_fd()).unwrap();
         assert!(found.contains(&(inode, fd)), "{found:?}");
         // Twice the same: the directory is read from its start again.

@@ -13,7 +13,8 @@ const RESERVED: &str = "/proc/sys/net/ipv4/ip_local_reserved_ports";
 
 /// The network namespace this process is in.
 pub(in crate::platform) fn own_namespace() -> io::Result<NamespaceId> {
-    Ok(NamespaceId(stat("/proc/self/ns/net")?.st_ino))
+    let inode = stat("/proc/self/ns/net")?.st_ino;
+    NamespaceId::of_inode(inode).ok_or_else(|| io::Error::other("a namespace of more than 32 bits"))
 }
 
 /// Reads the range of the own namespace: one for IPv4 and IPv6, TCP and UDP.

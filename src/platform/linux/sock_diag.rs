@@ -208,19 +208,19 @@ impl Entry {
         // A listener has no peer, and a bound socket that was connected before keeps the address of its
         // last one.
         if self.remote_port != 0 && !matches!(state, State::Listen | State::Bound) {
-            socket.remote = Some(self.address(&self.remote, self.remote_port)?);
+            socket.set_remote(Some(self.address(&self.remote, self.remote_port)?));
         }
-        socket.cookie = Some(self.cookie);
+        socket.set_cookie(Some(self.cookie));
         if state == State::TimeWait {
             // What is left of a connection without its socket: no queues, no inode, and a uid of 0 that
             // stands for nobody.
-            socket.expires =
-                (self.timer == TIMER_TIME_WAIT).then(|| Duration::from_millis(u64::from(self.expires)));
+            let left = || Duration::from_millis(u64::from(self.expires));
+            socket.set_expires((self.timer == TIMER_TIME_WAIT).then(left));
         } else {
-            socket.receive_queue = Some(self.receive_queue);
-            socket.send_queue = Some(self.send_queue);
-            socket.inode = (self.inode != 0).then_some(u64::from(self.inode));
-            socket.uid = (self.inode != 0 || self.uid != 0).then_some(self.uid);
+            socket.set_receive_queue(Some(self.receive_queue));
+            socket.set_send_queue(Some(self.send_queue));
+            socket.set_inode((self.inode != 0).then_some(self.inode));
+            socket.set_uid((self.inode != 0 || self.uid != 0).then_some(self.uid));
         }
         Ok(Some(socket))
     }
@@ -336,20 +336,20 @@ pub(super) mod tests {
     #[test]
     fn a_dump_of_a_kernel_is_understood() {
         let sockets = sockets(&bytes(TCP4), Protocol::Tcp);
-        let bound = Socket {
-            receive_queue: Some(0),
-            send_queue: Some(0),
-            uid: Some(0),
-            inode: Some(97262),
-            cookie: Some(0x1005),
-            ..Socket::new(HERE, Protocol::Tcp, State::Bound, "127.0.0.2:40002".parse().unwrap())
-        };
-        let time_wait = Socket {
-            remote: "127.0.0.1:8080".parse().ok(),
-            expires: Some(Duration::from_mins(1)),
-            cookie: Some(0x1006),
-            ..Socket::new(HERE, Protocol::Tcp, State::TimeWait, "127.0.0.1:40001".parse().unwrap())
-        };
+        let local = |end: &str| end.parse().unwrap();
+        let bound = Socket::new(HERE, Protocol::Tcp, State::Bound, local("127.0.0.2:40002")).with(|socket| {
+            socket.set_receive_queue(Some(0));
+            socket.set_send_queue(Some(0));
+            socket.set_uid(Some(0));
+            socket.set_inode(Some(97262));
+            socket.set_cookie(Some(0x1005));
+        });
+        let time_wait =
+            Socket::new(HERE, Protocol::Tcp, State::TimeWait, local("127.0.0.1:40001")).with(|socket| {
+                socket.set_remote("127.0.0.1:8080".parse().ok());
+                socket.set_expires(Some(Duration::from_mins(1)));
+                socket.set_cookie(Some(0x1006));
+            });
         assert_eq!(sockets, [bound, time_wait]);
         assert_eq!(bodies(&bytes(TCP4)).last(), Some(&Ok(Body::Done)));
     }
@@ -358,12 +358,12 @@ pub(super) mod tests {
     fn v4_mapped_addresses_become_ipv4() {
         let sockets = sockets(&bytes(MAPPED), Protocol::Tcp);
         let ends: Vec<_> =
-            sockets.iter().map(|s| (s.local.to_string(), s.remote.unwrap().to_string())).collect();
+            sockets.iter().map(|s| (s.local().to_string(), s.remote().unwrap().to_string())).collect();
         let (server, client) = ("127.0.0.1:9090".to_owned(), "127.0.0.1:40003".to_owned());
         assert_eq!(ends, [(server.clone(), client.clone()), (client, server)]);
-        assert_eq!(sockets.iter().map(|s| s.receive_queue).collect::<Vec<_>>(), [Some(5), Some(0)]);
-        assert_eq!(sockets[0].inode, None, "not accepted yet");
-        assert_eq!(sockets[0].uid, None);
+        assert_eq!(sockets.iter().map(Socket::receive_queue).collect::<Vec<_>>(), [Some(5), Some(0)]);
+        assert_eq!(sockets[0].inode(), None, "not accepted yet");
+        assert_eq!(sockets[0].uid(), None);
     }
 
     #[test]

@@ -87,7 +87,10 @@ fn socket(namespace: NamespaceId, info: &SocketInfo, owners: &HashMap<u32, Owner
         Holders::One(_) | Holders::Several(_) => Attribution::Exact,
     };
     let remote = remote.filter(|_| !matches!(state, State::Listen | State::Bound));
-    Some(Socket { remote, holders, attribution, ..Socket::new(namespace, protocol, state, local) })
+    let mut socket = Socket::new(namespace, protocol, state, local);
+    socket.set_remote(remote);
+    (socket.holders, socket.attribution) = (holders, attribution);
+    Some(socket)
 }
 
 fn remote(address: IpAddr, port: u16) -> Option<SocketAddr> {

@@ -56,7 +56,7 @@ impl<T: Clone + Send + 'static> Latest<T> {
     }
 
     /// Asks, and waits for the first answer, but no longer than `limit`.
-    pub fn settle(&mut self, limit: Duration) {
+    pub fn wait_first(&mut self, limit: Duration) {
         self.refresh();
         let last = self.answer.last.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = self.answer.arrived.wait_timeout_while(last, limit, |(_, answered)| !*answered);

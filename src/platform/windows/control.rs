@@ -146,7 +146,7 @@ struct Connections;
 
 impl SocketControl for Connections {
     fn close(&mut self, socket: &Socket) -> Result<(), ControlError> {
-        let (SocketAddr::V4(local), Some(SocketAddr::V4(remote))) = (socket.local, socket.remote) else {
+        let (SocketAddr::V4(local), Some(SocketAddr::V4(remote))) = (socket.local(), socket.remote()) else {
             return Err(ControlError::NotThisOne("Windows closes connections over IPv4 only".into()));
         };
         let end = |end: std::net::SocketAddrV4| End { address: end.ip().octets(), port: end.port() };

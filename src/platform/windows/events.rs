@@ -97,7 +97,7 @@ impl PortEvents for Log {
         Reading { value, gaps }
     }
 
-    fn settle(&mut self, limit: Duration) {
+    fn wait_first(&mut self, limit: Duration) {
         let awaited = |seen: &mut Seen| matches!(seen.history, Part::Awaited);
         let _ = self.0.settled.wait_timeout_while(self.0.lock(), limit, awaited);
     }
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn whoever_waits_sees_the_last_day_or_why_it_can_not_be_read() {
         let mut log = Log::open().unwrap();
-        log.settle(Duration::from_mins(1));
+        log.wait_first(Duration::from_mins(1));
         assert!(!log.drain().gaps.iter().any(|gap| gap.reason == Reason::StillReading));
     }
 }

@@ -148,7 +148,7 @@ impl Endpoints {
     fn of_all(sockets: Vec<Socket>) -> HashMap<Self, Socket> {
         sockets
             .into_iter()
-            .map(|socket| (Self { local: socket.local, remote: socket.remote }, socket))
+            .map(|socket| (Self { local: socket.local(), remote: socket.remote() }, socket))
             .collect()
     }
 }

@@ -40,9 +40,9 @@ impl PortRanges for Netsh {
         }
     }
 
-    fn settle(&mut self, limit: Duration) {
+    fn wait_first(&mut self, limit: Duration) {
         if let Ok(latest) = &mut self.0 {
-            latest.settle(limit);
+            latest.wait_first(limit);
         }
     }
 }

@@ -107,14 +107,14 @@ fn bound(gaps: &mut Vec<Gap>) -> Vec<Row> {
 
 fn socket(row: &Row, owners: &HashMap<u32, Owner>, tags: &mut Tags) -> Socket {
     let owner = row.pid.and_then(|pid| owners.get(&pid).copied());
-    Socket {
-        remote: row.remote,
-        holders: owner.map_or(Holders::Nobody, Holders::One),
-        attribution: owner.map_or(Attribution::Unknown, |_| Attribution::Exact),
-        created: row.created,
-        service: owner.zip(row.tag).and_then(|key| tags.get(&key)),
-        ..Socket::new(NamespaceId::ONLY, row.protocol, row.state, row.local)
+    let mut socket = Socket::new(NamespaceId::ONLY, row.protocol, row.state, row.local);
+    socket.set_remote(row.remote);
+    socket.set_created(row.created);
+    socket.set_service(owner.zip(row.tag).and_then(|key| tags.get(&key)));
+    if let Some(owner) = owner {
+        (socket.holders, socket.attribution) = (Holders::One(owner), Attribution::Exact);
     }
+    socket
 }
 
 const fn space(protocol: Protocol, family: Family) -> SpaceId {

@@ -128,13 +128,13 @@ impl ClosePlan {
         let sockets: Option<Vec<Closed>> = now.map(|now| {
             let mut index = HashMap::new();
             for socket in now {
-                index.entry((socket.protocol, socket.local)).or_insert_with(Vec::new).push(socket);
+                index.entry((socket.protocol, socket.local())).or_insert_with(Vec::new).push(socket);
             }
             let became = |(socket, complaint): (&Socket, Option<ControlError>)| {
-                let candidates = index.get(&(socket.protocol, socket.local)).map_or(&[][..], Vec::as_slice);
-                let same = candidates.iter().find(|now| match socket.cookie {
-                    Some(_) => now.cookie == socket.cookie,
-                    None => now.remote == socket.remote,
+                let candidates = index.get(&(socket.protocol, socket.local())).map_or(&[][..], Vec::as_slice);
+                let same = candidates.iter().find(|now| match socket.cookie() {
+                    Some(_) => now.cookie() == socket.cookie(),
+                    None => now.remote() == socket.remote(),
                 });
                 match same {
                     None if complaint.is_none() => Closed::Gone,

@@ -12,9 +12,9 @@ use std::time::Duration;
 
 pub use outcome::{KillOutcome, PortsAfter, TargetOutcome};
 pub use promise::Promise;
-use promise::{PortKey, SocketKey, foresee};
+use promise::{PortKey, SocketKey, predict};
 
-use super::plan::{Plan, Refusal, Scene};
+use super::plan::{Basis, Plan, Refusal};
 use crate::model::{Missing, Owner, Pid, Process, System};
 use crate::platform::control::{ControlError, Signal};
 use crate::text::safe;
@@ -56,16 +56,16 @@ pub struct KillPlan {
 impl KillPlan {
     /// Plans to end these processes; for a group that is all of one name.
     #[must_use]
-    pub fn new(scene: Scene<'_>, owners: &[Owner], signal: Signal) -> Self {
-        let snapshot = scene.snapshot;
+    pub fn new(basis: Basis<'_>, owners: &[Owner], signal: Signal) -> Self {
+        let snapshot = basis.snapshot;
         let targets: Vec<_> =
             owners.iter().filter_map(|owner| snapshot.processes.get(owner).map(Arc::clone)).collect();
-        let doomed: HashSet<Owner> = owners.iter().copied().collect();
-        let (promise, ports) = foresee(snapshot, &doomed);
+        let ending: HashSet<Owner> = owners.iter().copied().collect();
+        let (promise, ports) = predict(snapshot, &ending);
         let children: Vec<_> = snapshot
             .processes
             .values()
-            .filter(|process| !doomed.contains(&process.owner) && !snapshot.ended.contains(&process.owner))
+            .filter(|process| !ending.contains(&process.owner) && !snapshot.ended.contains(&process.owner))
             .filter(|process| {
                 targets.iter().any(|target| {
                     process.parent == Some(target.owner.pid) && process.owner.started >= target.owner.started
@@ -73,7 +73,7 @@ impl KillPlan {
             })
             .map(Arc::clone)
             .collect();
-        let mut refusals: Vec<_> = owners.iter().filter_map(|owner| refusal(scene, *owner)).collect();
+        let mut refusals: Vec<_> = owners.iter().filter_map(|owner| refusal(basis, *owner)).collect();
         refusals.dedup();
         if owners.is_empty() {
             refusals.push(Refusal::Nothing("no process is selected".into()));
@@ -86,10 +86,10 @@ impl KillPlan {
             cautions: Vec::new(),
             refusals,
             system: snapshot.host.system,
-            gaps: scene.gaps(),
+            gaps: basis.gaps(),
             ports,
         };
-        plan.cautions = plan.cautions_in(scene);
+        plan.cautions = plan.cautions_in(basis);
         plan
     }
 
@@ -99,11 +99,11 @@ impl KillPlan {
         self.targets.iter().map(|target| target.owner.pid).collect()
     }
 
-    fn cautions_in(&self, scene: Scene<'_>) -> Vec<String> {
+    fn cautions_in(&self, basis: Basis<'_>) -> Vec<String> {
         let mut cautions = Vec::new();
-        let ancestors = scene.ancestors();
+        let ancestors = basis.ancestors();
         for target in &self.targets {
-            let name = scene.name(target.owner);
+            let name = basis.name(target.owner);
             if ancestors.contains(&target.owner) {
                 cautions.push(format!("porttop runs under {name}: your own session ends with it"));
             } else if target.name == "sshd" {
@@ -137,7 +137,7 @@ impl Plan for KillPlan {
                 (_, signal) => {
                     format!(
                         "pidfd_send_signal(pidfd of {pid} started at tick {}, SIG{})",
-                        started.0,
+                        { started.0 },
                         signal.title()
                     )
                 }
@@ -177,13 +177,13 @@ impl Plan for KillPlan {
     }
 }
 
-fn refusal(scene: Scene<'_>, owner: Owner) -> Option<Refusal> {
+fn refusal(basis: Basis<'_>, owner: Owner) -> Option<Refusal> {
     let pid = owner.pid;
-    let windows = scene.snapshot.host.system == System::Windows;
+    let windows = basis.snapshot.host.system == System::Windows;
     let what = match pid.0 {
         0 => Some("the idle process"),
         1 if !windows => Some("init"),
-        2 if scene.snapshot.processes.get(&owner).is_some_and(|process| process.name == "kthreadd") => {
+        2 if basis.snapshot.processes.get(&owner).is_some_and(|process| process.name == "kthreadd") => {
             Some("the kernel")
         }
         4 if windows => Some("the kernel"),
@@ -192,21 +192,21 @@ fn refusal(scene: Scene<'_>, owner: Owner) -> Option<Refusal> {
     if let Some(what) = what {
         return Some(Refusal::System { pid, what });
     }
-    if pid == scene.own_pid {
+    if pid == basis.own_pid {
         return Some(Refusal::Ourselves(pid));
     }
-    let alive = Some(scene.snapshot).filter(|snapshot| !snapshot.ended.contains(&owner));
+    let alive = Some(basis.snapshot).filter(|snapshot| !snapshot.ended.contains(&owner));
     let Some(process) = alive.and_then(|snapshot| snapshot.processes.get(&owner)) else {
-        return Some(Refusal::CannotBe { what: scene.name(owner), why: ControlError::Gone });
+        return Some(Refusal::CannotBe { what: basis.name(owner), why: ControlError::Gone });
     };
     let said = process.windows.and_then(|windows| windows.critical) == Some(true);
     let known = windows && CRITICAL_ON_WINDOWS.contains(&process.name.to_lowercase().as_str());
     if said || known {
         return Some(Refusal::Critical { pid, name: safe(&process.name).into_owned() });
     }
-    match scene.forbidden.get(&owner)?.clone() {
+    match basis.forbidden.get(&owner)?.clone() {
         // It is so for every process.
         ControlError::Unsupported(why) => Some(Refusal::Nothing(why)),
-        why => Some(Refusal::CannotBe { what: scene.name(owner), why }),
+        why => Some(Refusal::CannotBe { what: basis.name(owner), why }),
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::super::patience::with_a_descriptor;
-use super::promise::{Fate, PortKey, Promise};
+use super::promise::{After, PortKey, Promise};
 use super::{KillPlan, PATIENCE};
 use crate::model::{Owner, Socket, State};
 use crate::platform::control::{ControlError, Identified, ProcessControl};
@@ -116,29 +116,29 @@ impl KillPlan {
 
     /// Compares the ports with a new reading of the sockets.
     pub(in crate::remedy) fn compare(&self, now: &[Socket]) -> PortsAfter {
-        let mut left: HashMap<PortKey, Fate> = HashMap::new();
+        let mut left: HashMap<PortKey, After> = HashMap::new();
         for socket in now {
-            let key = (socket.space(), socket.local.port());
+            let key = (socket.space(), socket.local_port());
             let Some(keys) = self.ports.get(&key) else { continue };
             if keys.iter().any(|key| key.is(socket)) {
-                let fate = match socket.state {
-                    State::TimeWait => Fate::TimeWait,
-                    State::FinWait1 | State::FinWait2 | State::Closing | State::LastAck => Fate::Closing,
-                    _ => Fate::Shared,
+                let after = match socket.state {
+                    State::TimeWait => After::TimeWait,
+                    State::FinWait1 | State::FinWait2 | State::Closing | State::LastAck => After::Closing,
+                    _ => After::Shared,
                 };
-                let worst = left.entry(key).or_insert(fate);
-                *worst = (*worst).max(fate);
+                let worst = left.entry(key).or_insert(after);
+                *worst = (*worst).max(after);
             }
         }
-        let of = |fates: &[Fate]| {
-            u32::try_from(left.values().filter(|fate| fates.contains(fate)).count()).unwrap_or(u32::MAX)
+        let of = |these: &[After]| {
+            u32::try_from(left.values().filter(|after| these.contains(after)).count()).unwrap_or(u32::MAX)
         };
-        let (closing, held) = (of(&[Fate::TimeWait, Fate::Closing]), of(&[Fate::Shared]));
-        let ours = |socket: &&Socket| left.contains_key(&(socket.space(), socket.local.port()));
+        let (closing, held) = (of(&[After::TimeWait, After::Closing]), of(&[After::Shared]));
+        let ours = |socket: &&Socket| left.contains_key(&(socket.space(), socket.local_port()));
         PortsAfter {
             released: self.promise.ports.saturating_sub(closing + held),
             closing,
-            longest: now.iter().filter(ours).filter_map(|socket| socket.expires).max(),
+            longest: now.iter().filter(ours).filter_map(Socket::expires).max(),
             held,
         }
     }

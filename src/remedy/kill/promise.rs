@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::super::plan::deaf;
-use crate::model::{Observed, Owner, Socket, SpaceId, State, System};
+use super::super::plan::lost_listeners;
+use crate::model::{Observed, Owner, Port, Socket, SpaceId, State, System};
 use crate::text::{clock, thousands};
 
 /// How long a TIME_WAIT lasts on Linux (`TCP_TIMEWAIT_LEN`, `net/tcp.h`).
@@ -35,7 +35,7 @@ pub struct Promise {
     pub unread: bool,
 }
 
-pub(super) type PortKey = (SpaceId, u16);
+pub(super) type PortKey = (SpaceId, Port);
 
 /// What tells a socket from others in the next reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,22 +46,22 @@ pub(super) struct SocketKey {
 
 impl SocketKey {
     fn of(socket: &Socket) -> Self {
-        Self { remote: socket.remote, cookie: socket.cookie }
+        Self { remote: socket.remote(), cookie: socket.cookie() }
     }
 
     /// Whether `now` is this socket, or the TIME_WAIT it has become. A socket without a peer is another
     /// one when its cookie is.
     pub fn is(&self, now: &Socket) -> bool {
         match self.remote {
-            Some(_) => self.remote == now.remote,
-            None => now.remote.is_none() && (self.cookie == now.cookie || self.cookie.is_none()),
+            Some(_) => self.remote == now.remote(),
+            None => now.remote().is_none() && (self.cookie == now.cookie() || self.cookie.is_none()),
         }
     }
 }
 
 /// What a socket becomes when its holders end, the best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Fate {
+pub(super) enum After {
     Freed,
     TimeWait,
     Closing,
@@ -97,14 +97,14 @@ impl Promise {
             let verb = if self.cut == 1 { "connection is" } else { "connections are" };
             lines.push(format!("{} open {verb} cut.", count(self.cut)));
         }
-        lines.extend(deaf(&self.listeners));
+        lines.extend(lost_listeners(&self.listeners));
         lines
     }
 }
 
-pub(super) fn foresee(
+pub(super) fn predict(
     snapshot: &Observed,
-    doomed: &HashSet<Owner>,
+    ending: &HashSet<Owner>,
 ) -> (Promise, HashMap<PortKey, Vec<SocketKey>>) {
     let system = snapshot.host.system;
     let counts = |socket: &Socket| {
@@ -112,62 +112,62 @@ pub(super) fn foresee(
         let range = space.and_then(|space| space.dynamic.as_ref());
         range.is_none_or(|dynamic| dynamic.range.contains(socket.local_port()))
     };
-    let theirs = |socket: &Socket| socket.holders.all().iter().any(|owner| doomed.contains(owner));
-    let key = |socket: &Socket| (socket.space(), socket.local.port());
+    let theirs = |socket: &Socket| socket.holders.all().iter().any(|owner| ending.contains(owner));
+    let key = |socket: &Socket| (socket.space(), socket.local_port());
     let mut promise = Promise { unread: snapshot.unread().any_table(), ..Promise::default() };
-    let mut fates: HashMap<PortKey, (Fate, Vec<SocketKey>)> = HashMap::new();
+    let mut ports: HashMap<PortKey, (After, Vec<SocketKey>)> = HashMap::new();
     for socket in snapshot.sockets.iter().filter(|socket| theirs(socket)) {
         if counts(socket) {
-            fates.entry(key(socket)).or_insert((Fate::Freed, Vec::new()));
+            ports.entry(key(socket)).or_insert((After::Freed, Vec::new()));
         }
-        if fate(socket, doomed) < Fate::Shared {
+        if after(socket, ending) < After::Shared {
             match socket.state {
-                State::Listen => promise.listeners.push(socket.local),
+                State::Listen => promise.listeners.push(socket.local()),
                 State::Established | State::CloseWait | State::SynSent => promise.cut += 1,
                 _ => {}
             }
         }
     }
     for socket in &snapshot.sockets {
-        let Some((worst, keys)) = fates.get_mut(&key(socket)) else { continue };
-        let fate = fate(socket, doomed);
-        *worst = (*worst).max(fate);
+        let Some((worst, keys)) = ports.get_mut(&key(socket)) else { continue };
+        let after = after(socket, ending);
+        *worst = (*worst).max(after);
         keys.push(SocketKey::of(socket));
-        if fate == Fate::TimeWait {
-            promise.longest = promise.longest.max(socket.expires);
-        } else if fate == Fate::Closing && system == System::Linux {
+        if after == After::TimeWait {
+            promise.longest = promise.longest.max(socket.expires());
+        } else if after == After::Closing && system == System::Linux {
             promise.longest = promise.longest.max(Some(LINUX_TIME_WAIT));
         }
     }
-    for (fate, _) in fates.values() {
+    for (after, _) in ports.values() {
         promise.ports += 1;
-        match fate {
-            Fate::Freed => promise.freed += 1,
-            Fate::TimeWait => promise.time_wait += 1,
-            Fate::Closing => promise.closing += 1,
-            Fate::Shared => promise.shared += 1,
+        match after {
+            After::Freed => promise.freed += 1,
+            After::TimeWait => promise.time_wait += 1,
+            After::Closing => promise.closing += 1,
+            After::Shared => promise.shared += 1,
         }
     }
     promise.listeners.sort_unstable();
-    (promise, fates.into_iter().map(|(key, (_, sockets))| (key, sockets)).collect())
+    (promise, ports.into_iter().map(|(key, (_, sockets))| (key, sockets)).collect())
 }
 
 /// What closing does to a socket (RFC 9293, 3.6): the side that closes first stays in TIME_WAIT, the
 /// other side waits for one acknowledgement, and what has no peer is gone.
-fn fate(socket: &Socket, doomed: &HashSet<Owner>) -> Fate {
+fn after(socket: &Socket, ending: &HashSet<Owner>) -> After {
     let holders = socket.holders.all();
     match socket.state {
-        State::TimeWait => Fate::TimeWait,
-        State::FinWait1 | State::FinWait2 | State::Closing | State::LastAck => Fate::Closing,
+        State::TimeWait => After::TimeWait,
+        State::FinWait1 | State::FinWait2 | State::Closing | State::LastAck => After::Closing,
         // Not accepted yet: it ends with the listener whose port it shares.
-        State::SynReceived if holders.is_empty() => Fate::Freed,
-        _ if holders.is_empty() || holders.iter().any(|owner| !doomed.contains(owner)) => Fate::Shared,
-        State::Established => Fate::Closing,
+        State::SynReceived if holders.is_empty() => After::Freed,
+        _ if holders.is_empty() || holders.iter().any(|owner| !ending.contains(owner)) => After::Shared,
+        State::Established => After::Closing,
         State::Bound
         | State::Listen
         | State::SynSent
         | State::SynReceived
         | State::CloseWait
-        | State::Udp => Fate::Freed,
+        | State::Udp => After::Freed,
     }
 }

@@ -139,7 +139,7 @@ impl<'a> Journal<'a> {
     }
 
     /// Strikes a change that is undone or was never made; lines it does not understand stay.
-    pub(in crate::remedy) fn strike(self, lock: &Lock, entry: &JournalEntry) -> Result<(), Gap> {
+    pub(in crate::remedy) fn remove(self, lock: &Lock, entry: &JournalEntry) -> Result<(), Gap> {
         let bytes = self.0.read(FILE)?;
         let lines = lines::read::<Line>(&bytes).whole;
         let mut lines = lines.into_iter().rev();
@@ -160,7 +160,7 @@ impl<'a> Journal<'a> {
 #[derive(Serialize, Deserialize)]
 struct Line {
     time: Timestamp,
-    namespace: u64,
+    namespace: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     boot: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,6 +1,6 @@
 use rstest::rstest;
 
-use super::{Stand, no_right, on, scene, state};
+use super::{Stand, basis, no_right, on, state};
 use crate::analysis::tests_support::{owner, process, tcp, udp};
 use crate::model::{Gap, Missing, NamespaceId, Socket, SpaceId, State, System};
 use crate::platform::control::ControlError;
@@ -8,7 +8,7 @@ use crate::remedy::Plan;
 use crate::remedy::close::{CloseOutcome, ClosePlan, Closed};
 
 fn known(cookie: u64, socket: Socket) -> Socket {
-    Socket { cookie: Some(cookie), ..socket }
+    socket.with(|socket| socket.set_cookie(Some(cookie)))
 }
 
 fn time_wait(port: u16) -> Socket {
@@ -19,7 +19,7 @@ fn time_wait(port: u16) -> Socket {
 fn close(stand: &Stand, sockets: &[Socket]) -> CloseOutcome {
     let (_home, state) = state();
     let snapshot = on(System::Linux, sockets.to_vec());
-    let plan = ClosePlan::new(scene(&snapshot), sockets.to_vec()).confirm().unwrap();
+    let plan = ClosePlan::new(basis(&snapshot), sockets.to_vec()).confirm().unwrap();
     stand.executor(&state).close(&plan).unwrap().outcome
 }
 
@@ -38,7 +38,7 @@ fn close(stand: &Stand, sockets: &[Socket]) -> CloseOutcome {
 #[case::other(System::Other, time_wait(10001), Some("no call"))]
 fn what_can_be_closed_where(#[case] system: System, #[case] socket: Socket, #[case] why_not: Option<&str>) {
     let snapshot = on(system, Vec::new());
-    let plan = ClosePlan::new(scene(&snapshot), [socket]);
+    let plan = ClosePlan::new(basis(&snapshot), [socket]);
     match why_not {
         None => assert!(plan.confirm().is_ok()),
         Some(why) => {
@@ -52,7 +52,7 @@ fn what_can_be_closed_where(#[case] system: System, #[case] socket: Socket, #[ca
 fn what_cannot_be_closed_is_left_out_and_counted() {
     let snapshot = on(System::Linux, Vec::new());
     let bound = known(1, tcp(State::Bound, "10.0.0.5:10000", None, None));
-    let plan = ClosePlan::new(scene(&snapshot), [time_wait(10001), bound, time_wait(10002)]);
+    let plan = ClosePlan::new(basis(&snapshot), [time_wait(10001), bound, time_wait(10002)]);
     assert_eq!((plan.sockets.len(), plan.left_out.len()), (2, 1));
     let promises = plan.promises();
     assert_eq!(promises[0], "2 in TIME_WAIT end at once.");
@@ -90,7 +90,10 @@ fn success_that_the_system_only_claims_is_none() {
 #[test]
 fn a_socket_whose_place_is_taken_is_gone_and_the_other_stays() {
     let old = time_wait(10001);
-    let new = Socket { cookie: Some(99), state: State::Established, ..old.clone() };
+    let new = old.clone().with(|socket| {
+        socket.set_cookie(Some(99));
+        socket.state = State::Established;
+    });
     let stand = Stand::default();
     stand.with(|machine| {
         machine.sockets = vec![new.clone()];
@@ -105,7 +108,10 @@ fn a_socket_whose_place_is_taken_is_gone_and_the_other_stays() {
 #[test]
 fn a_connection_on_a_port_of_its_own_choice_stays_bound() {
     let open = known(5, tcp(State::Established, "10.0.0.5:10001", Some("10.0.0.9:1433"), Some(owner(7))));
-    let bound = Socket { state: State::Bound, remote: None, ..open.clone() };
+    let bound = open.clone().with(|socket| {
+        socket.set_remote(None);
+        socket.state = State::Bound;
+    });
     let stand = Stand::default();
     stand.with(|machine| {
         machine.sockets = vec![bound];
@@ -137,7 +143,7 @@ fn all_spares_who_serves_unless_that_is_asked_for_by_name() {
     let sockets = [
         known(1, tcp(State::Listen, "0.0.0.0:80", None, of(7))),
         known(2, udp("0.0.0.0:53", of(8))),
-        known(3, Socket { remote: Some("10.0.0.9:53".parse().unwrap()), ..udp("10.0.0.5:10009", of(8)) }),
+        known(3, udp("10.0.0.5:10009", of(8)).with(|socket| socket.set_remote("10.0.0.9:53".parse().ok()))),
         known(4, tcp(State::Established, "10.0.0.5:10001", Some("10.0.0.9:1433"), of(7))),
         known(5, tcp(State::SynSent, "10.0.0.5:10002", Some("10.0.0.9:1433"), of(7))),
         time_wait(10003),
@@ -145,16 +151,16 @@ fn all_spares_who_serves_unless_that_is_asked_for_by_name() {
     let mut snapshot = on(System::Linux, sockets.to_vec());
     snapshot.processes = [process(owner(7), "web", "x"), process(owner(8), "named", "x")].into();
     let cookies = |named: &[State]| {
-        let plan = ClosePlan::all(scene(&snapshot), sockets.clone(), |state| named.contains(&state));
-        plan.sockets.iter().filter_map(|socket| socket.cookie).collect::<Vec<_>>()
+        let plan = ClosePlan::all(basis(&snapshot), sockets.clone(), |state| named.contains(&state));
+        plan.sockets.iter().filter_map(Socket::cookie).collect::<Vec<_>>()
     };
     assert_eq!(cookies(&[]), [3, 4, 5, 10003]);
     assert_eq!(cookies(&[State::Listen]), [1, 3, 4, 5, 10003]);
     assert_eq!(cookies(&[State::Udp]), [2, 3, 4, 5, 10003]);
 
-    let plan = ClosePlan::all(scene(&snapshot), sockets.clone(), |_| true);
+    let plan = ClosePlan::all(basis(&snapshot), sockets.clone(), |_| true);
     assert_eq!(
-        plan.toll(),
+        plan.summary(),
         [
             "6 sockets of web (7), named (8): 1 LISTEN, 1 SYN_SENT, 1 ESTABLISHED, 1 TIME_WAIT, 2 UDP.",
             "Nobody listens any more on 0.0.0.0:80."
@@ -169,7 +175,7 @@ fn all_spares_who_serves_unless_that_is_asked_for_by_name() {
             "2 over UDP: their programs get an error and keep the ports they chose; no peer is told.",
         ]
     );
-    let plan = ClosePlan::all(scene(&snapshot), sockets, |_| false);
+    let plan = ClosePlan::all(basis(&snapshot), sockets, |_| false);
     let left_out = plan.promises()[4..].to_vec();
     assert_eq!(
         left_out,

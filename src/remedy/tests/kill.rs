@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use rstest::rstest;
 
-use super::{OWN_PID, Stand, no_right, on, scene, state};
+use super::{OWN_PID, Stand, basis, no_right, on, state};
 use crate::analysis::tests_support::{owner, process, tcp, udp};
 use crate::export::audit as export;
 use crate::model::{
@@ -15,17 +15,17 @@ use crate::model::{
 use crate::platform::control::{ControlError, Signal};
 use crate::remedy::audit::{self, Stage};
 use crate::remedy::kill::{KillPlan, PortsAfter, Promise, TargetOutcome};
-use crate::remedy::{NotDone, Plan, Refusal, Scene};
+use crate::remedy::{Basis, NotDone, Plan, Refusal};
 use crate::text::is_unsafe;
 use crate::text::tests_support::hostile;
 
 fn shared(state: State, local: &str, holders: &[u32]) -> Socket {
     let holders = Holders::of(holders.iter().map(|pid| owner(*pid)).collect());
-    Socket { holders, ..tcp(state, local, None, None) }
+    tcp(state, local, None, None).with(|socket| socket.holders = holders)
 }
 
 fn lasting(socket: Socket, seconds: u64) -> Socket {
-    Socket { expires: Some(Duration::from_secs(seconds)), ..socket }
+    socket.with(|socket| socket.set_expires(Some(Duration::from_secs(seconds))))
 }
 
 /// orders (4312) with everything a process can hold, and others around it.
@@ -65,7 +65,7 @@ fn inhabited(system: System, sockets: Vec<Socket>) -> Observed {
 #[test]
 fn the_promise_counts_every_port_once_by_its_worst_socket() {
     let snapshot = inhabited(System::Linux, busy());
-    let plan = KillPlan::new(scene(&snapshot), &[owner(4312)], Signal::Term);
+    let plan = KillPlan::new(basis(&snapshot), &[owner(4312)], Signal::Term);
     let promise = Promise {
         ports: 10,
         freed: 5,
@@ -92,7 +92,7 @@ fn the_promise_counts_every_port_once_by_its_worst_socket() {
 #[test]
 fn a_group_frees_what_its_members_share() {
     let snapshot = inhabited(System::Linux, busy());
-    let plan = KillPlan::new(scene(&snapshot), &[owner(4312), owner(2210)], Signal::Term);
+    let plan = KillPlan::new(basis(&snapshot), &[owner(4312), owner(2210)], Signal::Term);
     assert_eq!((plan.promise.shared, plan.promise.freed), (0, 7));
     assert_eq!(plan.pids(), [Pid(4312), Pid(2210)]);
     assert_eq!(plan.commands().len(), 2);
@@ -102,7 +102,7 @@ fn a_group_frees_what_its_members_share() {
 fn how_long_a_time_wait_will_last_is_not_made_up() {
     let sockets = vec![tcp(State::Established, "10.0.0.5:10005", Some("10.0.0.9:1433"), Some(owner(4312)))];
     let snapshot = inhabited(System::Windows, sockets);
-    assert_eq!(KillPlan::new(scene(&snapshot), &[owner(4312)], Signal::Kill).promise.longest, None);
+    assert_eq!(KillPlan::new(basis(&snapshot), &[owner(4312)], Signal::Kill).promise.longest, None);
 }
 
 #[rstest]
@@ -116,7 +116,7 @@ fn how_long_a_time_wait_will_last_is_not_made_up() {
 fn some_are_never_ended(#[case] system: System, #[case] pid: u32, #[case] name: &str, #[case] why: &str) {
     let mut snapshot = on(system, Vec::new());
     snapshot.processes = [process(owner(pid), name, "x")].into();
-    let plan = KillPlan::new(scene(&snapshot), &[owner(pid)], Signal::Kill);
+    let plan = KillPlan::new(basis(&snapshot), &[owner(pid)], Signal::Kill);
     let refusal = plan.confirm().unwrap_err().to_string();
     assert!(refusal.contains(why), "{refusal}");
 }
@@ -125,15 +125,15 @@ fn some_are_never_ended(#[case] system: System, #[case] pid: u32, #[case] name: 
 fn an_ordinary_process_with_a_low_number_is_ordinary() {
     let mut snapshot = on(System::Linux, Vec::new());
     snapshot.processes = [process(owner(4), "orders", "x"), process(owner(2), "orders", "x")].into();
-    assert!(KillPlan::new(scene(&snapshot), &[owner(4), owner(2)], Signal::Kill).confirm().is_ok());
+    assert!(KillPlan::new(basis(&snapshot), &[owner(4), owner(2)], Signal::Kill).confirm().is_ok());
 }
 
 #[test]
 fn without_the_right_it_says_which() {
     let snapshot = inhabited(System::Linux, busy());
     let forbidden = HashMap::from([(owner(4312), no_right())]);
-    let scene = Scene { snapshot: &snapshot, own_pid: OWN_PID, forbidden: &forbidden };
-    let refusal = KillPlan::new(scene, &[owner(4312)], Signal::Term).confirm().unwrap_err();
+    let basis = Basis { snapshot: &snapshot, own_pid: OWN_PID, forbidden: &forbidden };
+    let refusal = KillPlan::new(basis, &[owner(4312)], Signal::Term).confirm().unwrap_err();
     assert_eq!(refusal, Refusal::CannotBe { what: "orders (4312)".into(), why: no_right() });
     assert!(refusal.to_string().contains("CAP_KILL"));
 }
@@ -141,11 +141,11 @@ fn without_the_right_it_says_which() {
 #[test]
 fn who_is_gone_already_or_not_chosen_is_refused() {
     let snapshot = inhabited(System::Linux, busy());
-    assert!(KillPlan::new(scene(&snapshot), &[owner(77)], Signal::Term).confirm().is_err());
-    assert!(KillPlan::new(scene(&snapshot), &[], Signal::Term).confirm().is_err());
+    assert!(KillPlan::new(basis(&snapshot), &[owner(77)], Signal::Term).confirm().is_err());
+    assert!(KillPlan::new(basis(&snapshot), &[], Signal::Term).confirm().is_err());
     let mut later = snapshot.clone();
     later.ended.insert(owner(4312));
-    let refusal = KillPlan::new(scene(&later), &[owner(4312)], Signal::Term).confirm().unwrap_err();
+    let refusal = KillPlan::new(basis(&later), &[owner(4312)], Signal::Term).confirm().unwrap_err();
     assert!(matches!(refusal, Refusal::CannotBe { why: ControlError::Gone, .. }));
 }
 
@@ -165,11 +165,11 @@ fn children_services_and_the_own_session_are_named() {
     put(9000, "late", 1, None);
     put(800, "orphan", 9000, None);
 
-    let plan = KillPlan::new(scene(&snapshot), &[owner(500)], Signal::Kill);
+    let plan = KillPlan::new(basis(&snapshot), &[owner(500)], Signal::Kill);
     assert_eq!(plan.children.iter().map(|child| child.name.as_str()).collect::<Vec<_>>(), ["bash"]);
     assert!(plan.promises().iter().any(|line| line.contains("ssh.service")));
     assert!(plan.cautions()[0].contains("your own session"), "{:?}", plan.cautions());
-    let late = KillPlan::new(scene(&snapshot), &[owner(9000)], Signal::Term);
+    let late = KillPlan::new(basis(&snapshot), &[owner(9000)], Signal::Term);
     assert!(late.children.is_empty() && late.cautions().is_empty());
 }
 
@@ -178,9 +178,9 @@ fn names_from_outside_are_made_safe() {
     let mut snapshot = on(System::Linux, Vec::new());
     snapshot.processes = [process(owner(5), "evil\u{1b}[2J", "x")].into();
     let forbidden = HashMap::from([(owner(5), no_right())]);
-    let scene = Scene { snapshot: &snapshot, own_pid: OWN_PID, forbidden: &forbidden };
+    let basis = Basis { snapshot: &snapshot, own_pid: OWN_PID, forbidden: &forbidden };
     assert!(
-        !KillPlan::new(scene, &[owner(5)], Signal::Term)
+        !KillPlan::new(basis, &[owner(5)], Signal::Term)
             .confirm()
             .unwrap_err()
             .to_string()
@@ -197,7 +197,7 @@ fn what_was_shown_is_what_is_hit_and_it_is_written_down() {
         machine.sockets = snapshot.sockets.clone();
         machine.processes = snapshot.processes.keys().map(|owner| (owner.pid, owner.started)).collect();
     });
-    let plan = KillPlan::new(scene(&snapshot), &[owner(4312)], Signal::Term).confirm().unwrap();
+    let plan = KillPlan::new(basis(&snapshot), &[owner(4312)], Signal::Term).confirm().unwrap();
     let done = stand.executor(&state).kill(&plan).unwrap();
     assert_eq!(done.gaps, []);
     assert!(done.outcome.succeeded());
@@ -222,7 +222,7 @@ fn another_process_with_the_same_number_is_not_hit() {
     let stand = Stand::default();
     stand.with(|machine| machine.processes = HashMap::from([(Pid(4312), StartTime(999_999))]));
     let snapshot = inhabited(System::Linux, busy());
-    let plan = KillPlan::new(scene(&snapshot), &[owner(4312)], Signal::Kill).confirm().unwrap();
+    let plan = KillPlan::new(basis(&snapshot), &[owner(4312)], Signal::Kill).confirm().unwrap();
     let outcome = stand.executor(&state).kill(&plan).unwrap().outcome;
     assert_eq!(outcome.targets, [(owner(4312), TargetOutcome::Failed(ControlError::Replaced))]);
     stand.with(|machine| {
@@ -244,7 +244,7 @@ fn in_a_group_each_is_judged_by_itself() {
         machine.stubborn = vec![Pid(13)];
         machine.forbidden = vec![Pid(14)];
     });
-    let plan = KillPlan::new(scene(&snapshot), &owners, Signal::Term).confirm().unwrap();
+    let plan = KillPlan::new(basis(&snapshot), &owners, Signal::Term).confirm().unwrap();
     let outcome = stand.executor(&state).kill(&plan).unwrap().outcome;
     let became: Vec<_> = outcome.targets.iter().map(|(_, became)| became.clone()).collect();
     assert_eq!(
@@ -269,7 +269,7 @@ fn what_cannot_be_read_back_is_not_claimed() {
         machine.gaps = vec![Gap::error(Missing::Sockets(SpaceId::all_of(NamespaceId(1))[1]), "no")];
     });
     let kill = |snapshot: &Observed| {
-        let plan = KillPlan::new(scene(snapshot), &[owner(4312)], Signal::Term).confirm().unwrap();
+        let plan = KillPlan::new(basis(snapshot), &[owner(4312)], Signal::Term).confirm().unwrap();
         stand.executor(&state).kill(&plan).unwrap().outcome
     };
     assert_eq!(kill(&snapshot).ports, None);
@@ -286,7 +286,7 @@ fn what_cannot_be_written_down_is_not_done() {
     let stand = Stand::default();
     stand.with(|machine| machine.processes = HashMap::from([(Pid(4312), owner(4312).started)]));
     let snapshot = inhabited(System::Linux, Vec::new());
-    let plan = KillPlan::new(scene(&snapshot), &[owner(4312)], Signal::Term).confirm().unwrap();
+    let plan = KillPlan::new(basis(&snapshot), &[owner(4312)], Signal::Term).confirm().unwrap();
     let why = stand.executor(&state).kill(&plan).unwrap_err();
     assert!(matches!(&why, NotDone::Unwritten { .. }), "{why}");
     assert!(
@@ -307,7 +307,7 @@ fn who_only_lacks_a_descriptor_for_a_moment_is_ended_and_many_are_counted() {
         machine.processes = owners.iter().map(|owner| (owner.pid, owner.started)).collect();
         machine.out_of_descriptors = 5;
     });
-    let plan = KillPlan::new(scene(&snapshot), &owners, Signal::Term).confirm().unwrap();
+    let plan = KillPlan::new(basis(&snapshot), &owners, Signal::Term).confirm().unwrap();
     let outcome = stand.executor(&state).kill(&plan).unwrap().outcome;
     assert!(outcome.succeeded(), "{outcome:?}");
     assert_eq!(outcome.sentences()[0], "20 processes have ended.");
@@ -322,7 +322,7 @@ proptest! {
         snapshot.processes.insert(owner(4312), Arc::new(target));
         let stand = Stand::default();
         let (home, state) = state();
-        let plan = KillPlan::new(scene(&snapshot), &[owner(4312)], Signal::Kill).confirm().unwrap();
+        let plan = KillPlan::new(basis(&snapshot), &[owner(4312)], Signal::Kill).confirm().unwrap();
         stand.executor(&state).kill(&plan).unwrap();
         let file = std::fs::read_to_string(state.path().join("audit.jsonl")).unwrap();
         prop_assert_eq!(file.lines().count(), 2);

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::{Executor, License, Scene, StateDirectory};
+use super::{Basis, Executor, License, StateDirectory};
 use crate::analysis::tests_support::snapshot;
 use crate::model::{
     DynamicRange, Gap, NamespaceId, Observed, Owner, Pid, Port, PortRange, PortSet, PortSpace, RangeLimits,
@@ -61,6 +61,11 @@ struct Stand(Arc<Mutex<Machine>>);
 impl Stand {
     fn with<T>(&self, look: impl FnOnce(&mut Machine) -> T) -> T {
         look(&mut self.0.lock().unwrap())
+    }
+
+    /// What range is set.
+    fn range(&self) -> RangeState {
+        self.with(|machine| machine.range.clone().unwrap())
     }
 
     fn executor(&self, state: &StateDirectory) -> Executor {
@@ -130,9 +135,9 @@ impl SocketControl for Stand {
     fn close(&mut self, socket: &Socket) -> Result<(), ControlError> {
         self.with(|machine| {
             let error = (!machine.close_errors.is_empty()).then(|| machine.close_errors.remove(0)).flatten();
-            machine.closed.extend(socket.cookie);
+            machine.closed.extend(socket.cookie());
             if error.is_none() {
-                machine.sockets.retain(|other| other.cookie != socket.cookie);
+                machine.sockets.retain(|other| other.cookie() != socket.cookie());
             }
             error.map_or(Ok(()), Err)
         })
@@ -231,11 +236,11 @@ fn on(system: System, sockets: Vec<Socket>) -> Observed {
     snapshot.into()
 }
 
-/// A scene in which nothing is known to be forbidden.
-fn scene(snapshot: &Observed) -> Scene<'_> {
+/// A basis in which nothing is known to be forbidden.
+fn basis(snapshot: &Observed) -> Basis<'_> {
     static NOTHING: std::sync::LazyLock<HashMap<Owner, ControlError>> =
         std::sync::LazyLock::new(HashMap::new);
-    Scene { snapshot, own_pid: OWN_PID, forbidden: &NOTHING }
+    Basis { snapshot, own_pid: OWN_PID, forbidden: &NOTHING }
 }
 
 fn state() -> (tempfile::TempDir, StateDirectory) {

@@ -16,7 +16,7 @@ use crate::analysis::range_plan::{self, RangeFacts};
 use crate::model::{Family, PortRange, PortSet, Protocol};
 use crate::platform::control::{Controls, RangeControl, RangeState, Store};
 use crate::platform::netsh::Netsh;
-use crate::remedy::range::{RangeOutcome, RangePlan};
+use crate::remedy::range::{Journal, RangeOutcome, RangePlan};
 use crate::remedy::{Executor, License, Plan, StateDirectory};
 
 /// Shows what its files hold, in the words of its other files; `set` is what `$behaviour` says.
@@ -159,7 +159,7 @@ fn in_every_language_it_is_set_and_undone(#[case] words: [&str; 4], #[case] enco
 
     let now = fake.read();
     let mut restarted = fake.executor(&state);
-    let undo = RangePlan::undo(&now, restarted.last_change(&now).unwrap());
+    let undo = RangePlan::undo(&now, Journal::of(&state).last(&now).unwrap());
     assert!(restarted.set_range(&undo.confirm().unwrap()).unwrap().outcome.succeeded());
     assert_eq!(fake.read().spaces, before.spaces);
 }

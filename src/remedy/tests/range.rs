@@ -115,14 +115,14 @@ fn set_and_undone_by_another_porttop(#[case] before: RangeState, #[case] store: 
     assert_eq!(done, Done { outcome: RangeOutcome::Set { complaint: None }, gaps: Vec::new() });
 
     let mut later = stand.executor(&directory);
-    let now = later.range().unwrap();
+    let now = stand.range();
     assert!(!same(&now, &before));
-    let undo = RangePlan::undo(&now, later.last_change(&now).unwrap());
+    let undo = RangePlan::undo(&now, Journal::of(&directory).last(&now).unwrap());
     assert_eq!((undo.cautions(), undo.needs_a_person()), (vec![], None));
     assert!(later.set_range(&undo.confirm().unwrap()).unwrap().outcome.succeeded());
-    let now = later.range().unwrap();
+    let now = stand.range();
     assert!(same(&now, &before), "{now:?}");
-    assert_eq!(later.last_change(&now).unwrap(), LastChange::default());
+    assert_eq!(Journal::of(&directory).last(&now).unwrap(), LastChange::default());
 }
 
 #[rstest]
@@ -140,9 +140,9 @@ fn a_step_that_fails_leaves_everything_as_it_was(
     let RangeOutcome::Restored { complaint } = outcome else { panic!("{outcome:?}") };
     let word = if failure == Failure::Lies { "reported success" } else { "the step: no" };
     assert!(complaint.contains(word), "{complaint}");
-    let now = executor.range().unwrap();
+    let now = stand.range();
     assert!(same(&now, &before), "{now:?}");
-    assert_eq!(executor.last_change(&now).unwrap().entry, None);
+    assert_eq!(Journal::of(&directory).last(&now).unwrap().entry, None);
 }
 
 #[test]
@@ -169,8 +169,8 @@ fn what_cannot_be_restored_is_said_with_the_way_back_and_stays_noted() {
     let RangeOutcome::Stuck { way_back, .. } = &outcome else { panic!("{outcome:?}") };
     assert_eq!(way_back[0], "sysctl -w net.ipv4.ip_local_port_range=\"32768 60999\"");
     assert!(outcome.sentences().contains(&way_back[0]));
-    let now = executor.range().unwrap();
-    assert!(executor.last_change(&now).unwrap().entry.is_some());
+    let now = stand.range();
+    assert!(Journal::of(&directory).last(&now).unwrap().entry.is_some());
 }
 
 /// Sets the range of a made-up machine and returns the machine.
@@ -206,7 +206,7 @@ fn what_somebody_changed_since_the_plan_is_not_overwritten(#[case] before: Range
 
     // The same wish, planned again on what is set now.
     let NotDone::ChangedSince(differences) = why else { panic!("{why}") };
-    let now = stand.executor(&directory).range().unwrap();
+    let now = stand.range();
     let again = plan(&now, Store::Active).again(&differences);
     assert!(again.cautions()[0].contains("This plan is new"), "{:?}", again.cautions());
     assert!(stand.executor(&directory).set_range(&again.confirm().unwrap()).is_ok());
@@ -232,9 +232,8 @@ fn an_undo_does_not_bring_back_what_somebody_has_replaced(#[case] before: RangeS
     let (_home, directory) = state();
     let stand = set_on(&before, Store::Active, &directory);
     moved(&stand, range(30000, 40000));
-    let executor = &mut stand.executor(&directory);
-    let now = executor.range().unwrap();
-    let undo = RangePlan::undo(&now, executor.last_change(&now).unwrap());
+    let now = stand.range();
+    let undo = RangePlan::undo(&now, Journal::of(&directory).last(&now).unwrap());
     let refusal = undo.confirm().unwrap_err().to_string();
     for part in ["10000–65535", "30000–40000 now", "porttop range set --start"] {
         assert!(refusal.contains(part), "{part}: {refusal}");
@@ -249,11 +248,11 @@ fn an_undo_leaves_what_others_have_reserved_since() {
         each(machine.range.as_mut().unwrap(), |_, dynamic| assert!(dynamic.reserved.insert(Port(8080))));
     });
     let executor = &mut stand.executor(&directory);
-    let now = executor.range().unwrap();
-    let undo = RangePlan::undo(&now, executor.last_change(&now).unwrap());
+    let now = stand.range();
+    let undo = RangePlan::undo(&now, Journal::of(&directory).last(&now).unwrap());
     assert!(undo.promises().contains(&"Ports that others have reserved since stay so: 8080.".to_owned()));
     assert!(executor.set_range(&undo.confirm().unwrap()).unwrap().outcome.succeeded());
-    let now = executor.range().unwrap();
+    let now = stand.range();
     let set = now.of(TCP4.0, TCP4.1).unwrap();
     assert_eq!((set.range, set.reserved.to_string()), (range(32768, 60999), "8080".into()));
 }
@@ -266,7 +265,7 @@ fn what_is_already_so_is_neither_set_nor_noted(#[case] before: RangeState, #[cas
     let (_home, directory) = state();
     let stand = set_on(&before, store, &directory);
     let executor = &mut stand.executor(&directory);
-    let now = executor.range().unwrap();
+    let now = stand.range();
     let steps = stand.with(|machine| machine.steps.len());
     let (start, size) =
         (now.of(TCP4.0, TCP4.1).unwrap().range.start(), now.of(TCP4.0, TCP4.1).unwrap().range.size());
@@ -287,10 +286,10 @@ fn an_undo_of_what_is_set_back_already_only_strikes_it() {
     let stand = set_on(&before, Store::Active, &directory);
     stand.with(|machine| machine.range = Some(before.clone()));
     let executor = &mut stand.executor(&directory);
-    let undo = RangePlan::undo(&before, executor.last_change(&before).unwrap());
+    let undo = RangePlan::undo(&before, Journal::of(&directory).last(&before).unwrap());
     assert!(undo.is_already_so());
     assert_eq!(executor.set_range(&undo.confirm().unwrap()).unwrap().outcome, RangeOutcome::AlreadySo);
-    assert_eq!(executor.last_change(&before).unwrap(), LastChange::default());
+    assert_eq!(Journal::of(&directory).last(&before).unwrap(), LastChange::default());
 }
 
 #[test]
@@ -298,14 +297,13 @@ fn of_two_that_undo_the_same_one_does_it_and_the_other_says_so() {
     let (_home, directory) = state();
     let before = linux();
     let stand = set_on(&before, Store::Active, &directory);
-    let now = stand.executor(&directory).range().unwrap();
-    let undo =
-        || RangePlan::undo(&now, stand.executor(&directory).last_change(&now).unwrap()).confirm().unwrap();
+    let now = stand.range();
+    let undo = || RangePlan::undo(&now, Journal::of(&directory).last(&now).unwrap()).confirm().unwrap();
     let (one, other) = (undo(), undo());
     assert!(stand.executor(&directory).set_range(&one).unwrap().outcome.succeeded());
     let why = stand.executor(&directory).set_range(&other).unwrap_err();
     assert!(why.to_string().contains("another porttop has undone this change already"), "{why}");
-    assert!(same(&stand.executor(&directory).range().unwrap(), &before));
+    assert!(same(&stand.range(), &before));
 }
 
 #[rstest]
@@ -321,16 +319,16 @@ fn somebody_elses_file_is_kept_and_comes_back(#[case] foreign: FileContent) {
 
     // Another change on top keeps what is kept.
     let executor = &mut stand.executor(&directory);
-    let now = executor.range().unwrap();
+    let now = stand.range();
     let wider =
         RangePlan::set(&now, &[(TCP4.0, TCP4.1, proposal(&now, 5000, 60000, &[]))], Store::Persistent);
     assert!(executor.set_range(&wider.confirm().unwrap()).unwrap().outcome.succeeded());
     for _ in 0..2 {
-        let now = executor.range().unwrap();
-        let undo = RangePlan::undo(&now, executor.last_change(&now).unwrap());
+        let now = stand.range();
+        let undo = RangePlan::undo(&now, Journal::of(&directory).last(&now).unwrap());
         assert!(executor.set_range(&undo.confirm().unwrap()).unwrap().outcome.succeeded());
     }
-    assert!(same(&executor.range().unwrap(), &before));
+    assert!(same(&stand.range(), &before));
 }
 
 #[test]
@@ -352,9 +350,8 @@ fn a_file_that_is_not_as_porttop_left_it_is_not_set_back() {
     let mut before = linux();
     before.file.as_mut().unwrap().content = FileContent::Foreign(None);
     let stand = set_on(&before, Store::Persistent, &directory);
-    let executor = stand.executor(&directory);
-    let now = stand.with(|machine| machine.range.clone().unwrap());
-    let last = executor.last_change(&now).unwrap();
+    let now = stand.range();
+    let last = Journal::of(&directory).last(&now).unwrap();
     for change in [
         |file: &mut RangeFile| file.kept = FileContent::Absent,
         |file: &mut RangeFile| file.content = FileContent::Foreign(file.content.sets().cloned()),
@@ -492,9 +489,9 @@ fn a_journal_of_another_namespace_or_of_nonsense_is_left_alone() {
     let undo = RangePlan::undo(&linux(), last(&here));
     assert!(undo.cautions()[0].contains("1 line of the journal is not understood"), "{:?}", undo.cautions());
 
-    journal.strike(&lock, &ours).unwrap();
+    journal.remove(&lock, &ours).unwrap();
     assert_eq!(last(&here), LastChange { entry: None, damaged: 1 });
-    journal.strike(&lock, &theirs).unwrap();
+    journal.remove(&lock, &theirs).unwrap();
     assert_eq!(directory.read("range-undo.jsonl").unwrap(), b"{\"half\": a li\n");
 }
 

@@ -61,7 +61,7 @@ pub fn order(handles: &Handles, sort: Sort<Handle>, words: &str, picture: &Pictu
             None => text.contains(word),
         })
     };
-    sort.places(handles, picture, |index| passes(&handles[index]))
+    sort.indices(handles, picture, |index| passes(&handles[index]))
 }
 
 /// Sockets first: they are what one looks for.
@@ -93,6 +93,6 @@ pub fn kind(kind: &HandleKind) -> &str {
 #[must_use]
 pub fn name(handle: &Handle) -> Option<String> {
     let Some(socket) = &handle.socket else { return handle.name.clone() };
-    let remote = socket.remote.map_or_else(String::new, |remote| format!(" → {remote}"));
-    Some(format!("{} {} {}{remote}", socket.protocol.key(), socket.state.title(), socket.local))
+    let remote = socket.remote().map_or_else(String::new, |remote| format!(" → {remote}"));
+    Some(format!("{} {} {}{remote}", socket.protocol.key(), socket.state.title(), socket.local()))
 }

@@ -148,18 +148,18 @@ impl Request {
         match table {
             TableQuery::Processes(sort, with_idle) => {
                 let passes = picture.select(filter);
-                sort.places(&picture.rows, picture, |index| {
+                sort.indices(&picture.rows, picture, |index| {
                     let row = &picture.rows[index];
                     passes.rows[index] && subject.has_row(row) && (*with_idle || concerns_ports(row))
                 })
             }
             TableQuery::Destinations(sort) => {
                 let passes = picture.select(filter);
-                sort.places(&picture.destinations, picture, |index| passes.destinations[index])
+                sort.indices(&picture.destinations, picture, |index| passes.destinations[index])
             }
             TableQuery::Sockets(sort) => {
                 let passes = picture.select(filter);
-                sort.places(&snapshot.sockets, picture, |index| {
+                sort.indices(&snapshot.sockets, picture, |index| {
                     passes.sockets[index] && subject.has_socket(index, &snapshot.sockets[index], picture)
                 })
             }

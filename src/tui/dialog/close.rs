@@ -9,7 +9,7 @@ use crate::analysis::Filter;
 use crate::model::{Observed, Pid, Socket};
 use crate::remedy::close::ClosePlan;
 use crate::remedy::service::Request;
-use crate::remedy::{Plan, Scene};
+use crate::remedy::{Basis, Plan};
 use crate::tui::command::Command;
 use crate::tui::component::Out;
 use crate::tui::keymap::Context;
@@ -36,15 +36,15 @@ pub fn ask(
     out: &mut Out,
 ) {
     let none = HashMap::new();
-    let scene = Scene { snapshot, own_pid, forbidden: &none };
+    let basis = Basis { snapshot, own_pid, forbidden: &none };
     let one = one.map(|socket| {
-        let plan = ClosePlan::new(scene, [socket.clone()]);
+        let plan = ClosePlan::new(basis, [socket.clone()]);
         (socket, plan)
     });
     let may_close = one.as_ref().is_some_and(|(_, plan)| plan.refusals().is_empty());
     let all = all
         .filter(|_| may_close)
-        .map(|(sockets, filter)| ClosePlan::all(scene, sockets, |state| filter.names(state)));
+        .map(|(sockets, filter)| ClosePlan::all(basis, sockets, |state| filter.names(state)));
     let mut buttons = vec![Button::Close];
     if may_close {
         buttons = vec![Button::No, Button::One];
@@ -74,7 +74,7 @@ impl Topic for Close {
                         Some(all) => {
                             text.add("All that are shown:", STRONG);
                             say_refusals(all, text);
-                            text.add_all(all.toll(), Style::new());
+                            text.add_all(all.summary(), Style::new());
                         }
                         None => text.add(&all_need_a_filter(), WEAK),
                     }
@@ -101,7 +101,7 @@ impl Topic for Close {
 /// All that would be closed: first what dies of it.
 fn say_all(all: &ClosePlan, text: &mut TextLines) {
     text.add("All that are shown:", STRONG);
-    text.add_all(all.toll(), STRONG);
+    text.add_all(all.summary(), STRONG);
     text.add_all(all.promises(), Style::new());
     say_cautions(all, text);
     text.add_all(all.commands(), WEAK);
@@ -113,6 +113,6 @@ fn all_need_a_filter() -> String {
 }
 
 fn name(socket: &Socket) -> String {
-    let remote = socket.remote.map_or_else(|| "*".to_owned(), |remote| remote.to_string());
-    format!("{} {} → {remote} {}", socket.protocol.key(), socket.local, socket.state.title())
+    let remote = socket.remote().map_or_else(|| "*".to_owned(), |remote| remote.to_string());
+    format!("{} {} → {remote} {}", socket.protocol.key(), socket.local(), socket.state.title())
 }

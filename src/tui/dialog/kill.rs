@@ -13,7 +13,7 @@ use crate::platform::control::{ControlError, Signal};
 use crate::remedy::kill::KillPlan;
 use crate::remedy::service::{Request, Response};
 use crate::remedy::worker::RequestId;
-use crate::remedy::{Plan, Scene};
+use crate::remedy::{Basis, Plan};
 use crate::text::{age, safe, thousands};
 use crate::tui::component::Out;
 use crate::tui::shared::Env;
@@ -57,7 +57,7 @@ fn plan(
     signal: Signal,
     forbidden: &HashMap<Owner, ControlError>,
 ) -> KillPlan {
-    KillPlan::new(Scene { snapshot, own_pid, forbidden }, owners, signal)
+    KillPlan::new(Basis { snapshot, own_pid, forbidden }, owners, signal)
 }
 
 impl Topic for Kill {

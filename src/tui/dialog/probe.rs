@@ -7,7 +7,7 @@ use ratatui::style::Style;
 use tui_input::Input;
 use tui_input::backend::crossterm::EventHandler;
 
-use crate::export::{action, probe};
+use crate::export::probe;
 use crate::remedy::service::{Request, Response};
 use crate::remedy::worker::RequestId;
 use crate::tui::action::Effect;
@@ -97,7 +97,7 @@ impl Dialog for Probe {
         let Response::Probed(probed) = response else { return false };
         let is_it = id == self.request;
         if is_it {
-            self.tries = Some(probed.as_ref().map_or_else(action::not_done, probe::lines));
+            self.tries = Some(probed.as_ref().map_or_else(|why| vec![probe::not_probed(why)], probe::lines));
         }
         is_it
     }

@@ -6,7 +6,7 @@ use ratatui::style::Style;
 
 use crate::analysis::{Severity, SpaceUsage};
 use crate::model::{Family, Protocol, SpaceId};
-use crate::text::{per_second, percent, rate, thousands};
+use crate::text::{per_second, rate, thousands};
 use crate::tui::app::App;
 use crate::tui::theme::{STRONG, WEAK, level};
 use crate::tui::widget::gauge::bar;
@@ -69,8 +69,7 @@ fn draw_one(space: &SpaceUsage, severity: Severity, line: Rect, buffer: &mut Buf
     };
     let per_second = space.per_second.map_or_else(String::new, rate);
     let numbers = format!(
-        " {:>3} % {}/{} ",
-        percent(share),
+        " {share:>5} {}/{} ",
         thousands(in_use.into()),
         thousands(space.capacity.unwrap_or(0).into())
     );
@@ -82,7 +81,7 @@ fn draw_one(space: &SpaceUsage, severity: Severity, line: Rect, buffer: &mut Buf
     };
     let rate_columns = if room < 30 { 0 } else { 9 };
     let bar_columns = room.saturating_sub(columns(&numbers) + trend + rate_columns + 1);
-    let x = put(buffer, line, x, &bar(share, bar_columns), level(severity));
+    let x = put(buffer, line, x, &bar(share.number().unwrap_or(1.0), bar_columns), level(severity));
     let x = put(buffer, line, x, &numbers, level(severity));
     put(buffer, line, x, &spark(&space.trend, usize::from(trend)), Style::new());
     if rate_columns > 0 {
@@ -94,7 +93,7 @@ fn draw_compact(spaces: &[&SpaceUsage], line: Rect, buffer: &mut Buffer) {
     let mut x = line.x + 1;
     for space in spaces {
         let text = match space.share().zip(space.in_use) {
-            Some((share, in_use)) => format!("{:>3} % {:<7}", percent(share), thousands(in_use.into())),
+            Some((share, in_use)) => format!("{share:>5} {:<7}", thousands(in_use.into())),
             None if space.capacity.is_none() => "  - range not known".to_owned(),
             None => "  - not read".to_owned(),
         };
@@ -106,7 +105,8 @@ fn draw_compact(spaces: &[&SpaceUsage], line: Rect, buffer: &mut Buffer) {
 /// What is known of a port space whose share is not.
 fn unknown(space: &SpaceUsage) -> String {
     let least = thousands(space.counts.seen_ports.into());
-    match (space.capacity, space.counts.sockets()) {
+    match (space.most, space.counts.sockets()) {
+        (Some(_), Some(_)) => format!("{least} in use · what is reserved could not be read"),
         (None, Some(sockets)) => format!("range not known · {} sockets", thousands(sockets.into())),
         (Some(capacity), None) if space.counts.seen_ports > 0 => {
             format!("at least {least} of {} · not all sockets could be read", thousands(capacity.into()))

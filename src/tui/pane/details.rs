@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 
 use crate::analysis::Row;
 use crate::model::{Attribution, Integrity, Owner, Process, State, WindowsProcess};
-use crate::text::{age, keep_start, percent, safe, thousands};
+use crate::text::{age, keep_start, safe, thousands};
 use crate::tui::command::Command;
 use crate::tui::component::{Component, Out, Pane};
 use crate::tui::drawn::Drawn;
@@ -112,7 +112,7 @@ fn since(env: &Env<'_>, started: Timestamp) -> String {
 
 fn of_sockets(env: &Env<'_>, owner: Owner) -> Vec<Fact> {
     let Some(row) = env.row_of(owner) else { return vec![("Sockets", Some("0".to_owned()))] };
-    let share = row.share.map_or_else(String::new, |share| format!(", {} % of a port space", percent(share)));
+    let share = row.share.map_or_else(String::new, |share| format!(", {share} of a port space"));
     let ports = row.counts.ports.map(|ports| format!("{}{share}", thousands(ports.into())));
     let mut facts =
         vec![("Ports", ports), ("Sockets", row.counts.sockets().map(|count| thousands(count.into())))];

@@ -9,9 +9,9 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use crate::analysis::{Severity, Sort};
-use crate::model::{Gap, Handle, Handles};
+use crate::model::{Gap, Handle, Handles, Level, Share};
 use crate::platform::Reading;
-use crate::text::{keep_start, percent, safe, thousands};
+use crate::text::{keep_start, safe, thousands};
 use crate::tui::arrange::TableQuery;
 use crate::tui::arrange::handles::kind;
 use crate::tui::command::Command;
@@ -31,7 +31,7 @@ use crate::tui::widget::paint::{put, row};
 const REFRESH: Duration = Duration::from_secs(3);
 
 /// From this share of the limit on it is near.
-const NEAR: f64 = 0.8;
+const NEAR: Share = Share::percent(80.0);
 
 /// On a screen of fewer rows the table has all the room.
 const LEAST_ROWS: u16 = 9;
@@ -212,8 +212,8 @@ fn draw_summary(handles: &OpenHandles, area: Rect, buffer: &mut Buffer) {
     let mut x = put(buffer, first, area.x + 1, &format!("{} handles", thousands(count as u64)), STRONG);
     x = put(buffer, first, x + 2, &growth(handles), Style::new());
     if let Some(limit) = listed.value.limit {
-        let share = if limit == 0 { 1.0 } else { count as f64 / limit as f64 };
-        let text = format!("{} % of the limit of {}", percent(share), thousands(limit));
+        let share = Level { used: count as u64, most: limit }.share();
+        let text = format!("{share} of the limit of {}", thousands(limit));
         put(
             buffer,
             first,

@@ -356,7 +356,7 @@ fn on_linux() -> Snapshot {
         let local =
             SocketAddr::from(([10, 0, 0, 5], if state == State::Listen { 443 } else { 50000 + cookie }));
         let mut socket = super::support::socket(state, local, remote, Some(NGINX));
-        socket.cookie = Some(cookie.into());
+        socket.set_cookie(Some(cookie.into()));
         socket
     };
     let sockets = vec![
@@ -549,7 +549,7 @@ fn read_only_offers_nothing_and_does_nothing() {
     }
     for place in ["1", "2", "3", "1<enter>", "<tab>", "r"] {
         play(&mut app, place);
-        for key in ["x", "<f9>", "c", "o", "a", "p", "y", "u"] {
+        for key in ["x", "<f9>", "c", "a", "p", "y", "u"] {
             let before = text_of(&app);
             assert_eq!(press(&mut app, key), [], "{key} at {place}");
             assert_eq!(text_of(&app), before);
@@ -562,11 +562,21 @@ fn read_only_offers_nothing_and_does_nothing() {
 }
 
 #[test]
+fn read_only_asks_for_a_port_and_connects_nowhere() {
+    let mut app = blank(80, 24, &Options { read_only: true, ..Options::default() });
+    see(&mut app, machine(0));
+    let sent = asked(press(&mut app, "o"));
+    let [(id, Request::Probe(None))] = sent[..] else { panic!("{sent:?}") };
+    arrives(&mut app, id, Response::Probed(Err(NotDone::ReadOnly)));
+    assert!(text_of(&app).contains("nothing was sent or tried: --read-only"), "{}", text_of(&app));
+}
+
+#[test]
 fn every_command_that_acts_has_a_key() {
     let acts =
         |context: Context| context.bindings().map(|binding| binding.command).filter(|command| command.acts());
     let with_keys: Vec<Command> = Context::ALL.into_iter().flat_map(acts).collect();
-    for command in [Command::Kill, Command::CloseSockets, Command::Probe, Command::SetActive, Command::Undo] {
+    for command in [Command::Kill, Command::CloseSockets, Command::SetActive, Command::Undo] {
         assert!(with_keys.contains(&command), "{command:?}");
     }
 }

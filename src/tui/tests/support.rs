@@ -94,21 +94,21 @@ pub fn failing(second: u32) -> Snapshot {
 pub fn socket(state: State, local: SocketAddr, remote: Option<&str>, holder: Option<Owner>) -> Socket {
     let protocol = if state == State::Udp { Protocol::Udp } else { Protocol::Tcp };
     let mut socket = Socket::new(NamespaceId::ONLY, protocol, state, local);
-    socket.remote = remote.map(|remote| {
+    socket.set_remote(remote.map(|remote| {
         let remote: SocketAddr = remote.parse().unwrap();
         SocketAddr::new(remote.ip().to_canonical(), remote.port())
-    });
+    }));
     if let Some(holder) = holder {
         (socket.holders, socket.attribution) = (Holders::One(holder), Attribution::Exact);
     }
-    socket.expires = (state == State::TimeWait).then_some(Duration::from_secs(101));
+    socket.set_expires((state == State::TimeWait).then_some(Duration::from_secs(101)));
     socket
 }
 
 /// The machine with these sockets.
 pub fn snapshot(second: u32, mut sockets: Vec<Socket>) -> Snapshot {
-    for left in sockets.iter_mut().filter_map(|socket| socket.expires.as_mut()) {
-        *left = Duration::from_secs(109 - u64::from(second));
+    for socket in sockets.iter_mut().filter(|socket| socket.expires().is_some()) {
+        socket.set_expires(Some(Duration::from_secs(109 - u64::from(second))));
     }
     let range = PortRange::new(Port(49152), Port(65535)).unwrap();
     let dynamic = DynamicRange { range, reserved: PortSet::new() };

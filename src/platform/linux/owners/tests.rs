@@ -14,7 +14,7 @@ struct Made {
     started: u64,
     uid: u32,
     /// Inodes by descriptor; 0 is no socket.
-    fds: Vec<u64>,
+    fds: Vec<u32>,
     refused: bool,
 }
 
@@ -43,7 +43,7 @@ impl Fake {
         self.0.lock().unwrap()
     }
 
-    fn process(&self, pid: u32, started: u64, uid: u32, fds: &[u64]) {
+    fn process(&self, pid: u32, started: u64, uid: u32, fds: &[u32]) {
         let made = Made { started, uid, fds: fds.to_vec(), refused: false };
         self.world().processes.insert(pid, made);
     }
@@ -81,7 +81,7 @@ impl Descriptions for Fake {
         Some(Descriptors { count, uid: made.uid })
     }
 
-    fn socket_inodes(&mut self, task: Task, found: &mut Vec<(u64, u32)>) -> io::Result<()> {
+    fn socket_inodes(&mut self, task: Task, found: &mut Vec<(u32, u32)>) -> io::Result<()> {
         let mut world = self.world();
         if world.out_of_files {
             return Err(rustix::io::Errno::MFILE.into());
@@ -105,14 +105,17 @@ fn pid(task: Task) -> u32 {
     task.to_string().parse().unwrap()
 }
 
-fn socket(inode: u64, uid: u32) -> Socket {
+fn socket(inode: u32, uid: u32) -> Socket {
     let local = SocketAddr::from(([127, 0, 0, 1], 1));
     let socket = Socket::new(NamespaceId(1), Protocol::Tcp, State::Established, local);
-    Socket { inode: Some(inode), uid: Some(uid), ..socket }
+    socket.with(|socket| {
+        socket.set_inode(Some(inode));
+        socket.set_uid(Some(uid));
+    })
 }
 
 /// Who holds which of these inodes, after one tick.
-fn tick(owners: &mut Owners<Fake>, inodes: &[u64]) -> Vec<Vec<(u32, u64)>> {
+fn tick(owners: &mut Owners<Fake>, inodes: &[u32]) -> Vec<Vec<(u32, u64)>> {
     let mut sockets: Vec<Socket> = inodes.iter().map(|inode| socket(*inode, 33)).collect();
     owners.attribute(&mut sockets);
     let plain = |owner: &Owner| (owner.pid.0, owner.started.0);
@@ -235,7 +238,7 @@ fn rights_that_are_missing_are_named() {
 fn a_socket_nobody_holds_is_named_at_the_first_look_and_once_it_lasts() {
     let fake = Fake::new();
     let mut owners = Owners::new(fake);
-    let mut gaps = |inodes: &[u64]| {
+    let mut gaps = |inodes: &[u32]| {
         let mut sockets: Vec<_> = inodes.iter().map(|inode| socket(*inode, 0)).collect();
         owners.attribute(&mut sockets)
     };
@@ -294,7 +297,7 @@ proptest! {
             } else {
                 // 0 is a file, 1 a new socket, 2 one it holds already, if it does.
                 let held = before.as_ref().map(|made| made.fds.clone()).unwrap_or_default();
-                let fds: Vec<u64> = shape.iter().enumerate().map(|(fd, kind)| match kind {
+                let fds: Vec<u32> = shape.iter().enumerate().map(|(fd, kind)| match kind {
                     0 => 0,
                     1 => { next += 1; next }
                     _ => held.get(fd).copied().filter(|_| same).unwrap_or(0),
@@ -302,7 +305,7 @@ proptest! {
                 let started = before.filter(|_| same).map_or(step as u64, |made| made.started);
                 fake.process(pid, started, 33, &fds);
             }
-            let listed: Vec<u64> = fake.world().processes.values()
+            let listed: Vec<u32> = fake.world().processes.values()
                 .flat_map(|made| made.fds.iter().copied().filter(|inode| *inode != 0)).collect();
             prop_assert_eq!(tick(&mut owners, &listed), tick(&mut Owners::new(fake.clone()), &listed));
         }

@@ -88,7 +88,7 @@ impl<A: Alive> Collector<A> {
     }
 
     /// Understands what is older than the start of this reading.
-    pub fn settle(&mut self, clock: Clock) {
+    pub fn interpret(&mut self, clock: Clock) {
         self.waiting.sort_by_key(|happening| happening.time);
         let ready = self.waiting.partition_point(|happening| happening.time < clock.now);
         let younger = self.waiting.split_off(ready);
@@ -111,7 +111,7 @@ impl<A: Alive> Collector<A> {
                 What::Named { pid: leader(task)?, name: CompactString::from_utf8_lossy(name) }
             }
             Record::Namespaces { task, network } => {
-                What::Moved { pid: leader(task)?, network: NamespaceId(network?) }
+                What::Moved { pid: leader(task)?, network: NamespaceId::of_inode(network?)? }
             }
             Record::Exit { task } => What::Ended { pid: leader(task)? },
             Record::Sample { task, raw, rest } => {
@@ -229,7 +229,7 @@ mod tests {
     fn one_that_lived_between_two_readings_is_whole() {
         let mut collector = collector();
         collector.add(&[born(7, SECOND), closed(7, 2 * SECOND, 40000)].concat());
-        collector.settle(at(3 * SECOND));
+        collector.interpret(at(3 * SECOND));
         let trace = collector.take();
         assert_eq!(seen(&trace), [(7, 600, "p7".into(), 40000)]);
         assert_eq!(trace.connections[0].namespace, Some(NamespaceId(9)));
@@ -242,7 +242,7 @@ mod tests {
         let mut collector = collector();
         collector.add(&closed(7, 2 * SECOND, 40000));
         collector.add(&born(7, SECOND));
-        collector.settle(at(3 * SECOND));
+        collector.interpret(at(3 * SECOND));
         assert_eq!(seen(&collector.take()), [(7, 600, "p7".into(), 40000)]);
     }
 
@@ -251,10 +251,10 @@ mod tests {
         let mut collector = collector();
         // The ring of the birth was read before it was in there, that of the close after.
         collector.add(&closed(7, 3 * SECOND + 5, 40000));
-        collector.settle(at(3 * SECOND));
+        collector.interpret(at(3 * SECOND));
         assert_eq!(collector.take(), Trace::default());
         collector.add(&born(7, 3 * SECOND + 1));
-        collector.settle(at(4 * SECOND));
+        collector.interpret(at(4 * SECOND));
         assert_eq!(seen(&collector.take()), [(7, 800, "p7".into(), 40000)]);
     }
 
@@ -262,7 +262,7 @@ mod tests {
     fn what_is_nobodys_is_lost_and_what_is_out_of_sight_is_not() {
         let mut collector = collector();
         collector.add(&[closed(7, 1, 1), closed(0, 1, 2), closed(u32::MAX, 1, 3)].concat());
-        collector.settle(at(SECOND));
+        collector.interpret(at(SECOND));
         assert_eq!(collector.take(), Trace { lost: 1, ..Trace::default() });
     }
 
@@ -271,7 +271,7 @@ mod tests {
         let mut collector = collector();
         let lost = [3u64.to_ne_bytes(), 40u64.to_ne_bytes()].concat();
         collector.add(&[record(LOST, &[lost, id(1)].concat()), vec![1, 2, 3]].concat());
-        collector.settle(at(SECOND));
+        collector.interpret(at(SECOND));
         assert_eq!(collector.take().lost, 41, "and a cut record is one more");
     }
 
@@ -282,7 +282,7 @@ mod tests {
         let thousand = closed(7, 2 * SECOND, 40000).repeat(1000);
         for _ in 0..=MOST / 1000 {
             collector.add(&thousand);
-            collector.settle(at(3 * SECOND));
+            collector.interpret(at(3 * SECOND));
         }
         let trace = collector.take();
         assert_eq!((trace.connections.len(), trace.lost), (MOST, 1000));
@@ -295,7 +295,7 @@ mod tests {
             for ring in rings {
                 collector.add(&ring);
             }
-            collector.settle(at(now));
+            collector.interpret(at(now));
             let _ = collector.take();
         }
 

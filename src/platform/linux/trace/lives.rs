@@ -32,14 +32,14 @@ pub(super) struct Life {
     /// None where it could not be read before the process was gone.
     pub network: Option<NamespaceId>,
     /// Whether it was looked at in `/proc`, where it may have been gone.
-    settled: bool,
+    looked_up: bool,
 }
 
 /// The processes there are and those that ended a moment ago.
 pub(super) struct Lives<A> {
     alive: A,
     known: HashMap<Pid, Life>,
-    /// Born and not settled.
+    /// Born and not looked up.
     born: Vec<Pid>,
     /// Reported as ended since the last [`Lives::tidy`], and before it.
     ended: [HashSet<Pid>; 2],
@@ -52,14 +52,14 @@ impl<A: Alive> Lives<A> {
 
     /// Takes in a process that was there before births were reported.
     pub fn found(&mut self, owner: Owner, name: CompactString) {
-        self.known.entry(owner.pid).or_insert(Life { owner, name, network: None, settled: false });
+        self.known.entry(owner.pid).or_insert(Life { owner, name, network: None, looked_up: false });
     }
 
     /// A process was born at this time, with the name of its parent.
     pub fn born(&mut self, pid: Pid, parent: Pid, time: StartTime) {
         let name = self.known.get(&parent).map(|parent| parent.name.clone()).unwrap_or_default();
         let owner = Owner { pid, started: time };
-        self.known.insert(pid, Life { owner, name, network: None, settled: false });
+        self.known.insert(pid, Life { owner, name, network: None, looked_up: false });
         self.born.push(pid);
         for ended in &mut self.ended {
             ended.remove(&pid);
@@ -91,7 +91,7 @@ impl<A: Alive> Lives<A> {
             let (started, name) = self.alive.stat(pid)?;
             self.found(Owner { pid, started }, name);
         }
-        self.settle(pid);
+        self.look_up(pid);
         self.known.get(&pid).filter(|life| life.owner.started <= time)
     }
 
@@ -109,7 +109,7 @@ impl<A: Alive> Lives<A> {
     /// Looks at the newly born while they live, and forgets those that ended before the last call.
     pub fn tidy(&mut self) {
         for pid in std::mem::take(&mut self.born) {
-            self.settle(pid);
+            self.look_up(pid);
         }
         let [new, old] = &mut self.ended;
         for pid in old.drain() {
@@ -123,9 +123,9 @@ impl<A: Alive> Lives<A> {
     }
 
     /// Looks at a process in `/proc`, once.
-    fn settle(&mut self, pid: Pid) {
-        let Some(life) = self.known.get_mut(&pid).filter(|life| !life.settled) else { return };
-        life.settled = true;
+    fn look_up(&mut self, pid: Pid) {
+        let Some(life) = self.known.get_mut(&pid).filter(|life| !life.looked_up) else { return };
+        life.looked_up = true;
         let Some((started, _)) = self.alive.stat(pid) else { return };
         if started > life.owner.started {
             return;
@@ -145,7 +145,7 @@ mod tests {
 
     /// A `/proc` of (pid, start time, name, namespace).
     #[derive(Default)]
-    struct Fake(Vec<(u32, u64, &'static str, u64)>);
+    struct Fake(Vec<(u32, u64, &'static str, u32)>);
 
     impl Alive for Fake {
         fn stat(&mut self, pid: Pid) -> Option<(StartTime, CompactString)> {
@@ -158,7 +158,7 @@ mod tests {
         }
     }
 
-    fn at(lives: &mut Lives<Fake>, pid: u32, time: u64) -> Option<(u64, String, Option<u64>)> {
+    fn at(lives: &mut Lives<Fake>, pid: u32, time: u64) -> Option<(u64, String, Option<u32>)> {
         let life = lives.at(Pid(pid), StartTime(time))?;
         Some((life.owner.started.0, life.name.to_string(), life.network.map(|network| network.0)))
     }

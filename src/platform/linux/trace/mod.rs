@@ -195,7 +195,7 @@ impl Reader {
             }
             self.collector.add(&self.bytes);
         }
-        self.collector.settle(clock);
+        self.collector.interpret(clock);
     }
 }
 

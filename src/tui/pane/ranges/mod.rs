@@ -15,7 +15,7 @@ use crate::remedy::range::RangePlan;
 use crate::remedy::service::{RangeReading, Request};
 use crate::remedy::worker::RequestId;
 use crate::remedy::{NotDone, Plan};
-use crate::text::{keep_start, percent, safe, thousands};
+use crate::text::{keep_start, safe, thousands};
 use crate::tui::command::Command;
 use crate::tui::component::{Component, Out, Pane};
 use crate::tui::dialog::own_range::OwnRange;
@@ -109,8 +109,8 @@ impl Ranges {
     /// What there is to choose from; none when the range or what the system accepts is not known.
     fn choice(&self, env: &Env<'_>) -> Option<Choice> {
         let picture = env.picture()?;
-        let usage = picture.spaces.get(self.space)?;
-        let facts = facts(picture, usage, self.now()?)?;
+        let space = picture.spaces.get(self.space)?.id;
+        let facts = facts(picture, space, self.now()?)?;
         let mut proposals = range_plan::proposals(&facts);
         let own = self.own.and_then(|(start, count)| range_plan::own(&facts, start, count).ok());
         if let Some(own) = own {
@@ -119,7 +119,7 @@ impl Ranges {
         }
         let is_chosen = |proposal: &Proposal| Some(proposal.range) == self.chosen;
         let chosen = proposals.iter().position(is_chosen).unwrap_or(0);
-        Some(Choice { space: usage.id, facts, proposals, chosen })
+        Some(Choice { space, facts, proposals, chosen })
     }
 
     fn propose(&mut self, by: isize, env: &Env<'_>) {
@@ -304,9 +304,9 @@ fn texts(usage: &SpaceUsage, dynamic: Option<&DynamicRange>) -> [String; 7] {
         range,
         number(usage.capacity),
         number(usage.in_use),
-        number(dynamic.map(DynamicRange::reserved_inside)),
+        number(dynamic.filter(|_| usage.capacity.is_some()).map(DynamicRange::reserved_inside)),
         number(usage.peak),
-        usage.share().map_or_else(String::new, |share| format!("{} %", percent(share))),
+        usage.share().map_or_else(String::new, |share| share.to_string()),
     ]
 }
 

@@ -1,4 +1,4 @@
-//! The lab's own process: sets the stage, starts and ends the roles.
+//! The lab's own process: prepares the namespace, starts and ends the roles.
 
 use std::collections::HashMap;
 use std::env;
@@ -16,16 +16,16 @@ use super::{Outcome, namespace};
 const PROGRAM: &str = ".lab";
 
 /// Serves requests until standard input ends.
-pub fn direct(start: &str, end: &str, reserved: &str) -> Outcome<()> {
+pub fn serve(start: &str, end: &str, reserved: &str) -> Outcome<()> {
     let range = (start.parse()?, end.parse()?);
     namespace::prepare(start, end, reserved)?;
     say(&Hello { pid: id(), range, ipv6: namespace::has_ipv6() })?;
-    let mut troupe = Troupe::new()?;
+    let mut processes = Processes::new()?;
     for line in io::stdin().lines() {
         let reply = match serde_json::from_str(&line?)? {
-            Request::Start { name, role } => troupe.start(name, &role).map(Reply::Started),
-            Request::Finish { name } => troupe.finish(&name).map(Reply::Finished),
-            Request::Stop { name } => troupe.stop(&name).map(|()| Reply::Stopped),
+            Request::Start { name, role } => processes.start(name, &role).map(Reply::Started),
+            Request::Finish { name } => processes.finish(&name).map(Reply::Finished),
+            Request::Stop { name } => processes.stop(&name).map(|()| Reply::Stopped),
         };
         say(&reply.unwrap_or_else(|error| Reply::Failed(error.to_string())))?;
     }
@@ -39,24 +39,24 @@ fn say(message: &impl serde::Serialize) -> Outcome<()> {
     Ok(out.flush()?)
 }
 
-/// The processes that play roles, each this program under its own name: the name and the path of a
+/// The processes of the roles, each this program under its own name: the name and the path of a
 /// process are what porttop shows. A name with directories before it gives several processes of one
 /// program: `1/worker`, `2/worker`.
-struct Troupe {
+struct Processes {
     programs: TempDir,
-    players: HashMap<String, Player>,
+    running: HashMap<String, Running>,
 }
 
-impl Troupe {
+impl Processes {
     fn new() -> Outcome<Self> {
         let programs = TempDir::new()?;
         fs::copy(env::current_exe()?, programs.path().join(PROGRAM))?;
-        Ok(Self { programs, players: HashMap::new() })
+        Ok(Self { programs, running: HashMap::new() })
     }
 
     fn start(&mut self, name: String, role: &Role) -> Outcome<Started> {
-        if self.players.contains_key(&name) {
-            return Err(format!("{name} is already on stage").into());
+        if self.running.contains_key(&name) {
+            return Err(format!("{name} is already running").into());
         }
         let program = self.programs.path().join(&name);
         program.parent().map(fs::create_dir_all).transpose()?;
@@ -65,31 +65,31 @@ impl Troupe {
         command.arg("role").arg(serde_json::to_string(role)?).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = command.spawn()?;
         let Some(output) = process.stdout.take() else { return Err("no output to read".into()) };
-        let mut player = Player { process, output: BufReader::new(output) };
-        let started = player.says().map_err(|_| format!("{name} could not play {role:?}"))?;
+        let mut process = Running { process, output: BufReader::new(output) };
+        let started = process.says().map_err(|_| format!("{name} could not start {role:?}"))?;
         if !matches!(role, Role::Churn { .. }) {
             namespace::settle()?;
         }
-        self.players.insert(name, player);
+        self.running.insert(name, process);
         Ok(started)
     }
 
     fn finish(&mut self, name: &str) -> Outcome<Done> {
-        self.players.get_mut(name).ok_or_else(|| format!("nobody is called {name}"))?.says()
+        self.running.get_mut(name).ok_or_else(|| format!("nobody is called {name}"))?.says()
     }
 
     fn stop(&mut self, name: &str) -> Outcome<()> {
-        self.players.remove(name).map(drop).ok_or_else(|| format!("nobody is called {name}").into())
+        self.running.remove(name).map(drop).ok_or_else(|| format!("nobody is called {name}").into())
     }
 }
 
 /// A process that ends when its standard input does.
-struct Player {
+struct Running {
     process: Child,
     output: BufReader<ChildStdout>,
 }
 
-impl Player {
+impl Running {
     fn says<T: DeserializeOwned>(&mut self) -> Outcome<T> {
         let mut line = String::new();
         self.output.read_line(&mut line)?;
@@ -97,7 +97,7 @@ impl Player {
     }
 }
 
-impl Drop for Player {
+impl Drop for Running {
     fn drop(&mut self) {
         drop(self.process.stdin.take());
         if let Err(error) = self.process.wait() {

@@ -1,9 +1,9 @@
-//! The stage of most tests: listeners, BOUND, ESTABLISHED, TIME_WAIT, CLOSE_WAIT and UDP, over several
+//! The sockets of most tests: listeners, BOUND, ESTABLISHED, TIME_WAIT, CLOSE_WAIT and UDP, over several
 //! processes.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::lab::{Actor, Lab};
+use super::lab::{Lab, RoleProcess};
 use super::protocol::{Fate, Role};
 
 pub const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -13,33 +13,33 @@ pub fn local(port: u16) -> SocketAddr {
     (LOCALHOST, port).into()
 }
 
-/// Who is on stage.
-pub struct Cast {
+/// Its processes.
+pub struct Scenario {
     /// 40 listeners: 30 below the dynamic range, 10 in it. Its ends of all connections.
-    pub server: Actor,
+    pub server: RoleProcess,
     /// 300 BOUND.
-    pub leaker: Actor,
+    pub leaker: RoleProcess,
     /// 500 ESTABLISHED, to every listener in turn.
-    pub client: Actor,
+    pub client: RoleProcess,
     /// Has left 700 TIME_WAIT, to three listeners.
-    pub polite: Actor,
+    pub polite: RoleProcess,
     /// 20 CLOSE_WAIT; the server has as many FIN_WAIT_2.
-    pub sloppy: Actor,
+    pub sloppy: RoleProcess,
     /// 30 UDP sockets that are not connected.
-    pub collector: Actor,
+    pub collector: RoleProcess,
     /// 11 UDP sockets that are connected.
-    pub resolver: Actor,
+    pub resolver: RoleProcess,
 }
 
-/// Puts them all on stage in an empty lab.
-pub fn set(lab: &mut Lab) -> Cast {
+/// Starts them all in an empty lab.
+pub fn start(lab: &mut Lab) -> Scenario {
     let outside = (5000..5030).map(local);
     let inside = (0..10).map(|_| local(0));
     let server = lab.start("server", Role::Server { listen: outside.chain(inside).collect() });
     let to = server.listens();
     let three = to[..3].to_vec();
     let client = |to, count, fate| Role::Client { to, count, fate };
-    Cast {
+    Scenario {
         leaker: lab.start("leaker", Role::Bound { at: LOCALHOST, count: 300 }),
         client: lab.start("client", client(to.clone(), 500, Fate::Kept)),
         sloppy: lab.start("sloppy", client(to, 20, Fate::ClosedByServer)),

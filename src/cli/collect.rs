@@ -38,17 +38,42 @@ pub(super) fn collect(platform: Platform, way: Way) -> Result<Picture> {
     watch(&mut monitor, way.span).ok_or_eyre("there is nothing to see")
 }
 
+/// Looks once, or all through a while: then twice at least, however long one look takes.
 fn watch(monitor: &mut Monitor, span: Option<Duration>) -> Option<Picture> {
-    let start = Instant::now();
     let mut last = monitor.look()?;
-    let span = span.unwrap_or_default();
+    let Some(span) = span else { return Some(last) };
+    let start = Instant::now();
     let interval = (span / PARTS).min(INTERVAL);
-    while start.elapsed() < span {
+    loop {
         sleep(interval.min(span.saturating_sub(start.elapsed())));
         match monitor.look() {
             Some(picture) => last = picture,
-            None => break,
+            None => return Some(last),
+        }
+        if start.elapsed() >= span {
+            return Some(last);
         }
     }
-    Some(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::tests_support::snapshot;
+    use crate::source::script::Script;
+
+    #[test]
+    fn a_while_is_two_looks_at_least() {
+        for (span, looks) in [(None, 1), (Some(Duration::from_nanos(1)), 2)] {
+            let seconds = (0..5).map(|second| {
+                let mut seen = snapshot(Vec::new());
+                seen.taken.elapsed = Duration::from_secs(second);
+                seen
+            });
+            let source = Box::new(Script::of(seconds));
+            let mut monitor = Monitor::new(source, Thresholds::default(), GroupBy::default());
+            let picture = watch(&mut monitor, span).unwrap();
+            assert_eq!(picture.snapshot.taken.elapsed.as_secs() + 1, looks);
+        }
+    }
 }

@@ -187,9 +187,9 @@ impl Ledger {
         let mut keys: Vec<(Key, u32)> = (0..)
             .zip(&*sockets)
             .filter(|(_, socket)| socket.state != State::Listen)
-            .map(|(place, socket)| {
+            .map(|(index, socket)| {
                 let ends = (socket.namespace, socket.protocol, socket.local(), socket.remote());
-                (Key(self.hasher.hash_one(ends)), place)
+                (Key(self.hasher.hash_one(ends)), index)
             })
             .collect();
         keys.sort_unstable();
@@ -203,14 +203,14 @@ impl Ledger {
             }
             let is_again = self.entries.get(at).is_some_and(|entry| entry.key == key);
             let mut last = is_again.then(|| self.entries[at]);
-            for (nth, (_, place)) in same.iter().enumerate() {
-                let socket = &mut sockets[*place as usize];
+            for (nth, (_, index)) in same.iter().enumerate() {
+                let socket = &mut sockets[*index as usize];
                 let entry = self.settle(key, last, socket, observed, time_wait);
                 if nth == 0 {
                     let known = last.filter(|last| last.seen.becomes(&entry.seen));
                     let waited = known.is_some_and(|known| known.seen.state == State::TimeWait);
                     let waits = socket.state == State::TimeWait && !waited;
-                    news[*place as usize] = News { born: known.is_none(), waits };
+                    news[*index as usize] = News { born: known.is_none(), waits };
                 }
                 last = Some(entry);
             }
@@ -396,22 +396,22 @@ fn merge(entries: &mut Vec<Entry>, mut new: Vec<Entry>) {
     let mut left = entries.len();
     entries.reserve_exact(new.len());
     entries.extend_from_slice(&new);
-    for place in (0..entries.len()).rev() {
+    for index in (0..entries.len()).rev() {
         let Some(last) = new.last() else { return };
         if left > 0 && entries[left - 1].key > last.key {
             left -= 1;
-            entries[place] = entries[left];
+            entries[index] = entries[left];
         } else {
-            entries[place] = *last;
+            entries[index] = *last;
             new.pop();
         }
     }
 }
 
-/// The entry of a key among those in the order of their keys, and its place.
+/// The entry of a key among those in the order of their keys, and its index.
 fn find(entries: &[Entry], key: u64) -> Option<(usize, &Entry)> {
-    let place = entries.binary_search_by_key(&Key(key), |entry| entry.key).ok()?;
-    Some((place, &entries[place]))
+    let index = entries.binary_search_by_key(&Key(key), |entry| entry.key).ok()?;
+    Some((index, &entries[index]))
 }
 
 /// A process of which nothing but the name is known.

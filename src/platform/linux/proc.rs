@@ -6,6 +6,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
+use std::thread;
 
 use rustix::fs::{AtFlags, Mode, OFlags, RawDir, StatxFlags, getxattr, openat, readlinkat_raw, statx};
 use rustix::io::Errno;
@@ -33,8 +34,6 @@ pub(super) struct Proc {
     line: Vec<u8>,
     path: String,
     descriptors: Vec<u32>,
-    /// How many threads read the links of a process with many descriptors.
-    threads: usize,
 }
 
 /// A process, and the thread through which its descriptors are reached: the first one, unless that has ended
@@ -86,7 +85,6 @@ impl Proc {
             line: Vec::with_capacity(STAT_BUFFER),
             path: String::new(),
             descriptors: Vec::new(),
-            threads: std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS),
         }
     }
 
@@ -149,7 +147,7 @@ impl Proc {
         let directory = open_below(directory()?, path(&mut self.path, task, "/fd"), flags)?;
         self.descriptors.clear();
         each_number(directory.as_fd(), &mut self.entries, |fd| self.descriptors.push(fd))?;
-        let (inodes, refused) = sockets_of(&directory, &self.descriptors, self.threads);
+        let (inodes, refused) = sockets_of(&directory, &self.descriptors, threads());
         found.extend(inodes);
         refused.map_or(Ok(()), |errno| Err(errno.into()))
     }
@@ -237,15 +235,21 @@ fn each_number(
     Ok(())
 }
 
+/// How many threads read the links of a process with many descriptors.
+fn threads() -> usize {
+    static THREADS: OnceLock<usize> = OnceLock::new();
+    *THREADS.get_or_init(|| thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS))
+}
+
 /// The sockets among some descriptors of a process as (inode, descriptor), in their order, and why one of them
 /// could not be read. Reading a link is nearly all work of the kernel's: several threads share many of them.
 fn sockets_of(directory: &OwnedFd, descriptors: &[u32], threads: usize) -> (Vec<(u32, u32)>, Option<Errno>) {
     if threads > 1 && descriptors.len() >= MANY {
         let (here, there) = descriptors.split_at(descriptors.len() / 2);
-        return std::thread::scope(|scope| {
+        return thread::scope(|scope| {
             let there = || sockets_of(directory, there, threads / 2);
             // Where the system gives no thread, this one does it all.
-            let helper = std::thread::Builder::new().spawn_scoped(scope, there).ok();
+            let helper = thread::Builder::new().spawn_scoped(scope, there).ok();
             let (mut found, refused) = sockets_of(directory, here, threads.div_ceil(2));
             let joined = helper.and_then(|helper| helper.join().ok());
             let (more, also_refused) = joined.unwrap_or_else(there);

@@ -1,0 +1,207 @@
+//! The trace: an ETW session of porttop's own that says whose a connection is and which ports could not
+//! be had.
+
+mod ffi;
+pub mod format;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use compact_str::{CompactString, format_compact};
+use jiff::SignedDuration;
+
+use self::ffi::{Consumer, Session, Sink, sessions, stop};
+use self::format::{Decoder, Provider, Record, Said, session_name, session_pid};
+use super::ffi::CallError;
+use super::processes::ffi::{identify, processes};
+use crate::model::{
+    Gap, Missing, Moment, NamespaceId, Owner, Pid, PortFailure, Protocol, Remedy, StartTime, Trace,
+    TracePart, TracedConnection, Tuple,
+};
+use crate::platform::clock;
+use crate::platform::windows::format::timestamp;
+use crate::platform::{Reading, Tracing};
+
+/// The most records that wait to be asked for; more are counted as lost.
+const MOST: usize = 200_000;
+/// How long a record is under way at the most.
+const LATEST: Duration = Duration::from_secs(5);
+/// How long a number is taken to belong to the same process without asking again.
+const KNOWN_FOR: Duration = Duration::from_secs(2);
+
+/// [`Tracing`] of Windows. Dropping it stops the session, which ends the thread that reads it.
+struct Running {
+    session: Session,
+    arrived: Arc<Mutex<Trace>>,
+    lost: u64,
+    elevated: bool,
+}
+
+/// Starts the trace, after removing what earlier porttops left behind. There is none when Windows refuses,
+/// or pretends to start what can't be read.
+pub fn start(start: Instant, elevated: bool) -> Reading<Option<Box<dyn Tracing>>> {
+    match open(start, elevated) {
+        Ok(trace) => Reading::whole(Some(Box::new(trace))),
+        Err(error) => Reading { value: None, gaps: vec![missing(&error, elevated)] },
+    }
+}
+
+fn missing(error: &CallError, elevated: bool) -> Gap {
+    let missing = Gap::error(Missing::Trace(TracePart::Whole), error);
+    if error.is_refusal() && !elevated { missing.fixed_by(Remedy::LogUser) } else { missing }
+}
+
+fn open(start: Instant, elevated: bool) -> Result<Running, CallError> {
+    remove_stale();
+    let name = session_name(std::process::id());
+    let session = Session::start(&name)?;
+    let arrived = Arc::new(Mutex::new(Trace::default()));
+    // What fails from here on drops the session, and so stops it.
+    let consumer = Consumer::open(&name, Reader::new(Arc::clone(&arrived), start))?;
+    for provider in Provider::ALL {
+        session.enable(provider)?;
+    }
+    // Connections from before are a help and no more.
+    let _ = session.list(Provider::Tcpip);
+    let lost = session.lost()?;
+    let run = move || {
+        let _ = consumer.run();
+    };
+    thread::Builder::new()
+        .name("trace".into())
+        .spawn(run)
+        .map_err(|source| CallError::Os { call: "thread", source })?;
+    Ok(Running { session, arrived, lost, elevated })
+}
+
+/// Stops the sessions of porttops that are gone, this one's number included: whoever had it is gone.
+fn remove_stale() {
+    let Ok(alive) = processes() else { return };
+    let own = std::process::id();
+    for name in sessions().unwrap_or_default() {
+        let Some(pid) = session_pid(&name) else { continue };
+        let in_use =
+            alive.iter().any(|entry| entry.pid == pid && entry.name.to_lowercase().contains("porttop"));
+        if pid == own || !in_use {
+            let _ = stop(&name);
+        }
+    }
+}
+
+impl Tracing for Running {
+    fn drain(&mut self) -> Reading<Trace> {
+        let mut trace = std::mem::take(&mut *self.arrived.lock().unwrap_or_else(PoisonError::into_inner));
+        match self.session.lost() {
+            Ok(lost) => {
+                trace.lost += lost.saturating_sub(self.lost);
+                self.lost = lost;
+                Reading::whole(trace)
+            }
+            Err(error) => Reading { value: trace, gaps: vec![missing(&error, self.elevated)] },
+        }
+    }
+}
+
+/// What listens: decodes records and identifies their processes while those are likely still there.
+struct Reader {
+    arrived: Arc<Mutex<Trace>>,
+    /// From when on times are told, and a moment that both clocks know.
+    start: Instant,
+    anchor: Moment,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    decoder: Decoder,
+    processes: HashMap<u32, (Process, Instant)>,
+}
+
+impl Reader {
+    fn new(arrived: Arc<Mutex<Trace>>, start: Instant) -> Self {
+        Self { arrived, start, anchor: clock::moment(start), state: Mutex::default() }
+    }
+
+    /// When a record was written: by the counter, as far as Windows tells it by that, and never long ago.
+    fn elapsed_at(&self, filetime: u64) -> Duration {
+        let now = self.start.elapsed();
+        let since = timestamp(filetime).map(|time| time.duration_since(self.anchor.wall));
+        let at =
+            since.and_then(|since| SignedDuration::try_from(self.anchor.elapsed).ok()?.checked_add(since));
+        let at = at.and_then(|at| Duration::try_from(at).ok()).unwrap_or(now);
+        at.clamp(now.saturating_sub(LATEST), now)
+    }
+}
+
+impl Sink for Reader {
+    fn record(&self, record: Record<'_>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let said = state.decoder.decode(record);
+        let arrived = || self.arrived.lock().unwrap_or_else(PoisonError::into_inner);
+        let Ok(Some(said)) = &said else {
+            arrived().lost += u64::from(said.is_err());
+            return;
+        };
+        let (Said::Connection { pid, .. } | Said::Failure { pid, .. }) = *said;
+        let process = state.process(pid, record.time);
+        arrived().push(*said, process, self.elapsed_at(record.time));
+    }
+}
+
+/// Who is behind a number.
+#[derive(Clone)]
+struct Process {
+    owner: Owner,
+    name: CompactString,
+}
+
+impl State {
+    /// Whose number it is. A process that is gone, or whose number is used again by now, is told apart by
+    /// the time of its first record.
+    fn process(&mut self, pid: u32, time: u64) -> Process {
+        let known = self.processes.get(&pid).filter(|(_, asked)| asked.elapsed() < KNOWN_FOR);
+        if let Some((process, _)) = known.filter(|(process, _)| process.owner.started <= StartTime(time)) {
+            return process.clone();
+        }
+        self.processes.retain(|_, (_, asked)| asked.elapsed() < KNOWN_FOR);
+        let alive = identify(Pid(pid)).ok().filter(|(owner, _)| owner.started <= StartTime(time));
+        let process = match alive {
+            Some((owner, name)) => Process { owner, name: name.into() },
+            None => Process {
+                owner: Owner { pid: Pid(pid), started: StartTime(time) },
+                name: format_compact!("(pid {pid})"),
+            },
+        };
+        self.processes.insert(pid, (process.clone(), Instant::now()));
+        process
+    }
+}
+
+impl Trace {
+    fn push(&mut self, said: Said, process: Process, at: Duration) {
+        if self.connections.len() + self.failures.len() >= MOST {
+            self.lost += 1;
+            return;
+        }
+        let Process { owner, name } = process;
+        match said {
+            Said::Connection { local, remote, closed, .. } => {
+                let tuple = Tuple { protocol: Protocol::Tcp, local, remote };
+                self.connections.push(TracedConnection {
+                    namespace: Some(NamespaceId::ONLY),
+                    tuple,
+                    owner,
+                    name,
+                    at,
+                    closed,
+                });
+            }
+            Said::Failure { operation, protocol, error, .. } => {
+                let namespace = Some(NamespaceId::ONLY);
+                self.failures.push(PortFailure { namespace, owner, name, operation, protocol, error });
+            }
+        }
+    }
+}

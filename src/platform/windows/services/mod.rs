@@ -27,16 +27,20 @@ struct Listed {
 }
 
 /// The services of processes.
-pub struct Services(Option<Latest<Listed>>);
+pub struct Services(Result<Latest<Listed>, String>);
 
 impl Services {
     pub fn new() -> Self {
-        Self(Latest::new("services", FRESH, Listed::default(), list).ok())
+        let latest = Latest::new("services", FRESH, Listed::default(), list);
+        Self(latest.map_err(|error| format!("no thread to ask for them: {error}")))
     }
 
     /// What runs by now, and what to say when that is not known.
     pub fn running(&mut self) -> (Running, Option<Gap>) {
-        let listed = self.0.as_mut().map(Latest::get).unwrap_or_default();
+        let listed = match &mut self.0 {
+            Ok(latest) => latest.get(),
+            Err(error) => Listed { error: Some(error.clone()), ..Listed::default() },
+        };
         let unread = listed.error.as_ref().map(|error| Gap::error(Missing::Services, error));
         (Running(listed), unread)
     }

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use windows_sys::Win32::Foundation::ERROR_MORE_DATA;
 use windows_sys::Win32::System::Diagnostics::Etw::{
     CONTROLTRACE_HANDLE, CloseTrace, ControlTraceW, ENABLE_TRACE_PARAMETERS,
-    ENABLE_TRACE_PARAMETERS_VERSION_2, EVENT_CONTROL_CODE_CAPTURE_STATE, EVENT_CONTROL_CODE_ENABLE_PROVIDER,
-    EVENT_FILTER_DESCRIPTOR, EVENT_FILTER_EVENT_ID, EVENT_FILTER_TYPE_EVENT_ID, EVENT_RECORD,
-    EVENT_TRACE_CONTROL, EVENT_TRACE_CONTROL_QUERY, EVENT_TRACE_CONTROL_STOP, EVENT_TRACE_LOGFILEW,
-    EVENT_TRACE_PROPERTIES, EVENT_TRACE_REAL_TIME_MODE, EnableTraceEx2, OpenTraceW,
-    PROCESS_TRACE_MODE_EVENT_RECORD, PROCESS_TRACE_MODE_REAL_TIME, PROCESSTRACE_HANDLE, ProcessTrace,
-    QueryAllTracesW, StartTraceW, WNODE_FLAG_TRACED_GUID,
+    ENABLE_TRACE_PARAMETERS_VERSION_2, EVENT_CONTROL_CODE_ENABLE_PROVIDER, EVENT_FILTER_DESCRIPTOR,
+    EVENT_FILTER_EVENT_ID, EVENT_FILTER_TYPE_EVENT_ID, EVENT_RECORD, EVENT_TRACE_CONTROL,
+    EVENT_TRACE_CONTROL_QUERY, EVENT_TRACE_CONTROL_STOP, EVENT_TRACE_LOGFILEW, EVENT_TRACE_PROPERTIES,
+    EVENT_TRACE_REAL_TIME_MODE, EnableTraceEx2, OpenTraceW, PROCESS_TRACE_MODE_EVENT_RECORD,
+    PROCESS_TRACE_MODE_REAL_TIME, PROCESSTRACE_HANDLE, ProcessTrace, QueryAllTracesW, StartTraceW,
+    WNODE_FLAG_TRACED_GUID,
 };
 use windows_sys::core::GUID;
 
@@ -114,28 +114,6 @@ impl Session {
                 0,
                 0,
                 &raw const parameters,
-            )
-        };
-        if code == 0 { Ok(()) } else { Err(CallError::code("EnableTraceEx2", code)) }
-    }
-
-    /// Has a provider list what there is already.
-    ///
-    /// # Errors
-    /// When Windows refuses.
-    pub fn list(&self, provider: Provider) -> Result<(), CallError> {
-        let guid = GUID::from_u128(provider.guid());
-        // SAFETY: the session is running; the GUID outlives the call; there are no parameters.
-        let code = unsafe {
-            EnableTraceEx2(
-                self.handle,
-                &raw const guid,
-                EVENT_CONTROL_CODE_CAPTURE_STATE,
-                INFORMATION,
-                provider.keywords(),
-                0,
-                0,
-                std::ptr::null(),
             )
         };
         if code == 0 { Ok(()) } else { Err(CallError::code("EnableTraceEx2", code)) }

@@ -1,4 +1,4 @@
-//! Records of an ETW session: connections and whose they are, and ports that could not be had.
+//! Records of an ETW session: connections that are closed, and ports that could not be had.
 //!
 //! Layouts: the manifests of `Microsoft-Windows-TCPIP` and `Microsoft-Windows-Winsock-AFD` as dumped
 //! from Windows 10. Fields follow one another without padding.
@@ -44,7 +44,7 @@ impl Provider {
     /// The events that are listened to; there are very many others.
     pub const fn events(self) -> &'static [u16] {
         match self {
-            Self::Tcpip => &[1006, 1017, 1033, 1044, 1050, 1300, 1394],
+            Self::Tcpip => &[1006, 1044, 1050, 1394],
             Self::Afd => &[1029, 1030],
         }
     }
@@ -70,16 +70,14 @@ pub struct Record<'a> {
 /// What a record says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Said {
-    /// Whose a connection is.
-    Connection {
+    /// Who closes a connection.
+    Closed {
         /// Its local endpoint.
         local: SocketAddr,
         /// Its peer.
         remote: SocketAddr,
         /// The process it belongs to.
         pid: u32,
-        /// Whether it is being closed.
-        closed: bool,
     },
     /// That a port could not be had.
     Failure {
@@ -114,8 +112,7 @@ impl Decoder {
     pub fn decode(&mut self, record: Record<'_>) -> Result<Option<Said>, DecodeError> {
         let data = Bytes(record.data);
         match (record.provider, record.id) {
-            (Provider::Tcpip, 1017 | 1033 | 1044) => connection(data, record.id == 1044),
-            (Provider::Tcpip, 1300) => listed_connection(data),
+            (Provider::Tcpip, 1044) => closed(data),
             (Provider::Tcpip, 1050) => failed_connect(data, record.pid),
             (Provider::Tcpip, 1006) => self.failed_bind(record, Protocol::Tcp),
             (Provider::Tcpip, 1394) => self.failed_bind(record, Protocol::Udp),
@@ -151,33 +148,21 @@ impl Decoder {
 }
 
 /// `LocalAddress`, `RemoteAddress`, `Status`, `ProcessId`, `Compartment`, `Tcb`.
-fn connection(data: Bytes<'_>, closed: bool) -> Result<Option<Said>, DecodeError> {
+fn closed(data: Bytes<'_>) -> Result<Option<Said>, DecodeError> {
     let (local, at) = address(data, 0)?;
     let (remote, at) = address(data, at)?;
     let (status, pid) = (data.u32(at)?, data.u32(at + 4)?);
-    Ok(of_process(local, remote, pid, closed).filter(|_| status == 0))
+    let ends = local.zip(remote).filter(|_| status == 0 && pid != 0);
+    Ok(ends.map(|(local, remote)| Said::Closed { local, remote, pid }))
 }
 
-/// `Tcb`, `LocalAddress`, `RemoteAddress`, `State`, `Pid`.
-fn listed_connection(data: Bytes<'_>) -> Result<Option<Said>, DecodeError> {
-    const TCB: usize = 8;
-    let (local, at) = address(data, TCB)?;
-    let (remote, at) = address(data, at)?;
-    Ok(of_process(local, remote, data.u32(at + 4)?, false))
-}
-
-/// As [`connection`]. Where the connection has no process yet, it is the one that was connecting.
+/// As [`closed`]. Where the connection has no process yet, it is the one that was connecting.
 fn failed_connect(data: Bytes<'_>, caller: u32) -> Result<Option<Said>, DecodeError> {
     let (_, at) = address(data, 0)?;
     let (_, at) = address(data, at)?;
     let (status, pid) = (data.u32(at)?, data.u32(at + 4)?);
     let pid = if pid == 0 { caller } else { pid };
     Ok(failure(status, pid, PortOperation::Connect, Some(Protocol::Tcp)))
-}
-
-fn of_process(local: Option<SocketAddr>, remote: Option<SocketAddr>, pid: u32, closed: bool) -> Option<Said> {
-    let (local, remote) = local.zip(remote)?;
-    (pid != 0).then_some(Said::Connection { local, remote, pid, closed })
 }
 
 /// A failure, unless its status is one of success (below 0x80000000).
@@ -219,15 +204,6 @@ mod tests {
         bytes
     }
 
-    fn sockaddr6(port: u16) -> Vec<u8> {
-        let mut bytes = vec![23, 0];
-        bytes.extend(port.to_be_bytes());
-        bytes.extend([0; 4]);
-        bytes.extend(std::net::Ipv6Addr::LOCALHOST.octets());
-        bytes.extend([0; 4]);
-        bytes
-    }
-
     fn sized(address: &[u8]) -> Vec<u8> {
         let mut bytes = u32::try_from(address.len()).unwrap().to_le_bytes().to_vec();
         bytes.extend(address);
@@ -257,35 +233,18 @@ mod tests {
         Decoder::default().decode(record).unwrap()
     }
 
-    #[rstest]
-    #[case::accept(1017, false)]
-    #[case::connect(1033, false)]
-    #[case::shutdown(1044, true)]
-    fn a_connection_names_its_process(#[case] id: u16, #[case] closed: bool) {
-        let expected = Said::Connection {
+    #[test]
+    fn whoever_closes_a_connection_is_named() {
+        let expected = Said::Closed {
             local: "10.0.0.5:49152".parse().unwrap(),
             remote: "10.0.0.9:1433".parse().unwrap(),
             pid: 4312,
-            closed,
         };
-        assert_eq!(said(tcpip(id, &tuple(0, 4312))), Some(expected));
+        assert_eq!(said(tcpip(1044, &tuple(0, 4312))), Some(expected));
         // A later Windows adds fields at the end.
-        assert_eq!(said(tcpip(id, &[tuple(0, 4312), words(&[1, 2])].concat())), Some(expected));
-        assert_eq!(said(tcpip(id, &tuple(0xC000_0236, 4312))), None);
-        assert_eq!(said(tcpip(id, &tuple(0, 0))), None);
-    }
-
-    #[test]
-    fn a_listed_connection_begins_with_its_block() {
-        let data =
-            [words(&[9, 9]), sized(&sockaddr6(49152)), sized(&sockaddr6(443)), words(&[4, 4312])].concat();
-        let expected = Said::Connection {
-            local: "[::1]:49152".parse().unwrap(),
-            remote: "[::1]:443".parse().unwrap(),
-            pid: 4312,
-            closed: false,
-        };
-        assert_eq!(said(tcpip(1300, &data)), Some(expected));
+        assert_eq!(said(tcpip(1044, &[tuple(0, 4312), words(&[1, 2])].concat())), Some(expected));
+        assert_eq!(said(tcpip(1044, &tuple(0xC000_0236, 4312))), None);
+        assert_eq!(said(tcpip(1044, &tuple(0, 0))), None);
     }
 
     #[test]
@@ -331,18 +290,16 @@ mod tests {
 
     #[test]
     fn a_record_that_is_cut_off_is_refused() {
-        let listed =
-            [words(&[9, 9]), sized(&sockaddr4(1, 1)), sized(&sockaddr4(2, 2)), words(&[4, 4312])].concat();
         let bind = [sized(&sockaddr4(0, 0)), words(&[TOO_MANY_ADDRESSES])].concat();
         let socket_bind = words(&[1, 3011, 0, 0, 0, 0, TOO_MANY_ADDRESSES]);
         let tuple = tuple(0, 4312);
         let tuple = &tuple[..tuple.len() - 12];
-        for id in [1017, 1033, 1044, 1050] {
+        for id in [1044, 1050] {
             for length in 0..tuple.len() {
                 assert!(Decoder::default().decode(tcpip(id, &tuple[..length])).is_err(), "{id}: {length}");
             }
         }
-        for (id, whole) in [(1300, &listed), (1006, &bind), (1394, &bind)] {
+        for (id, whole) in [(1006, &bind), (1394, &bind)] {
             for length in 0..whole.len() {
                 assert!(Decoder::default().decode(tcpip(id, &whole[..length])).is_err(), "{id}: {length}");
             }
@@ -391,7 +348,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic(id in prop::sample::select(vec![1006_u16, 1017, 1029, 1300, 1050]),
+        fn no_bytes_make_it_panic(id in prop::sample::select(vec![1006_u16, 1029, 1044, 1050]),
                                   afd: bool, data in prop::collection::vec(any::<u8>(), 0..120)) {
             let provider = if afd { Provider::Afd } else { Provider::Tcpip };
             let _ = Decoder::default().decode(Record { provider, ..tcpip(id, &data) });

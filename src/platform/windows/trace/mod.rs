@@ -1,5 +1,5 @@
-//! The trace: an ETW session of porttop's own that says whose a connection is and which ports could not
-//! be had.
+//! The trace: an ETW session of porttop's own that says who closes connections and which ports could not be
+//! had.
 
 mod ffi;
 pub mod format;
@@ -43,28 +43,42 @@ struct Running {
 /// or pretends to start what can't be read.
 pub fn start(start: Instant, elevated: bool) -> Reading<Option<Box<dyn Tracing>>> {
     match open(start, elevated) {
-        Ok(trace) => Reading::whole(Some(Box::new(trace))),
-        Err(error) => Reading { value: None, gaps: vec![missing(&error, elevated)] },
+        Ok(Reading { value, gaps }) => Reading { value: Some(Box::new(value)), gaps },
+        Err(error) => Reading { value: None, gaps: vec![missing(TracePart::Whole, &error, elevated)] },
     }
 }
 
-fn missing(error: &CallError, elevated: bool) -> Gap {
-    let missing = Gap::error(Missing::Trace(TracePart::Whole), error);
+fn missing(part: TracePart, error: &CallError, elevated: bool) -> Gap {
+    let missing = Gap::error(Missing::Trace(part), error);
     if error.is_refusal() && !elevated { missing.fixed_by(Remedy::LogUser) } else { missing }
 }
 
-fn open(start: Instant, elevated: bool) -> Result<Running, CallError> {
+/// What is not seen without a provider.
+const fn parts(provider: Provider) -> &'static [TracePart] {
+    match provider {
+        Provider::Tcpip => &[TracePart::Closing, TracePart::Connect],
+        Provider::Afd => &[TracePart::Bind],
+    }
+}
+
+/// Opens the trace with those providers that can be had; without any there is none.
+fn open(start: Instant, elevated: bool) -> Result<Reading<Running>, CallError> {
     remove_stale();
     let name = session_name(std::process::id());
     let session = Session::start(&name)?;
     let arrived = Arc::new(Mutex::new(Trace::default()));
     // What fails from here on drops the session, and so stops it.
     let consumer = Consumer::open(&name, Reader::new(Arc::clone(&arrived), start))?;
-    for provider in Provider::ALL {
-        session.enable(provider)?;
+    let enabling = Provider::ALL.map(|provider| (provider, session.enable(provider)));
+    let mut gaps = Vec::new();
+    for (provider, enabled) in &enabling {
+        if let Err(error) = enabled {
+            gaps.extend(parts(*provider).iter().map(|part| missing(*part, error, elevated)));
+        }
     }
-    // Connections from before are a help and no more.
-    let _ = session.list(Provider::Tcpip);
+    if enabling.iter().all(|(_, enabled)| enabled.is_err()) {
+        enabling.into_iter().try_for_each(|(_, enabled)| enabled)?;
+    }
     let lost = session.lost()?;
     let run = move || {
         let _ = consumer.run();
@@ -73,7 +87,7 @@ fn open(start: Instant, elevated: bool) -> Result<Running, CallError> {
         .name("trace".into())
         .spawn(run)
         .map_err(|source| CallError::Os { call: "thread", source })?;
-    Ok(Running { session, arrived, lost, elevated })
+    Ok(Reading { value: Running { session, arrived, lost, elevated }, gaps })
 }
 
 /// Stops the sessions of porttops that are gone, this one's number included: whoever had it is gone.
@@ -99,7 +113,9 @@ impl Tracing for Running {
                 self.lost = lost;
                 Reading::whole(trace)
             }
-            Err(error) => Reading { value: trace, gaps: vec![missing(&error, self.elevated)] },
+            Err(error) => {
+                Reading { value: trace, gaps: vec![missing(TracePart::Whole, &error, self.elevated)] }
+            }
         }
     }
 }
@@ -144,7 +160,7 @@ impl Sink for Reader {
             arrived().lost += u64::from(said.is_err());
             return;
         };
-        let (Said::Connection { pid, .. } | Said::Failure { pid, .. }) = *said;
+        let (Said::Closed { pid, .. } | Said::Failure { pid, .. }) = *said;
         let process = state.process(pid, record.time);
         arrived().push(*said, process, self.elapsed_at(record.time));
     }
@@ -187,7 +203,7 @@ impl Trace {
         }
         let Process { owner, name } = process;
         match said {
-            Said::Connection { local, remote, closed, .. } => {
+            Said::Closed { local, remote, .. } => {
                 let tuple = Tuple { protocol: Protocol::Tcp, local, remote };
                 self.connections.push(TracedConnection {
                     namespace: Some(NamespaceId::ONLY),
@@ -195,7 +211,6 @@ impl Trace {
                     owner,
                     name,
                     at,
-                    closed,
                 });
             }
             Said::Failure { operation, protocol, error, .. } => {

@@ -34,4 +34,5 @@ pub mod token {
 }
 pub mod trace {
     pub mod format;
+    pub mod layout;
 }

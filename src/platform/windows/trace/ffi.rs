@@ -16,7 +16,7 @@ use windows_sys::Win32::System::Diagnostics::Etw::{
 };
 use windows_sys::core::GUID;
 
-use super::format::{Provider, Record};
+use super::format::{Event, Provider, Record};
 use crate::platform::windows::ffi::CallError;
 use crate::platform::windows::ffi::buffer::Buffer;
 use crate::platform::windows::ffi::text::{until_nul, wide};
@@ -265,8 +265,7 @@ unsafe extern "system" fn callback<S: Sink>(record: *mut EVENT_RECORD) {
         }
     };
     let record = Record {
-        provider,
-        id: header.EventDescriptor.Id,
+        event: Event { provider, id: header.EventDescriptor.Id, version: header.EventDescriptor.Version },
         pid: header.ProcessId,
         thread: header.ThreadId,
         time: header.TimeStamp.cast_unsigned(),

@@ -3,6 +3,7 @@
 
 mod ffi;
 pub mod format;
+pub mod layout;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +14,7 @@ use compact_str::{CompactString, format_compact};
 use jiff::SignedDuration;
 
 use self::ffi::{Consumer, Session, Sink, sessions, stop};
-use self::format::{Decoder, Provider, Record, Said, session_name, session_pid};
+use self::format::{Decoder, Provider, Record, Said, UnreadRecords, session_name, session_pid};
 use super::ffi::CallError;
 use super::processes::ffi::{identify, processes};
 use crate::model::{
@@ -34,9 +35,17 @@ const KNOWN_FOR: Duration = Duration::from_secs(2);
 /// [`Tracing`] of Windows. Dropping it stops the session, which ends the thread that reads it.
 struct Running {
     session: Session,
-    arrived: Arc<Mutex<Trace>>,
+    arrived: Arc<Mutex<Arrived>>,
     lost: u64,
     elevated: bool,
+}
+
+/// What the reading thread leaves for whoever asks.
+#[derive(Default)]
+struct Arrived {
+    trace: Trace,
+    /// Of the whole time.
+    unread: UnreadRecords,
 }
 
 /// Starts the trace, after removing what earlier porttops left behind. There is none when Windows refuses,
@@ -66,7 +75,7 @@ fn open(start: Instant, elevated: bool) -> Result<Reading<Running>, CallError> {
     remove_stale();
     let name = session_name(std::process::id());
     let session = Session::start(&name)?;
-    let arrived = Arc::new(Mutex::new(Trace::default()));
+    let arrived = Arc::<Mutex<Arrived>>::default();
     // What fails from here on drops the session, and so stops it.
     let consumer = Consumer::open(&name, Reader::new(Arc::clone(&arrived), start))?;
     let enabling = Provider::ALL.map(|provider| (provider, session.enable(provider)));
@@ -106,23 +115,24 @@ fn remove_stale() {
 
 impl Tracing for Running {
     fn drain(&mut self) -> Reading<Trace> {
-        let mut trace = std::mem::take(&mut *self.arrived.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut arrived = self.arrived.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut trace = std::mem::take(&mut arrived.trace);
+        let mut gaps = arrived.unread.gaps();
+        drop(arrived);
         match self.session.lost() {
             Ok(lost) => {
                 trace.lost += lost.saturating_sub(self.lost);
                 self.lost = lost;
-                Reading::whole(trace)
             }
-            Err(error) => {
-                Reading { value: trace, gaps: vec![missing(TracePart::Whole, &error, self.elevated)] }
-            }
+            Err(error) => gaps.push(missing(TracePart::Whole, &error, self.elevated)),
         }
+        Reading { value: trace, gaps }
     }
 }
 
 /// What listens: decodes records and identifies their processes while those are likely still there.
 struct Reader {
-    arrived: Arc<Mutex<Trace>>,
+    arrived: Arc<Mutex<Arrived>>,
     /// From when on times are told, and a moment that both clocks know.
     start: Instant,
     anchor: Moment,
@@ -136,7 +146,7 @@ struct State {
 }
 
 impl Reader {
-    fn new(arrived: Arc<Mutex<Trace>>, start: Instant) -> Self {
+    fn new(arrived: Arc<Mutex<Arrived>>, start: Instant) -> Self {
         Self { arrived, start, anchor: clock::moment(start), state: Mutex::default() }
     }
 
@@ -156,13 +166,14 @@ impl Sink for Reader {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let said = state.decoder.decode(record);
         let arrived = || self.arrived.lock().unwrap_or_else(PoisonError::into_inner);
-        let Ok(Some(said)) = &said else {
-            arrived().lost += u64::from(said.is_err());
-            return;
+        let said = match said {
+            Ok(Some(said)) => said,
+            Ok(None) => return,
+            Err(unread) => return arrived().unread.add(unread),
         };
-        let (Said::Closed { pid, .. } | Said::Failure { pid, .. }) = *said;
+        let (Said::Closed { pid, .. } | Said::Failure { pid, .. }) = said;
         let process = state.process(pid, record.time);
-        arrived().push(*said, process, self.elapsed_at(record.time));
+        arrived().trace.push(said, process, self.elapsed_at(record.time));
     }
 }
 

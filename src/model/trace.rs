@@ -58,6 +58,24 @@ pub struct PortFailure {
     pub error: u32,
 }
 
+/// A process was refused a port of its own choice: another socket has it, or it is excluded. Of how many
+/// ports are free that says nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedBind {
+    /// Where; none where the trace does not say.
+    pub namespace: Option<NamespaceId>,
+    /// Who.
+    pub owner: Owner,
+    /// The name of that process.
+    pub name: CompactString,
+    /// TCP or UDP.
+    pub protocol: Protocol,
+    /// What it asked for, where that is told.
+    pub local: Option<SocketAddr>,
+    /// The system's error number: NTSTATUS on Windows.
+    pub error: u32,
+}
+
 /// What a trace saw between two snapshots.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trace {
@@ -65,6 +83,8 @@ pub struct Trace {
     pub connections: Vec<TracedConnection>,
     /// Ports asked for and not given.
     pub failures: Vec<PortFailure>,
+    /// Ports asked for by their number and not given (Windows).
+    pub binds: Vec<RefusedBind>,
     /// Calls of `bind()` that found their port in use, where it can't be told whether they asked for
     /// port 0 (Linux): no proof of exhaustion.
     pub unread_binds: u64,

@@ -98,7 +98,18 @@ pub enum Said {
         /// The process it belongs to.
         pid: u32,
     },
-    /// That a port could not be had.
+    /// That a port could not be had which was asked for by its number.
+    RefusedBind {
+        /// The process that wanted it.
+        pid: u32,
+        /// TCP or UDP.
+        protocol: Protocol,
+        /// What it asked for, where that is told.
+        local: Option<SocketAddr>,
+        /// The NTSTATUS.
+        error: u32,
+    },
+    /// That no port could be had.
     Failure {
         /// The process that wanted it.
         pid: u32,
@@ -145,14 +156,17 @@ impl Decoder {
         })
     }
 
-    /// The process is the one that was binding.
+    /// The process is the one that was binding. It ran out of ports only if there were none, or it wanted any.
     fn failed_bind(&mut self, record: Record<'_>, values: Values, protocol: Protocol) -> Option<Said> {
-        let failure = failure(values.status, record.pid, PortOperation::Bind, Some(protocol));
-        if failure.is_some() {
-            self.failed_binds.retain(|_, time| record.time.saturating_sub(*time) < SECOND);
-            self.failed_binds.insert(record.thread, record.time);
+        let Values { local, status: error, .. } = values;
+        let pid = record.pid;
+        let failure = failure(error, pid, PortOperation::Bind, Some(protocol))?;
+        if error != TOO_MANY_ADDRESSES && local.is_none_or(|local| local.port() != 0) {
+            return Some(Said::RefusedBind { pid, protocol, local, error });
         }
-        failure
+        self.failed_binds.retain(|_, time| record.time.saturating_sub(*time) < SECOND);
+        self.failed_binds.insert(record.thread, record.time);
+        Some(failure)
     }
 
     /// Only the want of ports is of interest.
@@ -303,6 +317,30 @@ mod tests {
             assert_eq!(decoder.decode(again(SECOND + 20)), failure(None));
             decoder.decode(record(event, &first)).unwrap();
             assert_eq!(decoder.decode(again(9 * SECOND)), failure(None));
+        }
+    }
+
+    #[rstest]
+    #[case::busy("10.0.0.5:80", 0xC000_020A, false)]
+    #[case::excluded("[::1]:50000", 0xC000_0022, false)]
+    #[case::address_not_told("", 0xC000_020A, false)]
+    #[case::any_port_wanted("0.0.0.0:0", 0xC000_020A, true)]
+    #[case::none_left("10.0.0.5:80", TOO_MANY_ADDRESSES, true)]
+    fn a_failed_bind_is_exhaustion_only_without_a_port_or_for_any(
+        #[case] local: &str,
+        #[case] error: u32,
+        #[case] exhausted: bool,
+    ) {
+        for (id, protocol) in [(1006, Protocol::Tcp), (1394, Protocol::Udp)] {
+            for event in versions(Provider::Tcpip, id) {
+                let (pid, operation) = (77, PortOperation::Bind);
+                let expected = if exhausted {
+                    Said::Failure { pid, operation, protocol: Some(protocol), error }
+                } else {
+                    Said::RefusedBind { pid, protocol, local: local.parse().ok(), error }
+                };
+                assert_eq!(said(event, local, error, 0), Some(expected), "{event}");
+            }
         }
     }
 

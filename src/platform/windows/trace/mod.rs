@@ -18,8 +18,8 @@ use self::format::{Decoder, Provider, Record, Said, UnreadRecords, session_name,
 use super::ffi::CallError;
 use super::processes::ffi::{identify, processes};
 use crate::model::{
-    Gap, Missing, Moment, NamespaceId, Owner, Pid, PortFailure, Protocol, Remedy, StartTime, Trace,
-    TracePart, TracedConnection, Tuple,
+    Gap, Missing, Moment, NamespaceId, Owner, Pid, PortFailure, Protocol, RefusedBind, Remedy, StartTime,
+    Trace, TracePart, TracedConnection, Tuple,
 };
 use crate::platform::clock;
 use crate::platform::windows::format::timestamp;
@@ -171,7 +171,7 @@ impl Sink for Reader {
             Ok(None) => return,
             Err(unread) => return arrived().unread.add(unread),
         };
-        let (Said::Closed { pid, .. } | Said::Failure { pid, .. }) = said;
+        let (Said::Closed { pid, .. } | Said::RefusedBind { pid, .. } | Said::Failure { pid, .. }) = said;
         let process = state.process(pid, record.time);
         arrived().trace.push(said, process, self.elapsed_at(record.time));
     }
@@ -208,7 +208,7 @@ impl State {
 
 impl Trace {
     fn push(&mut self, said: Said, process: Process, at: Duration) {
-        if self.connections.len() + self.failures.len() >= MOST {
+        if self.connections.len() + self.failures.len() + self.binds.len() >= MOST {
             self.lost += 1;
             return;
         }
@@ -223,6 +223,10 @@ impl Trace {
                     name,
                     at,
                 });
+            }
+            Said::RefusedBind { protocol, local, error, .. } => {
+                let namespace = Some(NamespaceId::ONLY);
+                self.binds.push(RefusedBind { namespace, owner, name, protocol, local, error });
             }
             Said::Failure { operation, protocol, error, .. } => {
                 let namespace = Some(NamespaceId::ONLY);

@@ -207,6 +207,25 @@ pub fn controls_with_range_file(path: &std::path::Path) -> Controls {
     linux::controls(path)
 }
 
+/// Dropping it leaves nothing of porttop behind in the system, however the program ends: threads that nobody waits
+/// for may still have something there.
+#[must_use]
+pub struct Leaving(());
+
+impl Leaving {
+    /// To be kept until the program ends.
+    pub const fn at_the_end() -> Self {
+        Self(())
+    }
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        #[cfg(windows)]
+        windows::leave();
+    }
+}
+
 /// Takes ports of this system.
 #[must_use]
 pub fn probe() -> Box<dyn PortProbe> {

@@ -35,4 +35,5 @@ pub mod token {
 pub mod trace {
     pub mod format;
     pub mod layout;
+    pub mod own;
 }

@@ -5,6 +5,7 @@ use std::mem::{offset_of, size_of};
 use std::sync::Arc;
 
 use windows_sys::Win32::Foundation::ERROR_MORE_DATA;
+use windows_sys::Win32::System::Console::SetConsoleCtrlHandler;
 use windows_sys::Win32::System::Diagnostics::Etw::{
     CONTROLTRACE_HANDLE, CloseTrace, ControlTraceW, ENABLE_TRACE_PARAMETERS,
     ENABLE_TRACE_PARAMETERS_VERSION_2, EVENT_CONTROL_CODE_ENABLE_PROVIDER, EVENT_FILTER_DESCRIPTOR,
@@ -14,9 +15,10 @@ use windows_sys::Win32::System::Diagnostics::Etw::{
     PROCESS_TRACE_MODE_REAL_TIME, PROCESSTRACE_HANDLE, ProcessTrace, QueryAllTracesW, StartTraceW,
     WNODE_FLAG_TRACED_GUID,
 };
-use windows_sys::core::GUID;
+use windows_sys::core::{BOOL, GUID};
 
-use super::format::{Event, Provider, Record};
+use super::format::{Event, Record};
+use super::layout::Provider;
 use crate::platform::windows::ffi::CallError;
 use crate::platform::windows::ffi::buffer::Buffer;
 use crate::platform::windows::ffi::text::{until_nul, wide};
@@ -55,7 +57,7 @@ fn properties(buffer: &mut Buffer) -> *mut EVENT_TRACE_PROPERTIES {
     pointer
 }
 
-/// A session that was started, and is stopped when this is dropped.
+/// A session that was started. It runs until it is stopped by its name, also when its process has ended.
 pub struct Session {
     handle: CONTROLTRACE_HANDLE,
     name: Vec<u16>,
@@ -129,12 +131,6 @@ impl Session {
     }
 }
 
-impl Drop for Session {
-    fn drop(&mut self) {
-        let _ = control(&self.name, EVENT_TRACE_CONTROL_STOP);
-    }
-}
-
 /// Stops the session of this name.
 ///
 /// # Errors
@@ -183,6 +179,30 @@ pub fn sessions() -> Result<Vec<String>, CallError> {
             until_nul(&units)
         })
         .collect())
+}
+
+/// What is to be done when the console ends this process.
+pub trait AtConsoleEnd {
+    /// Does it, on a thread of its own, within few seconds.
+    fn end();
+}
+
+/// Has it done at Ctrl-C, Ctrl-Break, when the console is closed, at logoff and at shutdown. Whoever else waits
+/// for these is told as before.
+///
+/// # Errors
+/// When Windows refuses.
+pub fn at_console_end<E: AtConsoleEnd>() -> Result<(), CallError> {
+    // SAFETY: the routine has the type of one, and lives as long as the program.
+    let done = unsafe { SetConsoleCtrlHandler(Some(console_ends::<E>), 1) };
+    if done == 0 { Err(CallError::last("SetConsoleCtrlHandler")) } else { Ok(()) }
+}
+
+/// Called by the console. It says that it has not handled the event, so that the next routine is asked, and in
+/// the end the process.
+unsafe extern "system" fn console_ends<E: AtConsoleEnd>(_: u32) -> BOOL {
+    let _ = std::panic::catch_unwind(E::end);
+    0
 }
 
 /// Who is told of records, from the thread that runs [`Consumer::run`].
@@ -279,4 +299,47 @@ fn is(guid: &GUID, provider: Provider) -> bool {
     let wanted = GUID::from_u128(provider.guid());
     (guid.data1, guid.data2, guid.data3, guid.data4)
         == (wanted.data1, wanted.data2, wanted.data3, wanted.data4)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use windows_sys::Win32::System::Console::CTRL_BREAK_EVENT;
+
+    use super::*;
+    use crate::platform::tool;
+    use crate::platform::windows::ffi::library;
+
+    /// `DWORD CtrlRoutine(void *event)`, what the console starts in a process at an event.
+    type CtrlRoutine = unsafe extern "system" fn(*const std::ffi::c_void) -> u32;
+
+    #[test]
+    #[ignore = "run by the test below, in a process of its own"]
+    fn is_ended_by_its_console() {
+        struct Told;
+        impl AtConsoleEnd for Told {
+            fn end() {
+                println!("told");
+            }
+        }
+        at_console_end::<Told>().unwrap();
+        let export = library::export("kernelbase.dll", c"CtrlRoutine").unwrap();
+        // SAFETY: the export of this name has this signature, and takes a number for a pointer.
+        unsafe {
+            let routine = std::mem::transmute::<*mut std::ffi::c_void, CtrlRoutine>(export.as_ptr());
+            routine(CTRL_BREAK_EVENT as usize as *const _);
+        }
+    }
+
+    #[test]
+    fn who_is_told_of_the_end_does_not_hold_it_up() {
+        let name = "platform::windows::trace::ffi::tests::is_ended_by_its_console";
+        let arguments = ["--ignored", "--exact", "--nocapture", name];
+        let program = std::env::current_exe().unwrap();
+        let answer = tool::run(&program, &arguments, Duration::from_mins(1)).unwrap();
+        let printed = String::from_utf8_lossy(&answer.output);
+        // Handled, the event would not have ended the process, and the test would have gone on to its result.
+        assert!(printed.contains("told") && !printed.contains("test result"), "{printed}");
+    }
 }

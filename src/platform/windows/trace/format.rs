@@ -4,55 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::net::SocketAddr;
 
-use super::layout::{LAYOUTS, Layout, Values};
-use crate::model::{Gap, Missing, PortOperation, Protocol, Reason};
-
-/// Whose record it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Provider {
-    /// `Microsoft-Windows-TCPIP`.
-    Tcpip,
-    /// `Microsoft-Windows-Winsock-AFD`.
-    Afd,
-}
-
-impl Provider {
-    /// The providers that are listened to.
-    pub const ALL: [Self; 2] = [Self::Tcpip, Self::Afd];
-
-    /// Its GUID.
-    pub const fn guid(self) -> u128 {
-        match self {
-            Self::Tcpip => 0x2f07_e2ee_15db_40f1_90ef_9d7b_a282_188a,
-            Self::Afd => 0xe53c_6823_7bb8_44bb_90dc_3f86_090d_48a6,
-        }
-    }
-
-    /// The keywords, any of which a record has: for TCPIP `TcpipBind`, `TcpipDiagnosis`, `ConnectPath`
-    /// and `ClosePath`.
-    pub const fn keywords(self) -> u64 {
-        match self {
-            Self::Tcpip => 0x8 | 0x80 | 0x4_0000_0000 | 0x10_0000_0000,
-            Self::Afd => 0x4,
-        }
-    }
-
-    /// Its name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Tcpip => "Microsoft-Windows-TCPIP",
-            Self::Afd => "Microsoft-Windows-Winsock-AFD",
-        }
-    }
-
-    /// The events that are listened to; there are very many others.
-    pub fn events(self) -> Vec<u16> {
-        let mut events: Vec<_> =
-            LAYOUTS.iter().filter(|layout| layout.provider == self).map(|layout| layout.id).collect();
-        events.dedup();
-        events
-    }
-}
+use super::layout::{LAYOUTS, Layout, Provider, Values};
+use crate::model::{Gap, Missing, Owner, Pid, PortOperation, Protocol, Reason, StartTime};
 
 /// An event in one version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -222,25 +175,19 @@ fn failure(status: u32, pid: u32, operation: PortOperation, protocol: Option<Pro
     (status >= 0x8000_0000).then_some(Said::Failure { pid, operation, protocol, error: status })
 }
 
-/// The process of a session that porttop started under this name.
-pub fn session_pid(name: &str) -> Option<u32> {
-    name.strip_prefix(SESSION_PREFIX)?.parse().ok()
+/// The name of a session of a porttop: it tells whose it is, whatever has its number by now.
+pub fn session_name(owner: Owner) -> String {
+    let Owner { pid, started: StartTime(started) } = owner;
+    format!("{SESSION_PREFIX}{pid}-{started}")
 }
 
-/// The name of a session of a porttop.
-pub fn session_name(pid: u32) -> String {
-    format!("{SESSION_PREFIX}{pid}")
+/// Which porttop has started the session of this name, if one has.
+pub fn session_owner(name: &str) -> Option<Owner> {
+    let (pid, started) = name.strip_prefix(SESSION_PREFIX)?.split_once('-')?;
+    Some(Owner { pid: Pid(pid.parse().ok()?), started: StartTime(started.parse().ok()?) })
 }
 
 const SESSION_PREFIX: &str = "porttop-";
-
-#[cfg(test)]
-impl Provider {
-    /// The provider of this name.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|provider| provider.name() == name)
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -395,23 +342,17 @@ mod tests {
                 assert!(said(event, local, status, 4312).is_some(), "{event}");
             }
         }
-        assert_eq!(Provider::Tcpip.events(), [1006, 1044, 1050, 1394]);
-        assert_eq!(Provider::Afd.events(), [1029, 1030]);
-    }
-
-    #[test]
-    fn providers_are_those_of_their_manifests() {
-        assert_eq!(format!("{:032x}", Provider::Tcpip.guid()), "2f07e2ee15db40f190ef9d7ba282188a");
-        assert_eq!(format!("{:032x}", Provider::Afd.guid()), "e53c68237bb844bb90dc3f86090d48a6");
-        assert_eq!(Provider::Tcpip.keywords(), 0x14_0000_0088);
-        assert_eq!(Provider::Afd.keywords(), 4);
     }
 
     #[test]
     fn sessions_are_known_by_their_name() {
-        assert_eq!(session_pid(&session_name(4312)), Some(4312));
-        for foreign in ["porttop-", "porttop-x", "NT Kernel Logger", "my porttop-5", "porttop-99999999999"] {
-            assert_eq!(session_pid(foreign), None);
+        let owner = Owner { pid: Pid(4312), started: StartTime(133_485_408_000_000_000) };
+        assert_eq!(session_name(owner), "porttop-4312-133485408000000000");
+        assert_eq!(session_owner(&session_name(owner)), Some(owner));
+        for foreign in
+            ["porttop-", "porttop-4312", "porttop-x-5", "porttop-4312-", "NT Kernel Logger", "my porttop-5-6"]
+        {
+            assert_eq!(session_owner(foreign), None);
         }
     }
 

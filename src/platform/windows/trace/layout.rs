@@ -6,10 +6,56 @@
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 
-use super::format::Provider;
 use crate::platform::windows::format::DecodeError;
 use crate::platform::windows::format::bytes::Bytes;
 use crate::platform::windows::format::sockaddr::sockaddr;
+
+/// Whose record it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Provider {
+    /// `Microsoft-Windows-TCPIP`.
+    Tcpip,
+    /// `Microsoft-Windows-Winsock-AFD`.
+    Afd,
+}
+
+impl Provider {
+    /// The providers that are listened to.
+    pub const ALL: [Self; 2] = [Self::Tcpip, Self::Afd];
+
+    /// Its GUID.
+    pub const fn guid(self) -> u128 {
+        match self {
+            Self::Tcpip => 0x2f07_e2ee_15db_40f1_90ef_9d7b_a282_188a,
+            Self::Afd => 0xe53c_6823_7bb8_44bb_90dc_3f86_090d_48a6,
+        }
+    }
+
+    /// The keywords, any of which a record has: for TCPIP `TcpipBind`, `TcpipDiagnosis`, `ConnectPath`
+    /// and `ClosePath`.
+    pub const fn keywords(self) -> u64 {
+        match self {
+            Self::Tcpip => 0x8 | 0x80 | 0x4_0000_0000 | 0x10_0000_0000,
+            Self::Afd => 0x4,
+        }
+    }
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tcpip => "Microsoft-Windows-TCPIP",
+            Self::Afd => "Microsoft-Windows-Winsock-AFD",
+        }
+    }
+
+    /// The events that are listened to; there are very many others.
+    pub fn events(self) -> Vec<u16> {
+        let mut events: Vec<_> =
+            LAYOUTS.iter().filter(|layout| layout.provider == self).map(|layout| layout.id).collect();
+        events.dedup();
+        events
+    }
+}
 
 /// The first fields of an event; those behind them are not needed.
 #[derive(Debug)]
@@ -124,6 +170,14 @@ fn address(bytes: &[u8]) -> Result<Option<SocketAddr>, DecodeError> {
     if bytes.is_empty() { Ok(None) } else { sockaddr(Bytes(bytes), 0) }
 }
 
+#[cfg(test)]
+impl Provider {
+    /// The provider of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|provider| provider.name() == name)
+    }
+}
+
 /// Records made by the table.
 #[cfg(test)]
 pub mod tests_support {
@@ -220,6 +274,16 @@ mod tests {
         }
         assert!(Layout::of(Provider::Tcpip, 1006, 2).is_none());
         assert!(Layout::of(Provider::Afd, 1006, 0).is_none());
+    }
+
+    #[test]
+    fn providers_are_those_of_their_manifests() {
+        assert_eq!(format!("{:032x}", Provider::Tcpip.guid()), "2f07e2ee15db40f190ef9d7ba282188a");
+        assert_eq!(format!("{:032x}", Provider::Afd.guid()), "e53c68237bb844bb90dc3f86090d48a6");
+        assert_eq!(Provider::Tcpip.keywords(), 0x14_0000_0088);
+        assert_eq!(Provider::Afd.keywords(), 4);
+        assert_eq!(Provider::Tcpip.events(), [1006, 1044, 1050, 1394]);
+        assert_eq!(Provider::Afd.events(), [1029, 1030]);
     }
 
     impl Field {

@@ -4,19 +4,25 @@
 mod ffi;
 pub mod format;
 pub mod layout;
+pub mod own;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use compact_str::{CompactString, format_compact};
 use jiff::SignedDuration;
+use windows_sys::Win32::Foundation::{ERROR_ALREADY_EXISTS, ERROR_CANCELLED};
 
-use self::ffi::{Consumer, Session, Sink, sessions, stop};
-use self::format::{Decoder, Provider, Record, Said, UnreadRecords, session_name, session_pid};
+use self::ffi::{AtConsoleEnd, Consumer, Session, Sink, at_console_end, sessions, stop};
+use self::format::{Decoder, Record, Said, UnreadRecords, session_name, session_owner};
+use self::layout::Provider;
+use self::own::OwnSession;
 use super::ffi::CallError;
 use super::processes::ffi::{identify, processes};
+use super::processes::owner;
 use crate::model::{
     Gap, Missing, Moment, NamespaceId, Owner, Pid, PortFailure, Protocol, RefusedBind, Remedy, StartTime,
     Trace, TracePart, TracedConnection, Tuple,
@@ -29,12 +35,17 @@ use crate::platform::{Reading, Tracing};
 const MOST: usize = 200_000;
 /// How long a record is under way at the most.
 const LATEST: Duration = Duration::from_secs(5);
+/// How long the thread that reads may take to end once its session has been stopped.
+const ENDS_WITHIN: Duration = Duration::from_secs(2);
 /// How long a number is taken to belong to the same process without asking again.
 const KNOWN_FOR: Duration = Duration::from_secs(2);
 
-/// [`Tracing`] of Windows. Dropping it stops the session, which ends the thread that reads it.
+/// [`Tracing`] of Windows. Fields are dropped in their order: without its session the thread ends.
 struct Running {
-    session: Session,
+    session: Owned,
+    thread: ReadingThread,
+    /// Why nothing more will come, once reading has ended.
+    over: Option<Gap>,
     arrived: Arc<Mutex<Arrived>>,
     lost: u64,
     elevated: bool,
@@ -73,12 +84,15 @@ const fn parts(provider: Provider) -> &'static [TracePart] {
 /// Opens the trace with those providers that can be had; without any there is none.
 fn open(start: Instant, elevated: bool) -> Result<Reading<Running>, CallError> {
     remove_stale();
-    let name = session_name(std::process::id());
-    let session = Session::start(&name)?;
+    let (owner, _) = identify(Pid(std::process::id()))?;
+    let name = session_name(owner);
+    CONSOLE.call_once(|| _ = at_console_end::<Leave>());
+    let session = OWN.start(&name, Session::start).map(|started| started.map(Owned));
+    let session = session.unwrap_or_else(|| Err(CallError::code("StartTraceW", ERROR_ALREADY_EXISTS)))?;
     let arrived = Arc::<Mutex<Arrived>>::default();
     // What fails from here on drops the session, and so stops it.
     let consumer = Consumer::open(&name, Reader::new(Arc::clone(&arrived), start))?;
-    let enabling = Provider::ALL.map(|provider| (provider, session.enable(provider)));
+    let enabling = Provider::ALL.map(|provider| (provider, session.0.enable(provider)));
     let mut gaps = Vec::new();
     for (provider, enabled) in &enabling {
         if let Err(error) = enabled {
@@ -88,27 +102,65 @@ fn open(start: Instant, elevated: bool) -> Result<Reading<Running>, CallError> {
     if enabling.iter().all(|(_, enabled)| enabled.is_err()) {
         enabling.into_iter().try_for_each(|(_, enabled)| enabled)?;
     }
-    let lost = session.lost()?;
-    let run = move || {
-        let _ = consumer.run();
-    };
-    thread::Builder::new()
-        .name("trace".into())
-        .spawn(run)
-        .map_err(|source| CallError::Os { call: "thread", source })?;
-    Ok(Reading { value: Running { session, arrived, lost, elevated }, gaps })
+    let lost = session.0.lost()?;
+    let (ends, ended) = channel();
+    let run = move || _ = ends.send(consumer.run());
+    let thread = thread::Builder::new().name("trace".into()).spawn(run);
+    let thread = Some(thread.map_err(|source| CallError::Os { call: "thread", source })?);
+    let thread = ReadingThread { ended, thread };
+    Ok(Reading { value: Running { session, thread, over: None, arrived, lost, elevated }, gaps })
 }
 
-/// Stops the sessions of porttops that are gone, this one's number included: whoever had it is gone.
+/// Stops the sessions of porttops that are gone.
 fn remove_stale() {
     let Ok(alive) = processes() else { return };
-    let own = std::process::id();
     for name in sessions().unwrap_or_default() {
-        let Some(pid) = session_pid(&name) else { continue };
-        let in_use =
-            alive.iter().any(|entry| entry.pid == pid && entry.name.to_lowercase().contains("porttop"));
-        if pid == own || !in_use {
+        if session_owner(&name).is_some_and(|of| !alive.iter().any(|entry| owner(entry) == of)) {
             let _ = stop(&name);
+        }
+    }
+}
+
+/// The session of this process, and whether the console tells that it ends.
+static OWN: OwnSession = OwnSession::new();
+static CONSOLE: Once = Once::new();
+
+/// Stops the session of this process for good: the process ends.
+pub fn leave() {
+    OWN.end(|name| _ = stop(name));
+}
+
+/// What the console is to do when it ends this process.
+struct Leave;
+
+impl AtConsoleEnd for Leave {
+    fn end() {
+        leave();
+    }
+}
+
+/// A session that is stopped when this is dropped.
+struct Owned(Session);
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        OWN.stop(|name| _ = stop(name));
+    }
+}
+
+/// The thread that reads a session. Dropping it waits a while for its end; one that does not end is left behind.
+struct ReadingThread {
+    ended: Receiver<Result<(), CallError>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for ReadingThread {
+    fn drop(&mut self) {
+        let ended = self.ended.recv_timeout(ENDS_WITHIN);
+        if !matches!(ended, Err(RecvTimeoutError::Timeout))
+            && let Some(thread) = self.thread.take()
+        {
+            let _ = thread.join();
         }
     }
 }
@@ -119,13 +171,19 @@ impl Tracing for Running {
         let mut trace = std::mem::take(&mut arrived.trace);
         let mut gaps = arrived.unread.gaps();
         drop(arrived);
-        match self.session.lost() {
+        if let Ok(end) = self.thread.ended.try_recv() {
+            let error = end.err().unwrap_or_else(|| CallError::code("ProcessTrace", ERROR_CANCELLED));
+            self.over = Some(missing(TracePart::Whole, &error, self.elevated));
+        }
+        match self.session.0.lost() {
             Ok(lost) => {
                 trace.lost += lost.saturating_sub(self.lost);
                 self.lost = lost;
             }
-            Err(error) => gaps.push(missing(TracePart::Whole, &error, self.elevated)),
+            Err(error) if self.over.is_none() => gaps.push(missing(TracePart::Whole, &error, self.elevated)),
+            Err(_) => {}
         }
+        gaps.extend(self.over.clone());
         Reading { value: trace, gaps }
     }
 }

@@ -28,6 +28,7 @@ pub mod services {
 pub mod sockets {
     pub mod format;
     pub mod layout;
+    pub mod reading;
 }
 pub mod token {
     pub mod format;

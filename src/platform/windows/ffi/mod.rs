@@ -37,6 +37,16 @@ pub enum CallError {
         /// What it said.
         status: u32,
     },
+    /// What it wants to say is more than it is given room for.
+    #[error("{call}: its answer of {wanted} bytes is larger than {largest}")]
+    TooLarge {
+        /// The function.
+        call: &'static str,
+        /// What it wants.
+        wanted: usize,
+        /// What it may have at the most.
+        largest: usize,
+    },
     /// What it wants to say grows faster than it can be asked.
     #[error("{call}: no end to it in {attempts} attempts")]
     Unsettled {

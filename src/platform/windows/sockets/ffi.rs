@@ -19,11 +19,11 @@ use crate::model::{Family, Protocol};
 use crate::platform::windows::ffi::buffer::{Buffer, Room, grow};
 use crate::platform::windows::ffi::{CallError, library};
 
-/// Asks for one table of sockets with their owners.
+/// Asks for one table of sockets with their owners, with so much room at first.
 ///
 /// # Errors
-/// When Windows refuses, or the table never stops growing.
-pub fn listed(protocol: Protocol, family: Family) -> Result<Buffer, CallError> {
+/// When Windows refuses, or the table is too large or never stops growing.
+pub fn listed(protocol: Protocol, family: Family, room: usize) -> Result<Buffer, CallError> {
     let call = match protocol {
         Protocol::Tcp => "GetExtendedTcpTable",
         Protocol::Udp => "GetExtendedUdpTable",
@@ -32,7 +32,7 @@ pub fn listed(protocol: Protocol, family: Family) -> Result<Buffer, CallError> {
         Family::Ipv4 => AF_INET,
         Family::Ipv6 => AF_INET6,
     });
-    grow(call, 64 << 10, |buffer| {
+    grow(call, room, |buffer| {
         let (pointer, mut size) = (buffer.pointer(), buffer.size());
         let code = match protocol {
             // SAFETY: the pointer is to `size` writable bytes, aligned to 8; Windows writes no more than

@@ -1,6 +1,5 @@
 //! The socket tables of `iphlpapi.dll`, row by row.
 
-use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use jiff::Timestamp;
@@ -33,9 +32,11 @@ pub struct Row {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rows {
     /// Those that are sockets.
-    pub rows: Vec<Row>,
+    pub sockets: Vec<Row>,
     /// How many are in a state that is none of the known ones.
     pub unknown: usize,
+    /// How many bytes the table takes.
+    pub length: usize,
 }
 
 /// Decodes a whole table, or nothing of it. Rows of endpoints that are gone (CLOSED, `DELETE_TCB`) hold
@@ -47,30 +48,21 @@ pub fn decode(table: Table, bytes: &[u8]) -> Result<Rows, DecodeError> {
     let layout = table.layout();
     let count = Bytes(bytes).u32(0)?;
     let misfit = DecodeError::Count { count, size: layout.size, length: bytes.len() };
-    let rows = usize::try_from(count)
-        .ok()
-        .and_then(|count| count.checked_mul(layout.size))
-        .and_then(|length| bytes.get(layout.rows_at..)?.get(..length));
-    let mut decoded = Rows { rows: Vec::new(), unknown: 0 };
+    let rows = usize::try_from(count).ok().and_then(|count| count.checked_mul(layout.size));
+    let length = rows.and_then(|rows| rows.checked_add(layout.rows_at)).ok_or(misfit)?;
+    let mut decoded = Rows { sockets: Vec::new(), unknown: 0, length };
     if count == 0 {
         return Ok(decoded);
     }
-    for row in rows.ok_or(misfit)?.chunks_exact(layout.size).map(Bytes) {
+    let rows = bytes.get(layout.rows_at..length).ok_or(misfit)?;
+    for row in rows.chunks_exact(layout.size).map(Bytes) {
         match state(table, row)? {
-            Seen::Socket(state) => decoded.rows.push(decode_row(table, row, state)?),
+            Seen::Socket(state) => decoded.sockets.push(decode_row(table, row, state)?),
             Seen::Gone => {}
             Seen::Unknown => decoded.unknown += 1,
         }
     }
     Ok(decoded)
-}
-
-/// Adds to the TCP rows of both families the bound endpoints that nothing else is known of: the table of
-/// bound ones still has those that have connected or listened since.
-pub fn add_bound(tcp: &mut Vec<Row>, bound: Vec<Row>) {
-    let key = |row: &Row| (row.local.port(), row.pid);
-    let known: HashSet<_> = tcp.iter().map(key).collect();
-    tcp.extend(bound.into_iter().filter(|row| !known.contains(&key(row))));
 }
 
 enum Seen {
@@ -193,7 +185,7 @@ mod tests {
     fn a_tcp4_row_is_read_field_by_field() {
         let decoded = decode(TABLES[0], &table_of(8, &[tcp4(5, 4312)])).unwrap();
         assert_eq!(
-            decoded.rows,
+            decoded.sockets,
             [Row {
                 protocol: Protocol::Tcp,
                 state: State::Established,
@@ -209,15 +201,15 @@ mod tests {
     #[test]
     fn a_time_wait_has_a_peer_and_no_process() {
         let decoded = decode(TABLES[0], &table_of(8, &[tcp4(11, 0)])).unwrap();
-        assert_eq!(decoded.rows[0].state, State::TimeWait);
-        assert_eq!(decoded.rows[0].pid, None);
-        assert!(decoded.rows[0].remote.is_some());
+        assert_eq!(decoded.sockets[0].state, State::TimeWait);
+        assert_eq!(decoded.sockets[0].pid, None);
+        assert!(decoded.sockets[0].remote.is_some());
     }
 
     #[test]
     fn a_listener_and_a_bound_socket_have_no_peer() {
         let decoded = decode(TABLES[0], &table_of(8, &[tcp4(2, 4), tcp4(100, 4)])).unwrap();
-        let states: Vec<_> = decoded.rows.iter().map(|row| (row.state, row.remote)).collect();
+        let states: Vec<_> = decoded.sockets.iter().map(|row| (row.state, row.remote)).collect();
         assert_eq!(states, [(State::Listen, None), (State::Bound, None)]);
     }
 
@@ -225,7 +217,7 @@ mod tests {
     fn endpoints_that_are_gone_hold_nothing_and_unknown_states_are_counted() {
         let decoded =
             decode(TABLES[0], &table_of(8, &[tcp4(1, 4), tcp4(12, 4), tcp4(13, 4), tcp4(0, 4)])).unwrap();
-        assert_eq!((decoded.rows.len(), decoded.unknown), (0, 2));
+        assert_eq!((decoded.sockets.len(), decoded.unknown), (0, 2));
     }
 
     #[test]
@@ -234,19 +226,19 @@ mod tests {
         let mapped = Ipv4Addr::LOCALHOST.to_ipv6_mapped();
         let decoded =
             decode(TABLES[1], &table_of(8, &[tcp6(link, link, 8), tcp6(mapped, mapped, 5)])).unwrap();
-        assert_eq!(decoded.rows[0].local, SocketAddrV6::new(link, 8080, 0, 7).into());
-        assert_eq!(decoded.rows[0].remote, Some(SocketAddrV6::new(link, 65535, 0, 9).into()));
-        assert_eq!(decoded.rows[0].state, State::CloseWait);
-        assert_eq!(decoded.rows[1].local, "127.0.0.1:8080".parse().unwrap());
-        assert_eq!(decoded.rows[1].remote, Some("127.0.0.1:65535".parse().unwrap()));
-        assert_eq!((decoded.rows[1].created, decoded.rows[1].tag), (None, None));
+        assert_eq!(decoded.sockets[0].local, SocketAddrV6::new(link, 8080, 0, 7).into());
+        assert_eq!(decoded.sockets[0].remote, Some(SocketAddrV6::new(link, 65535, 0, 9).into()));
+        assert_eq!(decoded.sockets[0].state, State::CloseWait);
+        assert_eq!(decoded.sockets[1].local, "127.0.0.1:8080".parse().unwrap());
+        assert_eq!(decoded.sockets[1].remote, Some("127.0.0.1:65535".parse().unwrap()));
+        assert_eq!((decoded.sockets[1].created, decoded.sockets[1].tag), (None, None));
     }
 
     #[test]
     fn an_address_that_is_not_link_local_has_no_scope() {
         let decoded =
             decode(TABLES[1], &table_of(8, &[tcp6(Ipv6Addr::LOCALHOST, Ipv6Addr::LOCALHOST, 2)])).unwrap();
-        assert_eq!(decoded.rows[0].local, "[::1]:8080".parse().unwrap());
+        assert_eq!(decoded.sockets[0].local, "[::1]:8080".parse().unwrap());
     }
 
     #[test]
@@ -264,8 +256,8 @@ mod tests {
         put(&mut six, 24, &1181_u32.to_le_bytes());
         put(&mut six, 32, &116_444_736_000_000_000_u64.to_le_bytes());
         put(&mut six, 48, &6_u64.to_le_bytes());
-        let four = decode(TABLES[2], &table_of(8, &[four])).unwrap().rows.remove(0);
-        let six = decode(TABLES[3], &table_of(8, &[six])).unwrap().rows.remove(0);
+        let four = decode(TABLES[2], &table_of(8, &[four])).unwrap().sockets.remove(0);
+        let six = decode(TABLES[3], &table_of(8, &[six])).unwrap().sockets.remove(0);
         assert_eq!((four.local, four.pid, four.tag), ("0.0.0.0:53".parse().unwrap(), Some(1180), Some(5)));
         assert_eq!((six.local, six.pid, six.tag), ("[::1]:53".parse().unwrap(), Some(1181), Some(6)));
         assert_eq!((four.created, six.created), (Some(Timestamp::UNIX_EPOCH), Some(Timestamp::UNIX_EPOCH)));
@@ -282,29 +274,11 @@ mod tests {
         put(&mut six, 20, &[0xC0, 0x02, 0, 0]);
         put(&mut six, 48, &100_u32.to_le_bytes());
         put(&mut six, 52, &4313_u32.to_le_bytes());
-        let four = decode(TABLES[4], &table_of(4, &[four])).unwrap().rows.remove(0);
-        let six = decode(TABLES[5], &table_of(4, &[six])).unwrap().rows.remove(0);
+        let four = decode(TABLES[4], &table_of(4, &[four])).unwrap().sockets.remove(0);
+        let six = decode(TABLES[5], &table_of(4, &[six])).unwrap().sockets.remove(0);
         assert_eq!((four.local, four.pid), ("0.0.0.0:49152".parse().unwrap(), Some(4312)));
         assert_eq!((six.local, six.pid), ("[::]:49154".parse().unwrap(), Some(4313)));
         assert_eq!((four.state, six.state), (State::Bound, State::Bound));
-    }
-
-    #[test]
-    fn a_binding_that_has_connected_since_is_not_counted_twice() {
-        let row = |state, port, pid| Row {
-            protocol: Protocol::Tcp,
-            state,
-            local: SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port),
-            remote: None,
-            pid,
-            created: None,
-            tag: None,
-        };
-        let mut tcp = vec![row(State::Established, 50_000, Some(7)), row(State::TimeWait, 50_001, None)];
-        let bound = [(50_000, Some(7)), (50_000, Some(8)), (50_001, Some(7)), (50_002, Some(7))];
-        add_bound(&mut tcp, bound.map(|(port, pid)| row(State::Bound, port, pid)).into());
-        let added: Vec<_> = tcp[2..].iter().map(|row| (row.local.port(), row.pid)).collect();
-        assert_eq!(added, [(50_000, Some(8)), (50_001, Some(7)), (50_002, Some(7))]);
     }
 
     #[rstest]
@@ -327,13 +301,16 @@ mod tests {
         let exact = decode(table, &bytes).unwrap();
         bytes.resize(bytes.len() + 10 * layout.size, 0xFF);
         assert_eq!(decode(table, &bytes), Ok(exact));
-        assert_eq!(decode(table, &[0; 4]), Ok(Rows { rows: Vec::new(), unknown: 0 }));
+        assert_eq!(
+            decode(table, &[0; 4]),
+            Ok(Rows { sockets: Vec::new(), unknown: 0, length: layout.rows_at })
+        );
     }
 
     proptest! {
         #[test]
         fn no_bytes_make_it_read_past_the_end(which in 0..6usize, bytes in prop::collection::vec(any::<u8>(), 0..900)) {
-            let rows = decode(TABLES[which], &bytes).map_or(0, |decoded| decoded.rows.len() + decoded.unknown);
+            let rows = decode(TABLES[which], &bytes).map_or(0, |decoded| decoded.sockets.len() + decoded.unknown);
             prop_assert!(rows * TABLES[which].layout().size <= bytes.len());
         }
     }

@@ -3,29 +3,30 @@
 mod ffi;
 pub mod format;
 pub mod layout;
+pub mod reading;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use self::format::{Row, Rows, add_bound, decode};
+use self::format::{Row, Rows, decode};
 use self::layout::Table;
 use super::ffi::CallError;
+use super::ffi::buffer::with_slack;
 use super::processes::{Alive, owner};
 use super::services::{Tags, tags};
-use crate::model::{
-    Attribution, Family, Gap, Holders, Missing, NamespaceId, Owner, Protocol, Reason, Socket, SpaceId,
-};
+use crate::model::{Attribution, Family, Gap, Holders, Missing, NamespaceId, Owner, Protocol, Socket};
 use crate::platform::{Reading, Sockets};
 
 /// [`Sockets`] of Windows.
 pub struct Tables {
     alive: Arc<Alive>,
     tags: Tags,
+    rooms: Rooms,
 }
 
 impl Tables {
     pub fn new(alive: Arc<Alive>) -> Self {
-        Self { alive, tags: tags() }
+        Self { alive, tags: tags(), rooms: Rooms::default() }
     }
 
     /// Who is behind which number. It is asked for after the tables, so that whoever is in them and
@@ -43,17 +44,9 @@ impl Tables {
 
 impl Sockets for Tables {
     fn list(&mut self) -> Reading<Vec<Socket>> {
-        let mut gaps = Vec::new();
-        let (mut tcp, tcp_is_whole) = both(Protocol::Tcp, &mut gaps);
-        let (udp, _) = both(Protocol::Udp, &mut gaps);
-        if tcp_is_whole {
-            let bound = bound(&mut gaps);
-            add_bound(&mut tcp, bound);
-        } else {
-            gaps.push(Gap::new(Missing::Bound(None), Reason::NoTcpTables));
-        }
+        let Reading { value: rows, mut gaps } = reading::read(&mut self.rooms);
         let owners = self.owners(&mut gaps);
-        let value = tcp.into_iter().chain(udp).map(|row| socket(&row, &owners, &mut self.tags)).collect();
+        let value = rows.iter().map(|row| socket(row, &owners, &mut self.tags)).collect();
         Reading { value, gaps }
     }
 
@@ -63,50 +56,29 @@ impl Sockets for Tables {
     }
 }
 
-/// Both families of a protocol, and whether both could be read.
-fn both(protocol: Protocol, gaps: &mut Vec<Gap>) -> (Vec<Row>, bool) {
-    let mut rows = Vec::new();
-    let mut whole = true;
-    for family in [Family::Ipv4, Family::Ipv6] {
-        match listed(protocol, family) {
-            Ok(read) => {
-                rows.extend(read.rows);
-                if read.unknown > 0 {
-                    let unknown = Missing::SomeSockets(space(protocol, family), read.unknown);
-                    gaps.push(Gap::new(unknown, Reason::NotUnderstood(None)));
-                }
-            }
-            Err(error) => {
-                whole = false;
-                gaps.push(Gap::error(Missing::Sockets(space(protocol, family)), error));
-            }
-        }
-    }
-    (rows, whole)
-}
+/// How much room the tables took when they were read last.
+#[derive(Default)]
+struct Rooms(HashMap<(Protocol, Family), usize>);
 
-fn listed(protocol: Protocol, family: Family) -> Result<Rows, CallError> {
-    let buffer = ffi::listed(protocol, family)?;
-    decode(Table::Listed(protocol, family), buffer.bytes())
-        .map_err(|source| CallError::Decode { call: "socket table", source })
-}
+/// The room for a table that was not read yet.
+const FIRST_ROOM: usize = 64 << 10;
 
-fn bound(gaps: &mut Vec<Gap>) -> Vec<Row> {
-    let mut rows = Vec::new();
-    for family in [Family::Ipv4, Family::Ipv6] {
-        let read = ffi::bound(family).and_then(|bytes| {
-            decode(Table::Bound(family), &bytes)
-                .map_err(|source| CallError::Decode { call: "table of bound endpoints", source })
-        });
-        match read {
-            Ok(read) => rows.extend(read.rows),
-            Err(error) => {
-                let reason = Reason::NoCall(error.to_string());
-                gaps.push(Gap::new(Missing::Bound(Some(family)), reason));
+impl reading::Source for Rooms {
+    type Error = CallError;
+
+    fn rows(&mut self, table: Table) -> Result<Rows, CallError> {
+        let (decoded, call) = match table {
+            Table::Listed(protocol, family) => {
+                let room = self.0.entry((protocol, family)).or_insert(FIRST_ROOM);
+                let buffer = ffi::listed(protocol, family, *room)?;
+                let decoded = decode(table, buffer.bytes());
+                *room = decoded.as_ref().map_or(FIRST_ROOM, |rows| with_slack(rows.length).max(FIRST_ROOM));
+                (decoded, "socket table")
             }
-        }
+            Table::Bound(family) => (decode(table, &ffi::bound(family)?), "table of bound endpoints"),
+        };
+        decoded.map_err(|source| CallError::Decode { call, source })
     }
-    rows
 }
 
 fn socket(row: &Row, owners: &HashMap<u32, Owner>, tags: &mut Tags) -> Socket {
@@ -119,8 +91,4 @@ fn socket(row: &Row, owners: &HashMap<u32, Owner>, tags: &mut Tags) -> Socket {
         (socket.holders, socket.attribution) = (Holders::One(owner), Attribution::Exact);
     }
     socket
-}
-
-const fn space(protocol: Protocol, family: Family) -> SpaceId {
-    SpaceId { namespace: NamespaceId::ONLY, protocol, family }
 }

@@ -1,15 +1,15 @@
 //! Windows 8.1 / Server 2012 R2 and later, 64 bit.
 //!
 //! A folder for each ability: its `mod.rs` says who is asked what, and what is made of the answers; `ffi.rs`
-//! has the calls and is the only file with `unsafe`; `format.rs` says what the bytes mean and is compiled
-//! and tested everywhere, as is all that [`formats.rs`](self) lists. An ability that can't be opened costs
-//! only itself.
+//! has the calls and is the only file with `unsafe`; `format.rs` says what the bytes mean. It is compiled and
+//! tested everywhere, as is all that `formats.rs` lists: what makes no calls. `ffi` and `format` beside the
+//! abilities are what these share. An ability that can't be opened costs only itself.
 //!
 //! What is known to work, and how:
 //!
 //! | ability | seen under Wine 8 | by type and test only |
 //! |---|---|---|
-//! | `sockets` | TCP and UDP tables of both families, TIME_WAIT, owners of connecting ends | creation times, service tags, IPv6 scopes, bound tables with rows |
+//! | `sockets` | TCP and UDP tables of both families, TIME_WAIT, owners of connecting ends | creation times, service tags, IPv6 scopes, bound tables with rows and in which order they are read |
 //! | `processes`, `token` | list, handle counts, paths, accounts, integrity; told apart by their start and ended | command lines, critical, protected processes |
 //! | `services` | services of a process; stopped, or not accepting it | services of a socket |
 //! | `ranges` | `netsh` runs and is ended when it hangs; empty output is refused | its output, in seven languages and code pages |
@@ -17,7 +17,7 @@
 //! | `handles` | list by class 64, kinds, a pipe that is being read | class 51, sockets and their endpoints, names on volumes |
 //! | `control` | a success that changes nothing is not believed | `SetTcpEntry` |
 //! | `elevation` | session and window station | UAC |
-//! | `trace` | a session that pretends to start is refused | everything else |
+//! | `trace` | a session that pretends to start is refused; the end by the console | records by version, whose layouts are compared with manifests |
 //!
 //! assets/windows-checklist.md says what to try first on a real Windows.
 

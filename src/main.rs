@@ -6,9 +6,11 @@ use std::process::ExitCode;
 use color_eyre::config::{HookBuilder, Theme};
 use color_eyre::eyre::Result;
 use porttop::cli;
+use porttop::platform::Leaving;
 use porttop::text::{SafeWriter, safe};
 
 fn main() -> ExitCode {
+    let _leaving = Leaving::at_the_end();
     match install_hooks().and_then(|()| cli::run(std::env::args_os())) {
         Ok(code) => code,
         Err(error) => {

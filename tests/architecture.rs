@@ -419,3 +419,49 @@ fn what_decides_imports_no_drawing() {
     assert_eq!(found, BTreeSet::from(NO_DRAWING), "all of them are there");
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
+
+/// Whether it is a part of the backend of Windows, and which.
+fn of_windows(name: &Name) -> Option<&[String]> {
+    name.strip_prefix(["platform".to_owned(), "windows".to_owned()].as_slice())
+}
+
+#[test]
+fn on_windows_only_modules_named_ffi_have_unsafe_code() {
+    let sources = Crate::read();
+    let mut with_calls = 0;
+    let mut wrong = Vec::new();
+    for (module, file) in &sources.files {
+        let Some(part) = of_windows(module) else { continue };
+        let mut systems = Systems::default();
+        systems.visit_file(file);
+        if systems.0.iter().any(|found| found == "unsafe") {
+            with_calls += 1;
+            if !part.contains(&"ffi".to_owned()) {
+                wrong.push(spelled(module));
+            }
+        }
+    }
+    assert!(with_calls > 0 && wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_format_of_windows_is_tested_on_every_system() {
+    let sources = Crate::read();
+    let formats: Name = ["platform", "windows", "formats"].map(str::to_owned).into();
+    let mut tested = Vec::new();
+    for item in &sources.files[&formats].items {
+        let Item::Mod(ability) = item else { continue };
+        match &ability.content {
+            None => tested.push(vec![ability.ident.to_string()]),
+            Some((_, items)) => tested.extend(items.iter().filter_map(|item| match item {
+                Item::Mod(file) => Some(vec![ability.ident.to_string(), file.ident.to_string()]),
+                _ => None,
+            })),
+        }
+    }
+    let untested = sources.files.keys().filter_map(of_windows).filter(|part| {
+        part.last().is_some_and(|last| last == "format") && !tested.iter().any(|tested| tested == part)
+    });
+    let untested: Vec<_> = untested.map(|part| part.join("::")).collect();
+    assert!(!tested.is_empty() && untested.is_empty(), "{}", untested.join("\n"));
+}

@@ -1,17 +1,18 @@
 //! Ports that were asked for and not given: the proof of exhaustion.
 
 use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use compact_str::CompactString;
 use foldhash::fast::RandomState;
 
-use crate::model::{Owner, PortFailure, PortOperation, Snapshot};
+use crate::model::{Owner, PortFailure, PortOperation, Protocol, Snapshot};
 
 /// How long back failures count as happening now.
 const WINDOW: Duration = Duration::from_secs(10);
 
-/// How many processes are told apart in one snapshot: those that failed most.
+/// How many processes, or binds, are told apart in one snapshot: those that failed most.
 const MOST: usize = 256;
 
 /// The failures of the last 10 s, as a trace saw them.
@@ -25,6 +26,26 @@ pub struct Failures {
     pub total: u64,
     /// Who failed, most first; of very many, those that failed most.
     pub processes: Vec<Failing>,
+    /// Ports that were refused by their number, most often first, which is not counted in the others; of very
+    /// many, those that were most often.
+    pub binds: Vec<RefusedBind>,
+}
+
+/// A port that a process asked for by its number and was refused in the last 10 s.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RefusedBind {
+    /// Who.
+    pub owner: Owner,
+    /// Its name, as it came from outside.
+    pub name: CompactString,
+    /// TCP or UDP.
+    pub protocol: Protocol,
+    /// What it asked for, where that is known.
+    pub local: Option<SocketAddr>,
+    /// What the system said last.
+    pub error: u32,
+    /// How often.
+    pub count: u64,
 }
 
 /// A process that was given no port in the last 10 s.
@@ -50,6 +71,7 @@ struct Batch {
     counts: Vec<(Owner, CompactString, u64, u64)>,
     /// Failures of processes that are too many to be told apart.
     others: u64,
+    binds: Vec<RefusedBind>,
 }
 
 /// The failures of the last snapshots.
@@ -69,7 +91,8 @@ impl FailureWindow {
         let covers = now.saturating_sub(self.at.replace(now).unwrap_or(Duration::ZERO));
         self.traced = snapshot.trace.is_some();
         let mut counts: HashMap<Owner, (CompactString, u64, u64), RandomState> = HashMap::default();
-        let here = |failure: &&PortFailure| failure.namespace.is_none_or(|there| there == snapshot.namespace);
+        let is_here = |namespace: Option<_>| namespace.is_none_or(|there| there == snapshot.namespace);
+        let here = |failure: &&PortFailure| is_here(failure.namespace);
         for failure in snapshot.trace.iter().flat_map(|trace| &trace.failures).filter(here) {
             let (_, connect, bind) =
                 counts.entry(failure.owner).or_insert_with(|| (failure.name.clone(), 0, 0));
@@ -83,7 +106,16 @@ impl FailureWindow {
             counts.into_iter().map(|(owner, (name, connect, bind))| (owner, name, connect, bind)).collect();
         counts.sort_unstable_by_key(|(owner, _, connect, bind)| (std::cmp::Reverse(connect + bind), *owner));
         let others = counts.drain(MOST.min(counts.len())..).map(|(_, _, connect, bind)| connect + bind).sum();
-        self.batches.push_back(Batch { at: now, covers, counts, others });
+        let binds = snapshot.trace.iter().flat_map(|trace| &trace.binds);
+        let binds = summed(binds.filter(|bind| is_here(bind.namespace)).map(|bind| RefusedBind {
+            owner: bind.owner,
+            name: bind.name.clone(),
+            protocol: bind.protocol,
+            local: bind.local,
+            error: bind.error,
+            count: 1,
+        }));
+        self.batches.push_back(Batch { at: now, covers, counts, others, binds });
         while self.batches.front().is_some_and(|batch| batch.at + WINDOW <= now) {
             self.batches.pop_front();
         }
@@ -122,8 +154,23 @@ impl FailureWindow {
         processes.sort_unstable_by_key(|one| (std::cmp::Reverse(one.connect + one.bind), one.owner));
         let others: u64 = self.batches.iter().map(|batch| batch.others).sum();
         let recent = processes.iter().map(|one| one.connect + one.bind).sum::<u64>() + others;
-        Some(Failures { recent, per_second: recent as f64 / seconds, total: self.total, processes })
+        let binds = summed(self.batches.iter().flat_map(|batch| batch.binds.iter().cloned()));
+        Some(Failures { recent, per_second: recent as f64 / seconds, total: self.total, processes, binds })
     }
+}
+
+/// The same ports of the same processes added up, most often refused first, as many as are told apart.
+fn summed(binds: impl Iterator<Item = RefusedBind>) -> Vec<RefusedBind> {
+    let mut sums: HashMap<_, RefusedBind, RandomState> = HashMap::default();
+    for bind in binds {
+        let same = (bind.owner, bind.protocol, bind.local);
+        let count = sums.get(&same).map_or(0, |sum| sum.count) + bind.count;
+        sums.insert(same, RefusedBind { count, ..bind });
+    }
+    let mut sums: Vec<_> = sums.into_values().collect();
+    sums.sort_unstable_by_key(|bind| (std::cmp::Reverse(bind.count), bind.owner, bind.local));
+    sums.truncate(MOST);
+    sums
 }
 
 #[cfg(test)]

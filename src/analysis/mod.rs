@@ -32,7 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use column::{Column, Direction, Item, Sort, Value};
-pub use failures::{Failing, Failures};
+pub use failures::{Failing, Failures, RefusedBind};
 pub use filter::{Filter, FilterError};
 pub use findings::{Act, Finding, Link, Severity, Step, Thresholds, View};
 pub use forecast::{Forecast, Outcome, SteadyState};

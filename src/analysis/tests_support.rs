@@ -60,7 +60,6 @@ pub fn closed(local: &str, remote: &str, owner: Owner, second: u64) -> TracedCon
         owner,
         name: "closer".into(),
         at: Duration::from_secs(second),
-        closed: true,
     }
 }
 

@@ -38,4 +38,4 @@ pub use share::Share;
 pub use snapshot::{Backend, Host, Moment, Progress, Snapshot, System};
 pub use socket::{Socket, State};
 pub use space::{DynamicRange, Family, NamespaceId, PortSpace, Protocol, SpaceId};
-pub use trace::{PortEvent, PortFailure, PortOperation, Trace, TracedConnection, Tuple};
+pub use trace::{PortEvent, PortFailure, PortOperation, RefusedBind, Trace, TracedConnection, Tuple};

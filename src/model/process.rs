@@ -58,11 +58,3 @@ pub enum Integrity {
     /// The system's own.
     System,
 }
-
-impl Integrity {
-    /// Whether the process has an administrator's rights.
-    #[must_use]
-    pub fn is_elevated(self) -> bool {
-        self >= Self::High
-    }
-}

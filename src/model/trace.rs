@@ -17,9 +17,7 @@ pub struct Tuple {
     pub remote: SocketAddr,
 }
 
-/// A connection whose owner the trace named: its TIME_WAIT is that process's.
-///
-/// Linux names whoever closes a connection first, Windows whoever opens, accepts or closes one.
+/// A connection that a process closed, as the trace saw it: its TIME_WAIT is that process's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TracedConnection {
     /// Where; none where the trace does not say.
@@ -32,8 +30,6 @@ pub struct TracedConnection {
     pub name: CompactString,
     /// When the trace saw it, on the clock of the snapshots ([`super::Moment::elapsed`]).
     pub at: Duration,
-    /// Whether it was being closed, rather than opened or listed.
-    pub closed: bool,
 }
 
 /// What a process asked for when it was given no port.
@@ -62,13 +58,33 @@ pub struct PortFailure {
     pub error: u32,
 }
 
+/// A process was refused a port of its own choice: another socket has it, or it is excluded. Of how many
+/// ports are free that says nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedBind {
+    /// Where; none where the trace does not say.
+    pub namespace: Option<NamespaceId>,
+    /// Who.
+    pub owner: Owner,
+    /// The name of that process.
+    pub name: CompactString,
+    /// TCP or UDP.
+    pub protocol: Protocol,
+    /// What it asked for, where that is told.
+    pub local: Option<SocketAddr>,
+    /// The system's error number: NTSTATUS on Windows.
+    pub error: u32,
+}
+
 /// What a trace saw between two snapshots.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trace {
-    /// Connections and whose they are, in the order of their records.
+    /// Connections that were closed, in the order of their records.
     pub connections: Vec<TracedConnection>,
     /// Ports asked for and not given.
     pub failures: Vec<PortFailure>,
+    /// Ports asked for by their number and not given (Windows).
+    pub binds: Vec<RefusedBind>,
     /// Calls of `bind()` that found their port in use, where it can't be told whether they asked for
     /// port 0 (Linux): no proof of exhaustion.
     pub unread_binds: u64,

@@ -8,20 +8,14 @@
 pub mod clock;
 pub mod console;
 pub mod control;
-#[cfg(any(windows, test))]
-mod elevation;
 pub mod files;
 #[cfg(target_os = "linux")]
 mod linux;
 pub mod memory;
 #[cfg(any(windows, test))]
-pub(crate) mod netsh;
-#[cfg(any(windows, test))]
 mod patience;
 mod portable;
 mod program;
-#[cfg(any(windows, test))]
-mod service_stop;
 pub mod signals;
 pub mod terminal;
 #[cfg(any(windows, test))]
@@ -30,8 +24,10 @@ mod tool;
 mod unsupported;
 #[cfg(windows)]
 mod windows;
-#[cfg(any(windows, test))]
-mod windows_format;
+/// What makes no calls is tested everywhere.
+#[cfg(all(test, not(windows)))]
+#[path = "windows/formats.rs"]
+pub(crate) mod windows;
 pub mod zone;
 
 use std::collections::HashMap;
@@ -165,14 +161,14 @@ impl Platform {
     /// for another.
     ///
     /// # Errors
-    /// When this system has no such backend, or its sockets can't be read at all.
+    /// When this system has no such backend.
     pub fn open(backend: Option<Backend>) -> Result<Self, OpenError> {
         match backend {
             Some(Backend::Portable) => Ok(portable()),
             #[cfg(target_os = "linux")]
             _ => Ok(linux::open()),
             #[cfg(windows)]
-            _ => windows::open(),
+            _ => Ok(windows::open()),
             #[cfg(not(any(target_os = "linux", windows)))]
             Some(Backend::Native) => Err(OpenError::NoNative),
             #[cfg(not(any(target_os = "linux", windows)))]
@@ -211,6 +207,25 @@ pub fn controls_with_range_file(path: &std::path::Path) -> Controls {
     linux::controls(path)
 }
 
+/// Dropping it leaves nothing of porttop behind in the system, however the program ends: threads that nobody waits
+/// for may still have something there.
+#[must_use]
+pub struct Leaving(());
+
+impl Leaving {
+    /// To be kept until the program ends.
+    pub const fn at_the_end() -> Self {
+        Self(())
+    }
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        #[cfg(windows)]
+        windows::leave();
+    }
+}
+
 /// Takes ports of this system.
 #[must_use]
 pub fn probe() -> Box<dyn PortProbe> {
@@ -229,7 +244,7 @@ fn portable() -> Platform {
         Platform { missing: linux::unseen(), ..portable::open(namespace, ranges, portable::elevated()) }
     }
     #[cfg(windows)]
-    return portable::open(NamespaceId::ONLY, Box::new(windows::Netsh::new()), windows::elevated());
+    return portable::open(NamespaceId::ONLY, Box::new(windows::Ranges::new()), windows::elevated());
     #[cfg(not(any(target_os = "linux", windows)))]
     return portable::open(NamespaceId::ONLY, portable::ranges(NamespaceId::ONLY), portable::elevated());
 }
@@ -250,14 +265,6 @@ pub enum OpenError {
     /// There is no native implementation for this system.
     #[error("this system has no native backend; use --backend portable")]
     NoNative,
-    /// The system refused something without which there is nothing to show.
-    #[error("{what}: {error}")]
-    System {
-        /// What was asked for.
-        what: &'static str,
-        /// What the system said.
-        error: std::io::Error,
-    },
     /// porttop may open too few files.
     #[error("too few file descriptors: porttop needs {needed} and may have {free} more (ulimit -n)")]
     Descriptors {

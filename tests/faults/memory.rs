@@ -69,7 +69,6 @@ impl Worst {
                     owner: owner(pid),
                     name: "short-lived".into(),
                     at: Duration::from_secs(look.into()),
-                    closed: true,
                 });
                 let failures = born(look).map(|pid| PortFailure {
                     namespace: None,

@@ -4,6 +4,7 @@
 //! A rule that has no numbers has no finding, and all is quiet when all is well. What the numbers do
 //! not prove, a finding does not claim: many TIME_WAIT sockets are no exhaustion, refused ports are.
 
+mod binds;
 mod bound_leak;
 mod buckets;
 mod churn;
@@ -21,6 +22,8 @@ mod pool;
 mod range;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_binds;
 #[cfg(test)]
 mod tests_of_course;
 #[cfg(test)]
@@ -277,7 +280,7 @@ impl Link {
 }
 
 /// Every rule; of equally severe findings that of the earlier rule comes first.
-const RULES: [fn(&Facts) -> Vec<Finding>; 15] = [
+const RULES: [fn(&Facts) -> Vec<Finding>; 16] = [
     failures::find,
     destination::find,
     pool::find,
@@ -288,6 +291,7 @@ const RULES: [fn(&Facts) -> Vec<Finding>; 15] = [
     buckets::find,
     handle_limit::find,
     failures_with_room::find,
+    binds::find,
     close_wait::find,
     handles::find,
     parity::find,

@@ -163,9 +163,7 @@ impl Ledger {
     /// Takes in what the trace saw, and gives back each close.
     fn take_closes(&mut self, traced: Vec<TracedConnection>, here: NamespaceId, now: Duration) -> Vec<Close> {
         let mut closes = Vec::new();
-        for TracedConnection { namespace, tuple, owner, name, at, .. } in
-            traced.into_iter().filter(|one| one.closed)
-        {
+        for TracedConnection { namespace, tuple, owner, name, at } in traced {
             let (namespace, protocol, remote) = (namespace.unwrap_or(here), tuple.protocol, tuple.remote);
             let key = self.hasher.hash_one((namespace, protocol, tuple.local, Some(remote)));
             let destination = DestinationId { namespace, protocol, local: tuple.local.ip(), remote };

@@ -46,6 +46,7 @@ impl Display for Missing {
             Self::Trace(TracePart::Closing) => f.write_str("exact owners of TIME_WAIT"),
             Self::Trace(TracePart::Connect) => f.write_str("failures of connect() for want of a port"),
             Self::Trace(TracePart::Bind) => f.write_str("failures of bind() for want of a port"),
+            Self::TracedEvents(1) => f.write_str("1 traced event"),
             Self::TracedEvents(count) => write!(f, "{} traced events", thousands(*count)),
             Self::EventLog(LogPart::Whole) => f.write_str("event log"),
             Self::EventLog(LogPart::LastDay) => f.write_str("event log of the last 24 hours"),

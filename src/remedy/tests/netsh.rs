@@ -15,7 +15,7 @@ use super::{Stand, range, state};
 use crate::analysis::range_plan::{self, RangeFacts};
 use crate::model::{Family, PortRange, PortSet, Protocol};
 use crate::platform::control::{Controls, RangeControl, RangeState, Store};
-use crate::platform::netsh::Netsh;
+use crate::platform::windows::ranges::netsh::Netsh;
 use crate::remedy::range::{Journal, RangeOutcome, RangePlan};
 use crate::remedy::{Executor, License, Plan, StateDirectory};
 

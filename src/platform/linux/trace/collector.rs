@@ -151,7 +151,6 @@ impl<A: Alive> Collector<A> {
                     owner,
                     name,
                     at: clock.elapsed_at(time),
-                    closed: true,
                 });
             }
             Event::Refused(operation, error) if self.trace.failures.len() < MOST => {

@@ -60,7 +60,7 @@ pub enum Room {
 }
 
 /// Asks with growing room until it is enough. What is listed may grow between two questions, so each
-/// gets more than was asked for.
+/// gets more than was asked for. An answer that is larger than any should be is given up on at once.
 pub fn grow(
     call: &'static str,
     start: usize,
@@ -68,14 +68,23 @@ pub fn grow(
 ) -> Result<Buffer, CallError> {
     let mut length = start;
     for _ in 0..ATTEMPTS {
-        let mut buffer = Buffer::try_new(length.min(LARGEST))
-            .ok_or_else(|| CallError::code(call, ERROR_NOT_ENOUGH_MEMORY))?;
+        let room = length.min(LARGEST);
+        let mut buffer =
+            Buffer::try_new(room).ok_or_else(|| CallError::code(call, ERROR_NOT_ENOUGH_MEMORY))?;
         match ask(&mut buffer)? {
             Room::Enough => return Ok(buffer),
-            Room::Wants(wanted) => length = (wanted as usize).max(length) * 5 / 4 + 4096,
+            Room::Wants(wanted) if room == LARGEST || wanted as usize > LARGEST => {
+                return Err(CallError::TooLarge { call, wanted: wanted as usize, largest: LARGEST });
+            }
+            Room::Wants(wanted) => length = with_slack((wanted as usize).max(length)),
         }
     }
     Err(CallError::Unsettled { call, attempts: ATTEMPTS })
+}
+
+/// The room to ask with for an answer that was so long before.
+pub const fn with_slack(length: usize) -> usize {
+    length / 4 * 5 + 4096
 }
 
 /// The same for a call that returns an NTSTATUS and says how much room it needs.
@@ -94,4 +103,41 @@ pub fn grow_status(
             other => Err(CallError::Status { call, status: other.cast_unsigned() }),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Asks for something so long, and how often that takes.
+    fn asked(start: usize, length: usize) -> (u32, Result<usize, CallError>) {
+        let mut questions = 0;
+        let answer = grow("it", start, |buffer| {
+            questions += 1;
+            let enough = buffer.bytes().len() >= length;
+            Ok(if enough { Room::Enough } else { Room::Wants(u32::try_from(length).unwrap()) })
+        });
+        (questions, answer.map(|buffer| buffer.bytes().len()))
+    }
+
+    #[test]
+    fn room_that_is_remembered_takes_one_question() {
+        let length = 60_000 * 160;
+        assert!(matches!(asked(64 << 10, length), (2, Ok(_))));
+        assert!(matches!(asked(with_slack(length), length + 1000), (1, Ok(_))));
+    }
+
+    #[test]
+    fn what_is_larger_than_any_answer_should_be_is_given_up_on_at_once() {
+        let (questions, answer) = asked(64 << 10, LARGEST + 1);
+        assert_eq!(questions, 1);
+        assert_eq!(
+            answer.unwrap_err().to_string(),
+            "it: its answer of 67108865 bytes is larger than 67108864"
+        );
+        assert!(matches!(asked(64 << 10, LARGEST), (2, Ok(LARGEST))));
+        // One that does not say how much it wants is asked up to that.
+        let silent = grow("it", LARGEST / 2, |_| Ok(Room::Wants(0)));
+        assert!(matches!(silent, Err(CallError::TooLarge { .. })));
+    }
 }

@@ -1,27 +1,19 @@
-//! The calls to Windows, thin and typed: bytes and values in and out, nothing decided here.
+//! What the calls of all abilities share: why one gave nothing, room for answers, text, and functions
+//! that not every Windows has.
 //!
-//! The only modules of this platform with `unsafe`. Every call checks what it was told, sizes and
-//! offsets of what is decoded elsewhere are asserted against windows-sys, and what is not on every
-//! Windows from 8.1 on is loaded at run time ([`library`]).
+//! Modules of this name are the only ones of this platform with `unsafe`. They are thin and typed: bytes and
+//! values in and out, nothing decided. Every call checks what it was told, sizes and offsets of what is
+//! decoded elsewhere are asserted against windows-sys, and what is not on every Windows from 8.1 on is
+//! loaded at run time ([`library`]).
 #![allow(unsafe_code, reason = "calls into Windows; every block says why it is sound")]
 
 pub mod buffer;
-pub mod control;
-pub mod elevate;
-pub mod event_log;
-pub mod handles;
 pub mod library;
-pub mod process;
-pub mod services;
-pub mod system;
-pub mod tables;
 pub mod text;
-pub mod token;
-pub mod trace;
 
 use std::io;
 
-use crate::platform::windows_format::DecodeError;
+use crate::platform::windows::format::DecodeError;
 
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("the layouts of this module are those of 64-bit Windows");
@@ -44,6 +36,16 @@ pub enum CallError {
         call: &'static str,
         /// What it said.
         status: u32,
+    },
+    /// What it wants to say is more than it is given room for.
+    #[error("{call}: its answer of {wanted} bytes is larger than {largest}")]
+    TooLarge {
+        /// The function.
+        call: &'static str,
+        /// What it wants.
+        wanted: usize,
+        /// What it may have at the most.
+        largest: usize,
     },
     /// What it wants to say grows faster than it can be asked.
     #[error("{call}: no end to it in {attempts} attempts")]
@@ -86,9 +88,17 @@ impl CallError {
         Self::Os { call, source }
     }
 
+    /// The error of Win32, where it is one.
+    pub fn win32(&self) -> Option<i32> {
+        match self {
+            Self::Os { source, .. } => source.raw_os_error(),
+            _ => None,
+        }
+    }
+
     /// Whether Win32 said this.
     pub fn is(&self, code: u32) -> bool {
-        matches!(self, Self::Os { source, .. } if source.raw_os_error() == Some(code.cast_signed()))
+        self.win32() == Some(code.cast_signed())
     }
 
     /// Whether it was refused for want of a right.

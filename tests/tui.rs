@@ -21,20 +21,11 @@ fn terminal(lab: &Lab, size: Size) -> Terminal {
     terminal
 }
 
-fn cells<const N: usize>(screen: &Screen, row: &str, columns: [&str; N]) -> [String; N] {
-    columns.map(|column| screen.cell(row, column).unwrap_or_default())
-}
-
 #[test]
 fn the_counts_are_on_the_screen() {
     let Some(mut lab) = Lab::open(20000..=29999) else { return };
     let scenario = scenario::start(&mut lab);
-    let terminal = terminal(&lab, CLASSIC);
-    let screen = terminal.wait_until("every process", |screen| {
-        ["leaker", "client", "sloppy", "server", "(no owner)"].iter().all(|name| screen.row(name).is_some())
-    });
     let pid = scenario.leaker.pid().to_string();
-    assert_eq!(cells(&screen, "leaker", ["PID", "PORTS", "BOUND"]), [&*pid, "300", "300"], "\n{screen}");
     // Connections to different destinations may share a local port.
     let ports: BTreeSet<u16> = scenario
         .client
@@ -44,10 +35,19 @@ fn the_counts_are_on_the_screen() {
         .map(|socket| socket.local.port())
         .collect();
     let ports = ports.len().to_string();
-    assert_eq!(cells(&screen, "client", ["PORTS", "ESTAB"]), [&*ports, "500"], "\n{screen}");
-    assert_eq!(cells(&screen, "sloppy", ["PORTS", "C-WAIT"]), ["20", "20"], "\n{screen}");
-    assert_eq!(cells(&screen, "server", ["PORTS", "ESTAB"]), ["10", "500"], "\n{screen}");
-    assert_eq!(cells(&screen, "(no owner)", ["T-WAIT"]), ["700"], "\n{screen}");
+    let expected: [(&str, &[(&str, &str)]); 5] = [
+        ("leaker", &[("PID", &pid), ("PORTS", "300"), ("BOUND", "300")]),
+        ("client", &[("PORTS", &ports), ("ESTAB", "500")]),
+        ("sloppy", &[("PORTS", "20"), ("C-WAIT", "20")]),
+        ("server", &[("PORTS", "10"), ("ESTAB", "500")]),
+        ("(no owner)", &[("T-WAIT", "700")]),
+    ];
+    let terminal = terminal(&lab, CLASSIC);
+    let screen = terminal.wait_until("every process with its counts", |screen| {
+        expected.iter().all(|(name, cells)| {
+            cells.iter().all(|(column, text)| screen.cell(name, column).as_deref() == Some(*text))
+        })
+    });
     assert!(screen.contains("TCP4"), "\n{screen}");
 }
 

@@ -25,6 +25,7 @@ mod format;
 mod lives;
 mod record;
 mod sources;
+mod tracefs;
 mod tracepoint;
 
 use std::io;

@@ -6,9 +6,10 @@ use std::os::fd::OwnedFd;
 
 use super::super::read;
 use super::format::Format;
+use super::refused::refused;
 use super::tracefs;
 use super::tracepoint::{Return, STACK, StateChange, Tracepoints};
-use crate::model::{Gap, Missing, Reason, Remedy, TracePart};
+use crate::model::{Gap, Missing, Reason, TracePart};
 
 /// A tracepoint and what is recorded of it.
 pub(super) struct Source {
@@ -38,9 +39,6 @@ const CONNECT: Source =
     Source { name: "syscalls/sys_exit_connect", filter: c"ret == -99", stack: 0, part: TracePart::Connect };
 const BIND: Source =
     Source { name: "syscalls/sys_exit_bind", filter: c"ret == -98", stack: STACK, part: TracePart::Bind };
-
-/// Who may read tracefs, which is root's, and trace all processes.
-const RIGHTS: Remedy = Remedy::Root(&["CAP_PERFMON", "CAP_DAC_READ_SEARCH"]);
 
 /// The tracepoints that are there, with the fields they have here.
 pub(super) fn formats() -> (Vec<(&'static Source, Format)>, Vec<Gap>) {
@@ -75,14 +73,6 @@ fn text(directory: &OwnedFd, path: &str) -> io::Result<String> {
     let mut bytes = Vec::new();
     read::below(directory, path, &mut bytes)?;
     String::from_utf8(bytes).map_err(|_| io::ErrorKind::InvalidData.into())
-}
-
-pub(super) fn refused(part: TracePart, whom: &str, error: &io::Error) -> Gap {
-    let gap = Gap::error(Missing::Trace(part), format!("{whom}: {error}"));
-    match error.kind() {
-        io::ErrorKind::PermissionDenied => gap.fixed_by(RIGHTS),
-        _ => gap,
-    }
 }
 
 /// Where the tracepoints have what is read of them.

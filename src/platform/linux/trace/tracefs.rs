@@ -6,7 +6,7 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 
-use super::sources::refused;
+use super::refused::refused;
 use crate::model::{Gap, Missing, Reason, Remedy, TracePart};
 
 /// Who may read it where it is not mounted, and trace all processes.

@@ -30,19 +30,23 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// Runs the body with tracefs, which is mounted for it alone, and a network of its own. Says so and does
 /// nothing where that is not allowed.
 fn traced(test: &str, body: impl FnOnce(&mut dyn Tracing)) {
-    traced_among(Pids::Everyones, test, body);
+    traced_in(Setting::Mounted, test, body);
 }
 
-/// Whose process numbers the test sees.
+/// Where a test traces.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Pids {
-    Everyones,
-    Own,
+enum Setting {
+    /// With tracefs where it usually is.
+    Mounted,
+    /// The same, among process numbers of its own.
+    OwnPids,
+    /// With tracefs mounted nowhere.
+    Unmounted,
 }
 
-fn traced_among(pids: Pids, test: &str, body: impl FnOnce(&mut dyn Tracing)) {
+fn traced_in(setting: Setting, test: &str, body: impl FnOnce(&mut dyn Tracing)) {
     if std::env::var_os(INSIDE).is_none() {
-        return with_tracefs(pids, test);
+        return with_tracefs(setting, test);
     }
     in_own_namespace(test, || {
         let mut platform = Platform::open(Some(Backend::Native)).unwrap();
@@ -53,26 +57,30 @@ fn traced_among(pids: Pids, test: &str, body: impl FnOnce(&mut dyn Tracing)) {
     });
 }
 
-fn with_tracefs(pids: Pids, test: &str) {
-    let unshare = || {
+fn with_tracefs(setting: Setting, test: &str) {
+    let unshare = |setting| {
         let mut command = Command::new("unshare");
         command.arg("--mount");
-        if pids == Pids::Own {
+        if setting == Setting::OwnPids {
             command.args(["--pid", "--fork", "--mount-proc"]);
         }
-        let mount = "mount -t tracefs nodev /sys/kernel/tracing 2>/dev/null; exec \"$@\"";
-        command.args(["sh", "-c", mount, "sh"]).env(INSIDE, "1");
+        let prepare = match setting {
+            Setting::Mounted | Setting::OwnPids => "mount -t tracefs nodev /sys/kernel/tracing",
+            Setting::Unmounted => "for mount in /sys/kernel/*; do umount -R $mount; done",
+        };
+        let prepare = format!("{{ {prepare}; }} 2>/dev/null; exec \"$@\"");
+        command.args(["sh", "-c", &prepare, "sh"]).env(INSIDE, "1");
         command
     };
-    let possible = rustix::process::geteuid().is_root()
-        && unshare().args(["test", "-r", TRACEPOINT]).status().is_ok_and(|status| status.success());
+    let mounted = || unshare(Setting::Mounted).args(["test", "-r", TRACEPOINT]).status();
+    let possible = rustix::process::geteuid().is_root() && mounted().is_ok_and(|status| status.success());
     if !possible {
         let reason = format!("skipped {test}: tracepoints can't be read here, or only by root");
         assert!(std::env::var_os("PORTTOP_NO_SKIP").is_none(), "{reason}");
         eprintln!("{reason}");
         return;
     }
-    let output = unshare()
+    let output = unshare(setting)
         .arg(std::env::current_exe().unwrap())
         .args([test, "--exact", "--nocapture", "--test-threads=1"])
         .output()
@@ -304,6 +312,22 @@ fn one_that_opens_closes_and_exits_at_once_is_named() {
 }
 
 #[test]
+fn where_tracefs_is_not_mounted_it_traces_all_the_same_and_mounts_nothing() {
+    let mounts = || fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let test = "where_tracefs_is_not_mounted_it_traces_all_the_same_and_mounts_nothing";
+    traced_in(Setting::Unmounted, test, |tracing| {
+        assert!(!mounts().contains("tracefs"), "{}", mounts());
+        let directory = tempfile::tempdir().unwrap();
+        let server = server("127.0.0.1:0");
+        let mut client = Client::start(directory.path(), "orders", &format!("connect {server} 1"));
+        client.go();
+        let toward = |closed: &TracedConnection| closed.tuple.remote == server;
+        let trace = collect(tracing, "its close", toward, &[], |trace| !trace.connections.is_empty());
+        assert!(client.is(trace.connections[0].owner), "{trace:?}");
+    });
+}
+
+#[test]
 fn failures_are_counted_exactly_and_a_taken_port_is_none() {
     traced("failures_are_counted_exactly_and_a_taken_port_is_none", |tracing| {
         fs::write("/proc/sys/net/ipv4/ip_local_port_range", "10000 10099").unwrap();
@@ -341,7 +365,7 @@ fn failures_are_counted_exactly_and_a_taken_port_is_none() {
 #[test]
 fn one_that_has_the_pid_of_another_is_told_from_it() {
     let test = "one_that_has_the_pid_of_another_is_told_from_it";
-    traced_among(Pids::Own, test, |tracing| {
+    traced_in(Setting::OwnPids, test, |tracing| {
         const LAST_PID: &str = "/proc/sys/kernel/ns_last_pid";
         if fs::metadata(LAST_PID).is_err() {
             assert!(std::env::var_os("PORTTOP_NO_SKIP").is_none(), "no {LAST_PID}");

@@ -227,6 +227,8 @@ pub enum Reason {
     NoTracepoint(&'static str),
     /// The tracepoints are not there to be read.
     NoTracefs,
+    /// This kernel was built without it.
+    KernelWithoutTracefs,
     /// This Windows does not tell it.
     NotTold,
     /// This Windows has no such call; text from outside.
@@ -264,6 +266,7 @@ impl Reason {
             | Self::HeldBy { .. }
             | Self::NoTracepoint(_)
             | Self::NoTracefs
+            | Self::KernelWithoutTracefs
             | Self::NotTold
             | Self::NoCall(_)
             | Self::NoDevices

@@ -97,6 +97,7 @@ impl Display for Reason {
             }
             Self::NoTracepoint(name) => write!(f, "this kernel has no tracepoint {name}"),
             Self::NoTracefs => f.write_str("tracefs is not mounted"),
+            Self::KernelWithoutTracefs => f.write_str("this kernel has no tracefs"),
             Self::NotTold => f.write_str("this Windows tells none"),
             Self::NoCall(said) => write!(f, "not available on this Windows, because {said}"),
             Self::NoDevices => {

@@ -1,17 +1,15 @@
-//! Which tracepoints are watched, and where tracefs describes them.
+//! Which tracepoints are watched, and what tracefs says of them.
 
 use std::ffi::CStr;
-use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::os::fd::OwnedFd;
 
 use super::super::read;
 use super::format::Format;
+use super::refused::refused;
+use super::tracefs;
 use super::tracepoint::{Return, STACK, StateChange, Tracepoints};
-use crate::model::{Gap, Missing, Reason, Remedy, TracePart};
-
-/// Where tracefs is; `/sys/kernel/debug/tracing` mounts itself where debugfs is.
-const TRACEFS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
+use crate::model::{Gap, Missing, Reason, TracePart};
 
 /// A tracepoint and what is recorded of it.
 pub(super) struct Source {
@@ -42,18 +40,15 @@ const CONNECT: Source =
 const BIND: Source =
     Source { name: "syscalls/sys_exit_bind", filter: c"ret == -98", stack: STACK, part: TracePart::Bind };
 
-/// Who may read tracefs, which is root's, and trace all processes.
-const RIGHTS: Remedy = Remedy::Root(&["CAP_PERFMON", "CAP_DAC_READ_SEARCH"]);
-
 /// The tracepoints that are there, with the fields they have here.
 pub(super) fn formats() -> (Vec<(&'static Source, Format)>, Vec<Gap>) {
-    let events = match events() {
+    let events = match tracefs::events() {
         Ok(events) => events,
         Err(gap) => return (Vec::new(), vec![gap]),
     };
     let (mut formats, mut missing) = (Vec::new(), Vec::new());
     for source in [&CLOSED, &CONNECT, &BIND] {
-        match read::text(events.join(source.name).join("format")) {
+        match text(&events, &format!("{}/format", source.name)) {
             Ok(text) => {
                 let unread = || {
                     let reason = Reason::NotUnderstood(Some(source.name.to_owned()));
@@ -74,28 +69,10 @@ pub(super) fn formats() -> (Vec<(&'static Source, Format)>, Vec<Gap>) {
     (formats, missing)
 }
 
-/// The directory of the tracepoints.
-fn events() -> Result<PathBuf, Gap> {
-    let mut forbidden = None;
-    for root in TRACEFS {
-        let events = Path::new(root).join("events");
-        match fs::metadata(&events) {
-            Ok(_) => return Ok(events),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => forbidden = forbidden.or(Some(refused(TracePart::Whole, root, &error))),
-        }
-    }
-    Err(forbidden.unwrap_or_else(|| {
-        Gap::new(Missing::Trace(TracePart::Whole), Reason::NoTracefs).fixed_by(Remedy::MountTracefs)
-    }))
-}
-
-pub(super) fn refused(part: TracePart, whom: &str, error: &io::Error) -> Gap {
-    let gap = Gap::error(Missing::Trace(part), format!("{whom}: {error}"));
-    match error.kind() {
-        io::ErrorKind::PermissionDenied => gap.fixed_by(RIGHTS),
-        _ => gap,
-    }
+fn text(directory: &OwnedFd, path: &str) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    read::below(directory, path, &mut bytes)?;
+    String::from_utf8(bytes).map_err(|_| io::ErrorKind::InvalidData.into())
 }
 
 /// Where the tracepoints have what is read of them.

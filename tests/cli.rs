@@ -108,3 +108,13 @@ fn read_only_can_be_configured() {
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stderr).contains("read-only"), "{output:?}");
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_probe_says_in_which_network_namespace_it_was() {
+    use std::os::unix::fs::MetadataExt as _;
+    let output = command(&["probe", "--format", "json"]).output().unwrap();
+    let probe: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let own = std::fs::metadata("/proc/self/ns/net").unwrap().ino();
+    assert_eq!((&probe["schema"], &probe["namespace"]), (&"porttop.probe/1".into(), &own.into()));
+}

@@ -38,7 +38,8 @@ pub(super) fn run(args: &Args, read_only: bool) -> Result<()> {
         Some(malformed @ Unresolved::Malformed(_)) => return Err(UsageError(malformed.to_string()).into()),
         Some(unresolved) => return Err(unresolved.into()),
     }
-    output::print_as(args.format, |out| export::write(&tries, out), |out| export::write_json(&tries, out))?;
+    let json = |out: &mut _| export::write_json(&tries, platform::namespace(), out);
+    output::print_as(args.format, |out| export::write(&tries, out), json)?;
     let failures: Vec<_> =
         tries.iter().filter_map(|tried| Some((tried.attempt, tried.result.as_ref().err()?))).collect();
     let which = |says| failures.iter().find(|(_, failure)| failure.says == says);

@@ -49,7 +49,7 @@ pub fn write(tries: &[Try], out: &mut impl Write) -> io::Result<()> {
 ///
 /// # Errors
 /// When `out` can't be written.
-pub fn write_json(tries: &[Try], out: &mut impl Write) -> io::Result<()> {
+pub fn write_json(tries: &[Try], namespace: NamespaceId, out: &mut impl Write) -> io::Result<()> {
     let tries: Vec<_> = tries
         .iter()
         .map(|tried| {
@@ -69,5 +69,7 @@ pub fn write_json(tries: &[Try], out: &mut impl Write) -> io::Result<()> {
             })
         })
         .collect();
-    document::write(out, &serde_json::json!({ "schema": "porttop.probe/1", "tries": tries }))
+    let namespace = namespace.number();
+    let all = serde_json::json!({ "schema": "porttop.probe/1", "namespace": namespace, "tries": tries });
+    document::write(out, &all)
 }

@@ -235,11 +235,20 @@ pub fn probe() -> Box<dyn PortProbe> {
     return Box::new(portable::Probe);
 }
 
+/// The network namespace this process is in; [`NamespaceId::ONLY`] where there is one, or it can't be told.
+#[must_use]
+pub fn namespace() -> NamespaceId {
+    #[cfg(target_os = "linux")]
+    return linux::own_namespace().unwrap_or(NamespaceId::ONLY);
+    #[cfg(not(target_os = "linux"))]
+    return NamespaceId::ONLY;
+}
+
 /// netstat2 and sysinfo, with what has to be asked of each system in its own way.
 fn portable() -> Platform {
     #[cfg(target_os = "linux")]
     {
-        let namespace = linux::own_namespace().unwrap_or(NamespaceId::ONLY);
+        let namespace = namespace();
         let ranges = Box::new(linux::Sysctl { namespace });
         Platform { missing: linux::unseen(), ..portable::open(namespace, ranges, portable::elevated()) }
     }

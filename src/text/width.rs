@@ -32,7 +32,7 @@ pub fn keep_end(text: &str, columns: usize) -> Cow<'_, str> {
         return Cow::Borrowed("");
     }
     let clusters = text.grapheme_indices(true).rev();
-    let start = fitting(clusters, columns - 1).last().map_or(text.len(), |(place, _)| place);
+    let start = fitting(clusters, columns - 1).last().map_or(text.len(), |(at, _)| at);
     Cow::Owned(format!("…{}", &text[start..]))
 }
 
@@ -52,7 +52,7 @@ pub fn keep_start(text: &str, columns: usize) -> Cow<'_, str> {
 #[must_use]
 pub fn split_at(text: &str, columns: usize) -> (&str, &str) {
     let clusters = text.grapheme_indices(true);
-    let end = fitting(clusters, columns).last().map_or(0, |(place, cluster)| place + cluster.len());
+    let end = fitting(clusters, columns).last().map_or(0, |(at, cluster)| at + cluster.len());
     text.split_at(end)
 }
 
@@ -62,9 +62,9 @@ fn fitting<'a>(
     columns: usize,
 ) -> impl Iterator<Item = (usize, &'a str)> {
     let mut room = columns;
-    clusters.map_while(move |(place, cluster)| {
+    clusters.map_while(move |(at, cluster)| {
         room = room.checked_sub(width_of_cluster(cluster))?;
-        Some((place, cluster))
+        Some((at, cluster))
     })
 }
 

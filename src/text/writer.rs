@@ -36,13 +36,13 @@ impl<W: Write> SafeWriter<W> {
     fn pass_on(&mut self, text: &str) -> io::Result<()> {
         let mut rest = text;
         let is_line_end =
-            |rest: &str, place: usize| rest[place..].starts_with('\n') || rest[place..].starts_with("\r\n");
-        while let Some((place, character)) =
-            rest.char_indices().find(|(place, character)| is_unsafe(*character) && !is_line_end(rest, *place))
+            |rest: &str, at: usize| rest[at..].starts_with('\n') || rest[at..].starts_with("\r\n");
+        while let Some((at, character)) =
+            rest.char_indices().find(|(at, character)| is_unsafe(*character) && !is_line_end(rest, *at))
         {
-            self.out.write_all(&rest.as_bytes()[..place])?;
+            self.out.write_all(&rest.as_bytes()[..at])?;
             (self.instead)(&mut self.out, character)?;
-            rest = &rest[place + character.len_utf8()..];
+            rest = &rest[at + character.len_utf8()..];
         }
         self.out.write_all(rest.as_bytes())
     }

@@ -42,7 +42,7 @@ impl Guess {
         }
         let listeners = Listeners::of(sockets);
         let mut open = Vec::new();
-        for (place, socket) in sockets.iter_mut().enumerate() {
+        for (index, socket) in sockets.iter_mut().enumerate() {
             if socket.protocol != Protocol::Tcp || socket.remote().is_none() {
                 continue;
             }
@@ -53,11 +53,11 @@ impl Guess {
                 }
             } else {
                 self.note(socket, tick);
-                open.extend(orphaned(socket).then_some(place));
+                open.extend(orphaned(socket).then_some(index));
             }
         }
-        for place in open {
-            let socket = &mut sockets[place];
+        for index in open {
+            let socket = &mut sockets[index];
             if let Some(owner) = DestinationId::of(socket).and_then(|id| self.toward.get(&id)?.owner()) {
                 (socket.holders, socket.attribution) = (Holders::One(owner), Attribution::Inferred);
             }

@@ -56,7 +56,11 @@ fn left(app: &App) -> (String, Vec<String>) {
     }
     let host = &picture.snapshot.host;
     let (name, os, rights) = (safe(&host.name), safe(&host.os), rights(host));
-    let ways = vec![format!("{name} · {os} · {rights}"), format!("{name} · {rights}"), name.to_string()];
+    let mut ways = vec![format!("{name} · {os} · {rights}"), format!("{name} · {rights}"), name.to_string()];
+    let namespace = picture.snapshot.namespace;
+    if namespace.number().is_some() {
+        ways.insert(0, format!("{name} · {namespace} · {os} · {rights}"));
+    }
     (name.into_owned(), ways)
 }
 

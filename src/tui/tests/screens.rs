@@ -5,8 +5,7 @@ use rstest::rstest;
 
 use super::support::{ORDERS, blank, failing, handles, list, machine, press, process, screen, see, text_of};
 use crate::analysis::{Destination, Item, Row, Sort};
-use crate::model::Socket;
-use crate::model::{Gap, Holders, Missing, Progress, Reason};
+use crate::model::{Gap, Holders, Missing, NamespaceId, Progress, Reason, Socket};
 use crate::tui::Options;
 
 #[rstest]
@@ -161,5 +160,17 @@ fn every_column_is_on_a_screen_that_is_wide_enough() {
         let header = shown.lines().find(|line| line.contains(titles[1])).unwrap();
         let header = header.replace(['▼', '▲'], "");
         assert_eq!(header.split_whitespace().collect::<Vec<_>>(), titles);
+    }
+}
+
+#[test]
+fn the_network_namespace_is_named_where_there_is_room() {
+    for (columns, is_named) in [(200, true), (80, false)] {
+        let mut app = blank(columns, 24, &Options::default());
+        let mut snapshot = machine(0);
+        snapshot.namespace = NamespaceId(77);
+        see(&mut app, snapshot);
+        let header = text_of(&app).lines().next().unwrap_or_default().to_owned();
+        assert_eq!(header.contains(" · net:[77] · "), is_named, "{header}");
     }
 }

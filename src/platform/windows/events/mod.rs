@@ -32,7 +32,7 @@ pub struct Log(Arc<Shared>);
 struct Shared {
     seen: Mutex<Seen>,
     /// The last day has been read, or can't be.
-    settled: Condvar,
+    first_read: Condvar,
     over: AtomicBool,
 }
 
@@ -102,7 +102,7 @@ impl PortEvents for Log {
 
     fn wait_first(&mut self, limit: Duration) {
         let awaited = |seen: &mut Seen| matches!(seen.history, Part::Awaited);
-        let _ = self.0.settled.wait_timeout_while(self.0.lock(), limit, awaited);
+        let _ = self.0.first_read.wait_timeout_while(self.0.lock(), limit, awaited);
     }
 }
 
@@ -151,7 +151,7 @@ fn read_last_day(shared: &Shared) -> HashSet<u64> {
     };
     let outcome = read();
     shared.lock().history = outcome.map_or_else(|error| Part::Failed(error.to_string()), |()| Part::Read);
-    shared.settled.notify_all();
+    shared.first_read.notify_all();
     old
 }
 

@@ -17,20 +17,32 @@ pub(super) enum Ends {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ports(u16, u16);
 
-/// What few sockets have.
+/// All there is, of the few sockets whose ends or queues are not like those of most.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Other {
     local: SocketAddr,
     remote: Option<SocketAddr>,
-    service: Option<CompactString>,
+    rare: Rare,
+}
+
+/// What few sockets have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Rare {
+    pub service: Option<CompactString>,
+    pub received: u32,
+    pub sent: u32,
 }
 
 impl Ends {
     pub fn new(local: SocketAddr, remote: Option<SocketAddr>) -> Self {
-        let plain = Self::plain(local, remote);
-        let other = || Self::Other(Box::new(Other { local, remote, service: None }));
+        Self::with(local, remote, Rare::default())
+    }
+
+    fn with(local: SocketAddr, remote: Option<SocketAddr>, rare: Rare) -> Self {
+        let plain = Self::plain(local, remote).filter(|_| rare == Rare::default());
         // A peer with port 0, or addresses of two families.
-        plain.filter(|ends| (ends.local(), ends.remote()) == (local, remote)).unwrap_or_else(other)
+        let plain = plain.filter(|ends| (ends.local(), ends.remote()) == (local, remote));
+        plain.unwrap_or_else(|| Self::Other(Box::new(Other { local, remote, rare })))
     }
 
     fn plain(local: SocketAddr, remote: Option<SocketAddr>) -> Option<Self> {
@@ -60,24 +72,25 @@ impl Ends {
         }
     }
 
-    pub fn service(&self) -> Option<&CompactString> {
+    pub fn rare(&self) -> Option<&Rare> {
         match self {
-            Self::Other(other) => other.service.as_ref(),
+            Self::Other(other) => Some(&other.rare),
             _ => None,
         }
     }
 
-    /// The same ends, of a service.
-    pub fn of_service(&self, service: Option<CompactString>) -> Self {
-        let (local, remote) = (self.local(), self.remote());
-        match service {
-            None => Self::new(local, remote),
-            service => Self::Other(Box::new(Other { local, remote, service })),
+    /// Changes what few sockets have.
+    pub fn change(&mut self, change: impl FnOnce(&mut Rare)) {
+        let before = self.rare().cloned().unwrap_or_default();
+        let mut rare = before.clone();
+        change(&mut rare);
+        if rare != before {
+            *self = Self::with(self.local(), self.remote(), rare);
         }
     }
 
-    /// The same with other ends.
-    pub fn replaced(&self, local: SocketAddr, remote: Option<SocketAddr>) -> Self {
-        Self::new(local, remote).of_service(self.service().cloned())
+    /// Puts other ends in place of these.
+    pub fn replace(&mut self, local: SocketAddr, remote: Option<SocketAddr>) {
+        *self = Self::with(local, remote, self.rare().cloned().unwrap_or_default());
     }
 }

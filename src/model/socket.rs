@@ -102,11 +102,9 @@ pub struct Socket {
     pub holders: Holders,
     /// The cookie, or when it was created in tenths of a microsecond since 1970.
     mark: u64,
-    /// The bytes received; in TIME_WAIT, the milliseconds left.
-    received_or_left: u32,
-    sent: u32,
     uid: u32,
-    inode: u32,
+    /// The inode; in TIME_WAIT, the milliseconds left.
+    inode_or_left: u32,
     /// The network namespace it lives in.
     pub namespace: NamespaceId,
     /// TCP or UDP.
@@ -153,10 +151,8 @@ impl Socket {
             ends: Ends::new(local, None),
             holders: Holders::Nobody,
             mark: 0,
-            received_or_left: 0,
-            sent: 0,
             uid: 0,
-            inode: 0,
+            inode_or_left: 0,
             namespace,
             protocol,
             state,
@@ -180,7 +176,7 @@ impl Socket {
 
     /// Puts another local address and port in place of it.
     pub fn set_local(&mut self, local: SocketAddr) {
-        self.ends = self.ends.replaced(local, self.remote());
+        self.ends.replace(local, self.remote());
     }
 
     /// The peer, when it has one.
@@ -191,43 +187,44 @@ impl Socket {
 
     /// Notes the peer.
     pub fn set_remote(&mut self, remote: Option<SocketAddr>) {
-        self.ends = self.ends.replaced(self.local(), remote);
+        self.ends.replace(self.local(), remote);
     }
 
     /// Time left until a TIME_WAIT ends.
     #[must_use]
     pub fn expires(&self) -> Option<Duration> {
-        self.read.get(Read::LEFT, Duration::from_millis(self.received_or_left.into()))
+        self.read.get(Read::LEFT, Duration::from_millis(self.inode_or_left.into()))
     }
 
-    /// Notes the time left of a TIME_WAIT, which has no queues.
+    /// Notes the time left of a TIME_WAIT, which has no inode.
     pub fn set_expires(&mut self, left: Option<Duration>) {
-        self.set_receive_queue(None);
+        self.read.set::<u32>(Read::INODE, None);
         let milliseconds = left.map(|left| u32::try_from(left.as_millis()).unwrap_or(u32::MAX));
-        self.received_or_left = self.read.set(Read::LEFT, milliseconds);
+        self.inode_or_left = self.read.set(Read::LEFT, milliseconds);
     }
 
     /// Bytes received and not read; on a listener, connections not accepted.
     #[must_use]
     pub fn receive_queue(&self) -> Option<u32> {
-        self.read.get(Read::RECEIVED, self.received_or_left)
+        self.read.get(Read::RECEIVED, self.ends.rare().map_or(0, |rare| rare.received))
     }
 
-    /// Notes the bytes received and not read, of a socket that is not in TIME_WAIT.
+    /// Notes the bytes received and not read.
     pub fn set_receive_queue(&mut self, bytes: Option<u32>) {
-        self.read.set::<u32>(Read::LEFT, None);
-        self.received_or_left = self.read.set(Read::RECEIVED, bytes);
+        let bytes = self.read.set(Read::RECEIVED, bytes);
+        self.ends.change(|rare| rare.received = bytes);
     }
 
     /// Bytes sent and not acknowledged; on a listener, the size of its accept queue.
     #[must_use]
     pub fn send_queue(&self) -> Option<u32> {
-        self.read.get(Read::SENT, self.sent)
+        self.read.get(Read::SENT, self.ends.rare().map_or(0, |rare| rare.sent))
     }
 
     /// Notes the bytes sent and not acknowledged.
     pub fn set_send_queue(&mut self, bytes: Option<u32>) {
-        self.sent = self.read.set(Read::SENT, bytes);
+        let bytes = self.read.set(Read::SENT, bytes);
+        self.ends.change(|rare| rare.sent = bytes);
     }
 
     /// The user id the system notes on the socket (Unix).
@@ -244,12 +241,13 @@ impl Socket {
     /// The inode by which a process's descriptor names it (Linux); none once it is orphaned.
     #[must_use]
     pub fn inode(&self) -> Option<u32> {
-        self.read.get(Read::INODE, self.inode)
+        self.read.get(Read::INODE, self.inode_or_left)
     }
 
-    /// Notes the inode.
+    /// Notes the inode, of a socket that is not in TIME_WAIT.
     pub fn set_inode(&mut self, inode: Option<u32>) {
-        self.inode = self.read.set(Read::INODE, inode);
+        self.read.set::<u32>(Read::LEFT, None);
+        self.inode_or_left = self.read.set(Read::INODE, inode);
     }
 
     /// The kernel's identity of the socket (Linux), the guard against hitting another one.
@@ -280,12 +278,12 @@ impl Socket {
     /// The service of a shared process it belongs to (Windows).
     #[must_use]
     pub fn service(&self) -> Option<&str> {
-        self.ends.service().map(CompactString::as_str)
+        self.ends.rare()?.service.as_deref()
     }
 
     /// Notes the service.
     pub fn set_service(&mut self, service: Option<CompactString>) {
-        self.ends = self.ends.of_service(service);
+        self.ends.change(|rare| rare.service = service);
     }
 
     /// IPv4 or IPv6, as far as ports are concerned.
@@ -328,24 +326,31 @@ mod tests {
 
     #[test]
     fn a_socket_is_small() {
-        assert!(size_of::<Socket>() <= 64, "{}", size_of::<Socket>());
+        assert!(size_of::<Socket>() <= 56, "{}", size_of::<Socket>());
     }
 
     proptest! {
         #[test]
-        fn it_keeps_its_ends_and_service(
+        fn it_keeps_its_ends_queues_and_service(
             local in any_end(),
             remote in proptest::option::of(any_end()),
             service in proptest::option::of("[a-z]{1,40}"),
+            received in any::<u32>(),
+            sent in any::<u32>(),
         ) {
             let mut socket =
                 Socket::new(NamespaceId::ONLY, Protocol::Tcp, State::Established, SocketAddr::from(([0; 4], 1)));
+            socket.set_receive_queue(Some(received));
             socket.set_service(service.as_deref().map(CompactString::from));
+            socket.set_send_queue(Some(sent));
             socket.set_remote(remote);
             socket.set_local(local);
             prop_assert_eq!((socket.local(), socket.remote()), (local, remote));
             prop_assert_eq!(socket.service(), service.as_deref());
+            prop_assert_eq!((socket.receive_queue(), socket.send_queue()), (Some(received), Some(sent)));
+            socket.set_receive_queue(Some(0));
             socket.set_service(None);
+            prop_assert_eq!((socket.receive_queue(), socket.send_queue()), (Some(0), Some(sent)));
             prop_assert_eq!((socket.local(), socket.remote(), socket.service()), (local, remote, None));
         }
     }
@@ -367,9 +372,10 @@ mod tests {
         assert_eq!(all(&socket), ([Some(0); 3], Some(0), Some(0), None, None));
         socket.set_expires(Some(Duration::ZERO));
         socket.set_created(Some(Timestamp::UNIX_EPOCH));
-        assert_eq!(all(&socket), ([None, Some(0), Some(0)], Some(0), None, Some(0), Some(Duration::ZERO)));
+        assert_eq!(all(&socket), ([Some(0); 3], None, None, Some(0), Some(Duration::ZERO)));
+        socket.set_inode(None);
         socket.set_receive_queue(None);
         socket.set_uid(None);
-        assert_eq!(all(&socket), ([None, Some(0), None], Some(0), None, Some(0), None));
+        assert_eq!(all(&socket), ([None, Some(0), None], None, None, Some(0), None));
     }
 }

@@ -30,8 +30,9 @@ impl Stamp {
     }
 }
 
-/// What a sample saw of a connection.
+/// What a sample saw of a connection. It is packed because there is one for each.
 #[derive(Clone, Copy, Debug)]
+#[repr(Rust, packed(2))]
 pub(super) struct Seen {
     /// What the system tells it from others by, folded: all that is asked is whether two on one tuple are the
     /// same.

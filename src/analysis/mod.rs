@@ -85,7 +85,7 @@ impl Analysis {
         };
         let mut processes = rows::rows(&observed, GroupBy::Process);
         let row_of_owner = members(&processes.rows);
-        let mut led = rows::destinations(&observed);
+        let mut led = rows::destinations(&observed, &processes);
         let mut spaces = usage::count(&observed);
         if is_whole {
             let look = Look {

@@ -33,7 +33,7 @@ impl<'a> Capacities<'a> {
     }
 
     /// The port space of a socket whose local port is inside the dynamic range.
-    fn dynamic_space(&self, socket: &Socket) -> Option<usize> {
+    pub fn dynamic_space(&self, socket: &Socket) -> Option<usize> {
         let index = self.space(socket)?;
         let dynamic = self.snapshot.spaces[index].dynamic.as_ref()?;
         dynamic.range.contains(socket.local_port()).then_some(index)
@@ -49,26 +49,64 @@ impl<'a> Capacities<'a> {
     }
 }
 
-/// Counts distinct (group, port space, port) by sorting, which for tens of thousands of sockets is
-/// faster than sets. There is one for each socket: they are one number.
-#[derive(Default)]
-pub(super) struct DistinctPorts(Vec<u64>);
+/// Hands out the distinct numbers of each group, in ascending order. Each group is sorted by itself, in its part
+/// of one list: there may be a number for each socket.
+pub(super) fn distinct<I: Iterator<Item = (usize, u32)>>(
+    groups: usize,
+    numbers: impl Fn() -> I,
+    mut found: impl FnMut(usize, &[u32]),
+) {
+    let mut parts = vec![0u32; groups];
+    for (group, _) in numbers() {
+        parts[group] += 1;
+    }
+    let mut begin = 0;
+    for part in &mut parts {
+        begin += std::mem::replace(part, begin);
+    }
+    let mut all = vec![0; begin as usize];
+    for (group, number) in numbers() {
+        all[parts[group] as usize] = number;
+        parts[group] += 1;
+    }
+    let mut rest = &mut all[..];
+    let mut begin = 0;
+    for (group, end) in parts.into_iter().enumerate() {
+        let (part, others) = rest.split_at_mut((end - begin) as usize);
+        (rest, begin) = (others, end);
+        found(group, sort_out(part));
+    }
+}
 
-impl DistinctPorts {
-    pub fn note(&mut self, group: u32, socket: &Socket, capacities: &Capacities) {
-        if let Some(space) = capacities.dynamic_space(socket) {
-            self.0.push(u64::from(group) << 32 | (space as u64) << 16 | u64::from(socket.local_port().0));
+/// Sorts numbers and moves those that are there again out of the way.
+fn sort_out(numbers: &mut [u32]) -> &[u32] {
+    numbers.sort_unstable();
+    let mut kept = 0;
+    for index in 0..numbers.len() {
+        if kept == 0 || numbers[kept - 1] != numbers[index] {
+            numbers[kept] = numbers[index];
+            kept += 1;
         }
     }
+    &numbers[..kept]
+}
 
-    pub fn for_each(mut self, mut found: impl FnMut(u32, usize, u32)) {
-        self.0.sort_unstable();
-        self.0.dedup();
-        for same in self.0.chunk_by(|a, b| a >> 16 == b >> 16) {
-            let [group @ .., space_high, space_low, _, _] = same[0].to_be_bytes();
-            let space = u16::from_be_bytes([space_high, space_low]);
-            let count = u32::try_from(same.len()).unwrap_or(u32::MAX);
-            found(u32::from_be_bytes(group), space.into(), count);
+/// Counts the distinct ports that each group of sockets holds in each dynamic range.
+pub(super) fn distinct_ports(
+    capacities: &Capacities,
+    groups: usize,
+    group_of: impl Fn(usize, &Socket) -> Option<usize>,
+    mut found: impl FnMut(usize, usize, u32),
+) {
+    let numbers = || {
+        capacities.snapshot.sockets.iter().enumerate().filter_map(|(index, socket)| {
+            let (space, group) = (capacities.dynamic_space(socket)?, group_of(index, socket)?);
+            Some((group, u32::try_from(space).ok()? << 16 | u32::from(socket.local_port().0)))
+        })
+    };
+    distinct(groups, numbers, |group, ports| {
+        for same in ports.chunk_by(|a, b| a >> 16 == b >> 16) {
+            found(group, (same[0] >> 16) as usize, u32::try_from(same.len()).unwrap_or(u32::MAX));
         }
-    }
+    });
 }

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use compact_str::{CompactString, format_compact};
 use foldhash::fast::RandomState;
 
-use super::ports::{Capacities, DistinctPorts};
+use super::ports::{Capacities, distinct, distinct_ports};
 use crate::model::{
-    Attribution, Counts, DestinationId, NamespaceId, Observed, Owner, Port, Process, Protocol, Share, Socket,
-    SpaceId, State,
+    Attribution, Counts, DestinationId, Holders, NamespaceId, Observed, Owner, Port, Process, Protocol,
+    Share, Socket, SpaceId, State,
 };
 
 /// What makes one row of the table of processes.
@@ -201,7 +201,6 @@ pub(super) fn rows(snapshot: &Observed, group_by: GroupBy) -> Rows {
         .collect();
 
     let (capacities, unread) = (Capacities::of(snapshot), snapshot.unread());
-    let mut ports = DistinctPorts::default();
     let mut known = vec![capacities.any_known() && !unread.any_table(); rows.len()];
     let mut measured = vec![true; rows.len()];
     for row in &mut rows {
@@ -215,13 +214,13 @@ pub(super) fn rows(snapshot: &Observed, group_by: GroupBy) -> Rows {
         counted.counts.add(socket.state);
         counted.attributions.0[socket.attribution as usize] += 1;
         known[*row as usize] &= capacities.knows(socket);
-        ports.note(*row, socket, &capacities);
     }
-    ports.for_each(|index, space, count| {
-        let row = &mut rows[index as usize];
+    let (groups, group_of) = (rows.len(), |index: usize, _: &Socket| Some(row_of[index] as usize));
+    distinct_ports(&capacities, groups, group_of, |index, space, count| {
+        let row = &mut rows[index];
         row.counts.seen_ports += count;
         let share = capacities.share(space, count);
-        measured[index as usize] &= share.is_some();
+        measured[index] &= share.is_some();
         row.share = row.share.max(share);
     });
     for ((row, known), measured) in rows.iter_mut().zip(known).zip(measured) {
@@ -301,7 +300,7 @@ pub(super) struct Destinations {
 
 /// Groups the outgoing connections of a snapshot by where they lead to. A connection is outgoing when
 /// it has a peer and its local port is inside the dynamic range and no listener's.
-pub(super) fn destinations(snapshot: &Observed) -> Destinations {
+pub(super) fn destinations(snapshot: &Observed, processes: &Rows) -> Destinations {
     let capacities = Capacities::of(snapshot);
     let listening: HashSet<(NamespaceId, Port), RandomState> = snapshot
         .sockets
@@ -317,45 +316,44 @@ pub(super) fn destinations(snapshot: &Observed) -> Destinations {
 
     let mut index_of: HashMap<DestinationId, u32, RandomState> = HashMap::default();
     let mut destinations: Vec<Destination> = Vec::new();
-    let mut ports = DistinctPorts::default();
     let mut count = |socket: &Socket| -> Option<Index> {
         let id = DestinationId::of(socket).filter(|_| outgoing(socket))?;
         let index = *index_of.entry(id).or_insert_with(|| {
             destinations.push(nothing_toward(id, snapshot));
             u32::try_from(destinations.len() - 1).unwrap_or(u32::MAX)
         });
-        let destination = &mut destinations[index as usize];
-        destination.counts.add(socket.state);
-        if let Some(owner) = socket.holders.counted()
-            && destination.owners.last() != Some(&owner)
-        {
-            if destination.owners.len() == destination.owners.capacity() {
-                sort_out(&mut destination.owners);
-            }
-            destination.owners.push(owner);
-        }
-        ports.note(index, socket, &capacities);
+        destinations[index as usize].counts.add(socket.state);
         Index::new(index as usize)
     };
-    let destination_of = snapshot.sockets.iter().map(&mut count).collect();
-    for destination in &mut destinations {
-        sort_out(&mut destination.owners);
-        destination.owners.shrink_to_fit();
-    }
-    ports.for_each(|index, space, count| {
-        let destination = &mut destinations[index as usize];
-        destination.counts.seen_ports = count;
-        if destination.counts.is_whole() {
-            destination.counts.ports = Some(count);
-            destination.fill = capacities.share(space, count);
-        }
+    let destination_of: Vec<_> = snapshot.sockets.iter().map(&mut count).collect();
+    drop(index_of);
+    let toward = |index: usize| destination_of[index].map(Index::get);
+    let holding = || {
+        let sockets = snapshot.sockets.iter().enumerate();
+        let held = sockets.filter(|(_, socket)| socket.holders != Holders::Nobody);
+        held.filter_map(|(index, _)| Some((toward(index)?, processes.row_of[index])))
+    };
+    let groups = destinations.len();
+    distinct(groups, holding, |index, rows| {
+        let owners = &mut destinations[index].owners;
+        owners.reserve_exact(rows.len());
+        owners.extend(rows.iter().filter_map(|row| processes.rows[*row as usize].owners.first()));
+        owners.sort_unstable();
     });
+    distinct_ports(
+        &capacities,
+        groups,
+        |index, _| toward(index),
+        |index, space, count| {
+            let destination = &mut destinations[index];
+            destination.counts.seen_ports = count;
+            if destination.counts.is_whole() {
+                destination.counts.ports = Some(count);
+                destination.fill = capacities.share(space, count);
+            }
+        },
+    );
     Destinations { destinations, destination_of }
-}
-
-fn sort_out(owners: &mut Vec<Owner>) {
-    owners.sort_unstable();
-    owners.dedup();
 }
 
 fn nothing_toward(id: DestinationId, snapshot: &Observed) -> Destination {

@@ -2,18 +2,22 @@
 
 use std::cell::OnceCell;
 use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
+
+use foldhash::fast::RandomState;
 
 use super::Thresholds;
 use crate::analysis::ahead::Ahead;
 use crate::analysis::events::Logged;
 use crate::analysis::failures::Failures;
 use crate::analysis::forecast::{Forecast, HORIZON};
+use crate::analysis::ports::{Capacities, distinct_ports};
 use crate::analysis::rows::Index;
 use crate::analysis::{Destination, Row, RowKey, SpaceUsage};
 use crate::history::{History, Sample};
-use crate::model::{Level, Observed, Owner, PortSet, PortSpace, Share, Socket, SpaceId, State, System};
+use crate::model::{Level, Observed, Owner, PortSet, Share, Socket, SpaceId, State, System};
 use crate::text::{safe, span, thousands};
 
 /// Everything that is known when findings are looked for.
@@ -107,10 +111,7 @@ impl<'a> Facts<'a> {
 
     /// The fullest local address of a port space, and its ports in the range.
     fn fullest_address(&self, id: SpaceId) -> Option<(IpAddr, u32)> {
-        let all = self.fullest.get_or_init(|| {
-            let of = |space: &PortSpace| Some((space.id, fullest_address(self.snapshot, space)?));
-            self.snapshot.spaces.iter().filter_map(of).collect()
-        });
+        let all = self.fullest.get_or_init(|| fullest_addresses(self.snapshot));
         all.iter().find(|(space, _)| *space == id).map(|(_, fullest)| *fullest)
     }
 
@@ -209,28 +210,40 @@ impl<'a> Facts<'a> {
     }
 }
 
-/// The local address of a port space with the most ports in the range; a port that is bound on any address
+/// The local address of each port space with the most ports in the range; a port that is bound on any address
 /// counts for each.
-fn fullest_address(snapshot: &Observed, space: &PortSpace) -> Option<(IpAddr, u32)> {
-    let range = space.dynamic.as_ref()?.range;
-    let inside = snapshot
-        .sockets
-        .iter()
-        .filter(|socket| socket.space() == space.id && range.contains(socket.local_port()));
-    let mut everywhere = PortSet::new();
-    let mut held = Vec::new();
-    for socket in inside {
-        if socket.local().ip().is_unspecified() {
-            everywhere.insert(socket.local_port());
+fn fullest_addresses(snapshot: &Observed) -> Vec<(SpaceId, (IpAddr, u32))> {
+    let capacities = Capacities::of(snapshot);
+    let mut everywhere = vec![PortSet::new(); snapshot.spaces.len()];
+    let mut index_of: HashMap<IpAddr, usize, RandomState> = HashMap::default();
+    let mut addresses = Vec::new();
+    for socket in &snapshot.sockets {
+        let (Some(space), ip) = (capacities.dynamic_space(socket), socket.local().ip()) else { continue };
+        if ip.is_unspecified() {
+            everywhere[space].insert(socket.local_port());
         } else {
-            held.push((socket.local().ip(), socket.local_port()));
+            index_of.entry(ip).or_insert_with(|| {
+                addresses.push(ip);
+                addresses.len() - 1
+            });
         }
     }
-    held.sort_unstable();
-    held.dedup();
-    held.retain(|(_, port)| !everywhere.contains(*port));
-    let own = held.chunk_by(|a, b| a.0 == b.0).max_by_key(|ports| ports.len())?;
-    Some((own[0].0, everywhere.len() + u32::try_from(own.len()).unwrap_or(u32::MAX)))
+    let address_of = |_, socket: &Socket| {
+        let space = capacities.dynamic_space(socket)?;
+        let is_everywhere = everywhere[space].contains(socket.local_port());
+        index_of.get(&socket.local().ip()).copied().filter(|_| !is_everywhere)
+    };
+    let mut fullest = vec![None; everywhere.len()];
+    distinct_ports(&capacities, addresses.len(), address_of, |address, space, own| {
+        fullest[space] = fullest[space].max(Some((own, addresses[address])));
+    });
+    let spaces = snapshot.spaces.iter().zip(&everywhere).zip(fullest);
+    spaces
+        .filter_map(|((space, everywhere), fullest)| {
+            let (own, address) = fullest?;
+            Some((space.id, (address, everywhere.len() + own)))
+        })
+        .collect()
 }
 
 /// `orders.exe (4312)`

@@ -14,10 +14,10 @@ use crate::text::{rate, safe, thousands};
 pub(in crate::analysis) struct Holder<'a> {
     /// Its processes; or the row of what has no owner.
     rows: Vec<&'a Row>,
-    /// The ports, each in its port space, in ascending order.
-    held: Vec<(SpaceId, Port)>,
-    /// The states of the sockets on them.
-    states: Vec<State>,
+    /// The ports of each port space, in ascending order.
+    held: BTreeMap<SpaceId, Vec<Port>>,
+    /// How many sockets on them are in each state.
+    states: [u32; State::ALL.len()],
 }
 
 /// Who holds the ports of these sockets, most first; nobody while owners are still being read.
@@ -29,8 +29,8 @@ pub(super) fn holders<'a>(facts: &Facts<'a>, among: impl Fn(&Socket) -> bool) ->
     let sockets = facts.snapshot.sockets.iter().zip(facts.row_of);
     for (socket, row) in sockets.filter(|(socket, _)| among(socket) && facts.is_dynamic(socket)) {
         let holder = by_row.entry(*row).or_insert_with(|| Holder::of(&facts.rows[*row as usize]));
-        holder.held.push((socket.space(), socket.local_port()));
-        holder.states.push(socket.state);
+        holder.held.entry(socket.space()).or_default().push(socket.local_port());
+        holder.states[socket.state as usize] += 1;
     }
     let mut programs: BTreeMap<&str, Vec<Holder>> = BTreeMap::new();
     let mut holders = Vec::new();
@@ -80,17 +80,19 @@ pub(super) fn pool_sentence(pool: &Pool, holders: &[Holder]) -> String {
 
 impl<'a> Holder<'a> {
     fn of(row: &'a Row) -> Self {
-        Self { rows: vec![row], held: Vec::new(), states: Vec::new() }
+        Self { rows: vec![row], held: BTreeMap::new(), states: Default::default() }
     }
 
     fn tidy(&mut self) {
-        self.held.sort_unstable();
-        self.held.dedup();
+        for ports in self.held.values_mut() {
+            ports.sort_unstable();
+            ports.dedup();
+        }
     }
 
     /// Most first, and of equal ones in the order of their identity.
     fn order(&self, other: &Self) -> std::cmp::Ordering {
-        let weight = |holder: &Self| (Reverse(holder.ports()), Reverse(holder.states.len()));
+        let weight = |holder: &Self| (Reverse(holder.ports()), Reverse(holder.sockets()));
         let first = |holder: &Self| holder.rows.iter().map(|row| row.key.clone()).min();
         weight(self).cmp(&weight(other)).then_with(|| first(self).cmp(&first(other)))
     }
@@ -101,8 +103,12 @@ impl<'a> Holder<'a> {
         let mut all = first.clone();
         for other in others {
             all.rows.extend(&other.rows);
-            all.held.extend(&other.held);
-            all.states.extend(&other.states);
+            for (space, ports) in &other.held {
+                all.held.entry(*space).or_default().extend(ports);
+            }
+            for (all, other) in all.states.iter_mut().zip(other.states) {
+                *all += other;
+            }
         }
         all.tidy();
         Some(all)
@@ -110,13 +116,16 @@ impl<'a> Holder<'a> {
 
     /// How many ports it holds.
     pub fn ports(&self) -> u32 {
-        u32::try_from(self.held.len()).unwrap_or(u32::MAX)
+        self.held.values().map(|ports| count(ports)).sum()
+    }
+
+    fn sockets(&self) -> u32 {
+        self.states.iter().sum()
     }
 
     /// The port space of which it holds the most, and how many.
     pub fn fullest(&self) -> Option<(SpaceId, u32)> {
-        let spaces = self.held.chunk_by(|a, b| a.0 == b.0);
-        let counted = spaces.map(|same| (same[0].0, u32::try_from(same.len()).unwrap_or(u32::MAX)));
+        let counted = self.held.iter().map(|(id, ports)| (*id, count(ports)));
         counted.max_by_key(|(id, count)| (*count, Reverse(*id)))
     }
 
@@ -178,13 +187,13 @@ impl<'a> Holder<'a> {
     /// `, 11,902 BOUND`, where most of it is in one state; `, all BOUND`.
     fn mostly(&self) -> String {
         let states = [State::Bound, State::TimeWait, State::CloseWait, State::Established];
-        let counted = states.map(|state| (self.states.iter().filter(|one| **one == state).count(), state));
+        let counted = states.map(|state| (self.states[state as usize], state));
         match counted.into_iter().max_by_key(|(count, _)| *count) {
-            Some((count, state)) if count >= self.states.len() && count > 0 => {
+            Some((count, state)) if count >= self.sockets() && count > 0 => {
                 format!(", all {}", state.title())
             }
-            Some((count, state)) if count * 2 > self.held.len() => {
-                format!(", {} {}", thousands(count as u64), state.title())
+            Some((count, state)) if count * 2 > self.ports() => {
+                format!(", {} {}", thousands(count.into()), state.title())
             }
             _ => String::new(),
         }
@@ -205,4 +214,8 @@ impl<'a> Holder<'a> {
             format!("{ports} of {capacity} {place} have no owner{}", self.mostly())
         }
     }
+}
+
+fn count(ports: &[Port]) -> u32 {
+    u32::try_from(ports.len()).unwrap_or(u32::MAX)
 }

@@ -7,7 +7,7 @@ use super::grouping::Groupings;
 use super::rows::Index;
 use super::{Destination, Failures, Filter, Finding, GroupBy, Row, SpaceUsage, Verdict};
 use crate::history::History;
-use crate::model::{Observed, PortEvent};
+use crate::model::{Observed, Owner, PortEvent};
 
 /// What one snapshot means, in the light of those before it. A copy shares what is large.
 #[derive(Clone, Debug)]
@@ -86,6 +86,16 @@ impl Picture {
             }
         }
         Selection { rows, destinations, sockets }
+    }
+
+    /// Who is known to connect to a destination, by pid.
+    #[must_use]
+    pub fn owners_toward(&self, destination: &Destination) -> Vec<Owner> {
+        let rows = &self.groupings.get(GroupBy::Process).rows;
+        let rows = destination.processes.iter().map(|index| &rows[*index as usize]);
+        let mut owners: Vec<_> = rows.filter_map(|row| row.owners.first().copied()).collect();
+        owners.sort_unstable();
+        owners
     }
 
     /// The row that counts a socket, both by their index.

@@ -143,8 +143,8 @@ pub struct Destination {
     pub counts: Counts,
     /// Ports toward it as a share of capacity.
     pub fill: Option<Share>,
-    /// Who is known to connect to it, by pid.
-    pub owners: Vec<Owner>,
+    /// The rows of the processes that are known to connect to it: there may be many in each of many destinations.
+    pub(super) processes: Box<[u32]>,
     /// New connections per second since the sample before, where it is one of the fullest.
     pub new_per_second: Option<f64>,
 }
@@ -335,10 +335,7 @@ pub(super) fn destinations(snapshot: &Observed, processes: &Rows) -> Destination
     };
     let groups = destinations.len();
     distinct(groups, holding, |index, rows| {
-        let owners = &mut destinations[index].owners;
-        owners.reserve_exact(rows.len());
-        owners.extend(rows.iter().filter_map(|row| processes.rows[*row as usize].owners.first()));
-        owners.sort_unstable();
+        destinations[index].processes = rows.into();
     });
     distinct_ports(
         &capacities,
@@ -365,7 +362,7 @@ fn nothing_toward(id: DestinationId, snapshot: &Observed) -> Destination {
         remote,
         counts: Counts::without(snapshot.unread_in(id.space())),
         fill: None,
-        owners: Vec::new(),
+        processes: Box::default(),
         new_per_second: None,
     }
 }

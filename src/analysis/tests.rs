@@ -117,7 +117,8 @@ fn a_destination_is_filled_by_distinct_ports_toward_it() {
     ]));
     let destination = picture.destinations.iter().find(|one| one.remote.port() == 80).unwrap();
     assert_eq!((destination.counts.ports, destination.fill), (Some(3), Some(Share::of(3, 1000))));
-    assert_eq!(destination.owners, [owner(3)]);
+    assert_eq!(picture.owners_toward(destination), [owner(3)]);
+    assert_eq!(picture.grouped_by(GroupBy::User).owners_toward(destination), [owner(3)]);
     assert_eq!(picture.destinations.len(), 2);
 }
 

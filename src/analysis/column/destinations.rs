@@ -145,12 +145,12 @@ static COLUMNS: &[Column<Destination>] = &[
         title: "PROCESS",
         width: (14, 40),
         rank: 30,
-        value: |one, picture| holder(&one.owners, picture),
+        value: |one, picture| holder(&picture.owners_toward(one), picture),
         fields: &[Field {
             position: 6,
             name: "pids",
             meaning: "who is known to connect to it",
-            value: Some(|one, _| Value::Pids(&one.owners)),
+            value: Some(|one, picture| Value::Pids(picture.owners_toward(one).into())),
             ..Field::ALL
         }],
         ..Column::NAME

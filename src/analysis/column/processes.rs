@@ -79,7 +79,7 @@ static COLUMNS: &[Column<Row>] = &[
                 name: "pids",
                 meaning: "the processes of a group; only with a `--group-by` other than `process`",
                 within: Within::JsonOfGroups,
-                value: Some(|row, _| Value::Pids(&row.owners)),
+                value: Some(|row, _| Value::Pids((&row.owners).into())),
             },
         ],
         ..Column::NUMBER

@@ -43,7 +43,7 @@ pub enum Value<'a> {
     /// A number as it went, oldest first.
     Trend(&'a [u32]),
     /// Processes.
-    Pids(&'a [Owner]),
+    Pids(Cow<'a, [Owner]>),
     /// Sockets by how their owner is known, where all could be read.
     Attributions(Option<Attributions>),
 }

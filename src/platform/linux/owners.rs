@@ -137,6 +137,20 @@ impl<P: Descriptions> Owners<P> {
         }
     }
 
+    /// Reads everyone for the first time, before or while sockets are listed. What changes meanwhile is noticed
+    /// when these are attributed.
+    pub fn read_ahead(&mut self) {
+        if self.is_new() {
+            // What can't be read is tried again, and said, then.
+            let _ = self.read_changed();
+        }
+    }
+
+    /// Whether no sockets have been attributed yet.
+    pub fn is_new(&self) -> bool {
+        self.tick == 0
+    }
+
     /// Fills in the holders of the sockets that were listed just now.
     pub fn attribute(&mut self, sockets: &mut [Socket]) -> Vec<Gap> {
         self.tick += 1;

@@ -235,8 +235,8 @@ fn each_number(
     Ok(())
 }
 
-/// How many threads read the links of a process with many descriptors.
-fn threads() -> usize {
+/// How many threads may share the work of a look.
+pub(super) fn threads() -> usize {
     static THREADS: OnceLock<usize> = OnceLock::new();
     *THREADS.get_or_init(|| thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS))
 }

@@ -1,12 +1,13 @@
 //! The sockets of this namespace: four tables, and who holds what is in them.
 
 use std::io;
+use std::thread;
 
 use super::super::{Reading, Sockets};
 use super::bound::Bound;
 use super::netlink::{DumpError, Dumper};
 use super::owners::Owners;
-use super::proc::Proc;
+use super::proc::{Proc, threads};
 use super::sock_diag::Table;
 use crate::model::{Gap, Missing, NamespaceId, Protocol, Remedy, Socket, SpaceId};
 
@@ -50,11 +51,19 @@ impl Sockets for NetlinkSockets {
     fn list(&mut self) -> Reading<Vec<Socket>> {
         let mut sockets = Vec::with_capacity(self.expected + self.expected / 8);
         let mut gaps = Vec::new();
-        for table in Table::ALL {
-            if let Err(error) = self.dumper.dump(table, self.namespace, &mut sockets) {
-                gaps.push(gap(table, self.namespace, &error));
+        let Self { namespace, dumper, owners, .. } = self;
+        thread::scope(|scope| {
+            // The first look reads every descriptor of every process: where there is a processor for it, beside
+            // the listing. Where the system gives no thread, that is done when the sockets are attributed.
+            if owners.is_new() && threads() > 1 {
+                let _ = thread::Builder::new().spawn_scoped(scope, || owners.read_ahead());
             }
-        }
+            for table in Table::ALL {
+                if let Err(error) = dumper.dump(table, *namespace, &mut sockets) {
+                    gaps.push(gap(table, *namespace, &error));
+                }
+            }
+        });
         self.expected = sockets.len();
         self.tcp_is_whole = !gaps.iter().any(|gap| gap.subject.space().1 == Some(Protocol::Tcp));
         if self.tcp_is_whole {

@@ -138,6 +138,28 @@ fn nothing_is_read_again_while_nothing_changes() {
 }
 
 #[test]
+fn what_changes_after_everyone_was_read_ahead_is_noticed() {
+    let fake = Fake::new();
+    for (pid, uid, fd) in [(10, 34, 100), (11, 33, 101), (12, 33, 102), (13, 33, 103)] {
+        fake.process(pid, 1, uid, &[fd]);
+    }
+    let mut owners = Owners::new(fake.clone());
+    owners.read_ahead();
+    assert_eq!(fake.reads(), [10, 11, 12, 13]);
+    // One opens a socket, one has another one in the place of its first, one ends, one begins.
+    fake.process(11, 1, 33, &[101, 111]);
+    fake.process(12, 1, 33, &[112]);
+    fake.kill(13);
+    fake.process(14, 1, 33, &[104]);
+    let holders = tick(&mut owners, &[100, 101, 111, 112, 103, 104]);
+    let one = |pid| vec![(pid, 1)];
+    assert_eq!(holders, [one(10), one(11), one(11), one(12), vec![], one(14)]);
+    assert!(!fake.reads().contains(&10), "nothing of it has changed");
+    owners.read_ahead();
+    assert!(fake.reads().is_empty(), "only before the first tick");
+}
+
+#[test]
 fn only_the_process_with_another_count_is_read() {
     let fake = Fake::new();
     fake.process(10, 1, 33, &[100]);

@@ -28,6 +28,10 @@ const CANCEL: u8 = 0x18;
 /// Between two attempts at something that can't be waited for.
 const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 
+/// How long, and after how many attempts no longer, the terminal is kept for whoever is still reading.
+const READING_PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+const READING_ATTEMPTS: u32 = 50;
+
 /// After how many attempts what nobody reads is thrown away, and after how many the terminal is given up.
 const PATIENCE: u32 = 20;
 const ATTEMPTS: u32 = 2 * PATIENCE;
@@ -38,6 +42,10 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 /// Whether a piece of a frame is being written. Set before it is looked up whether that is still allowed,
 /// so that nothing of a frame comes after the last bytes.
 static WRITING: AtomicBool = AtomicBool::new(false);
+
+/// Whether what is typed is being read. Set before it is looked up whether that is still allowed, so that
+/// nothing is taken that is typed once the terminal has been given back.
+static READING: AtomicBool = AtomicBool::new(false);
 
 static BEFORE: OnceLock<Before> = OnceLock::new();
 
@@ -97,6 +105,10 @@ pub fn give_back() {
         return;
     }
     let Some(before) = BEFORE.get() else { return };
+    let mut attempts = 0..READING_ATTEMPTS;
+    while READING.load(Ordering::SeqCst) && attempts.next().is_some() {
+        poll(&mut [], Some(&READING_PAUSE)).ok();
+    }
     signals::without_stopping(|| {
         // In the background the modes are those of whoever is in the foreground.
         if is_ours() {
@@ -178,7 +190,10 @@ pub fn while_there_is_input(mut read: impl FnMut() -> io::Result<ControlFlow<()>
         }
         // What is typed while the shell has the terminal is the shell's.
         let mine = || is_taken() && is_ours();
-        match mine().then(|| signals::without_stopping(&mut read)) {
+        READING.store(true, Ordering::SeqCst);
+        let read = mine().then(|| signals::without_stopping(&mut read));
+        READING.store(false, Ordering::SeqCst);
+        match read {
             Some(Ok(ControlFlow::Continue(()))) => {}
             Some(Ok(ControlFlow::Break(()))) => return Ok(()),
             Some(Err(error)) if mine() => return Err(error),

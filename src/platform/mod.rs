@@ -17,6 +17,7 @@ mod patience;
 mod portable;
 mod program;
 pub mod signals;
+mod taken;
 pub mod terminal;
 #[cfg(any(windows, test))]
 mod tool;

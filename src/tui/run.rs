@@ -181,7 +181,7 @@ impl Loop {
 
     /// Whether a thread has panicked: then the terminal was given back.
     fn has_failed(&self) -> bool {
-        !self.screen.is_away() && !terminal::is_taken()
+        !self.screen.is_away() && terminal::is_given_back()
     }
 
     /// Leaves the terminal to the shell until that wants porttop to go on.

@@ -177,6 +177,20 @@ fn ctrl_z_and_signals_stop_it_and_fg_goes_on() {
 }
 
 #[test]
+fn what_is_typed_once_the_terminal_is_given_back_is_the_shells() {
+    let mut terminal = job();
+    for number in 0..20 {
+        terminal.press("q");
+        terminal.write_once_restored(&format!("echo $((1000 + {number}))\n"));
+        terminal.wait_for(&format!("{}", 1000 + number));
+        terminal.write(&format!("clear; {}\n", porttop()));
+        terminal = started(terminal);
+    }
+    terminal.press("q");
+    terminal.wait_restored();
+}
+
+#[test]
 fn after_a_stop_that_nobody_announces_all_is_drawn_again() {
     let mut terminal = job();
     terminal.signal_job(Signal::STOP);

@@ -222,6 +222,15 @@ impl Terminal {
         self.write(&format!("\x1b[<0;{column};{row}M\x1b[<0;{column};{row}m"));
     }
 
+    /// Types as soon as the modes are those of the start, sooner than any person.
+    pub fn write_once_restored(&mut self, text: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while modes(self.master()) != self.modes_at_start {
+            assert!(Instant::now() < deadline, "the terminal is never restored");
+        }
+        self.write(text);
+    }
+
     /// Gives the terminal another size.
     pub fn resize(&mut self, size: Size) {
         self.shared.update(|state| {

@@ -17,6 +17,7 @@ use rustix::termios::{
     Action, OptionalActions, QueueSelector, Termios, tcflow, tcflush, tcgetattr, tcgetpgrp, tcsetattr,
 };
 
+use super::super::taken::Taken;
 use super::signals;
 
 /// So much is written at once; before the next piece the writer looks whether it still may.
@@ -30,14 +31,13 @@ const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 
 /// How long, and after how many attempts no longer, the terminal is kept for whoever is still reading.
 const READING_PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
-const READING_ATTEMPTS: u32 = 50;
+const READING_ATTEMPTS: u32 = 250;
 
 /// After how many attempts what nobody reads is thrown away, and after how many the terminal is given up.
 const PATIENCE: u32 = 20;
 const ATTEMPTS: u32 = 2 * PATIENCE;
 
-/// Whether the terminal is taken over.
-static TAKEN: AtomicBool = AtomicBool::new(false);
+static TAKEN: Taken = Taken::new();
 
 /// Whether a piece of a frame is being written. Set before it is looked up whether that is still allowed,
 /// so that nothing of a frame comes after the last bytes.
@@ -87,23 +87,30 @@ pub fn take(leave: fn(&mut dyn io::Write) -> io::Result<()>) -> io::Result<()> {
     };
     let mut raw = before.modes.clone();
     raw.make_raw();
-    TAKEN.store(true, Ordering::SeqCst);
-    tcsetattr(stdin(), OptionalActions::Now, &raw).inspect_err(|_| TAKEN.store(false, Ordering::SeqCst))?;
+    TAKEN.set(true);
+    tcsetattr(stdin(), OptionalActions::Now, &raw).inspect_err(|_| TAKEN.set(false))?;
     Ok(())
 }
 
 /// Whether it is taken over, and not yet given back by anyone.
 #[must_use]
 pub fn is_taken() -> bool {
-    TAKEN.load(Ordering::SeqCst)
+    TAKEN.is_set()
+}
+
+/// Whether somebody has given it back, and is done with that.
+#[must_use]
+pub fn is_given_back() -> bool {
+    TAKEN.is_over()
 }
 
 /// Gives the terminal back as it was, at any time and any number of times. What fails is skipped, and
 /// where nobody reads it is given up after a moment.
 pub fn give_back() {
-    if !TAKEN.swap(false, Ordering::SeqCst) {
-        return;
-    }
+    TAKEN.end(leave, pause);
+}
+
+fn leave() {
     let Some(before) = BEFORE.get() else { return };
     let mut attempts = 0..READING_ATTEMPTS;
     while READING.load(Ordering::SeqCst) && attempts.next().is_some() {
@@ -121,13 +128,13 @@ pub fn give_back() {
 /// Writes without waiting for a reader, after whoever is still writing.
 ///
 /// Where nobody reads, that would be for ever: then what is stuck is thrown away, and turning the output
-/// off and on wakes the thread that waits to write it.
+/// off and on wakes the thread that waits to write it. What it still writes is thrown away the next time.
 fn write_now(bytes: &[u8]) {
     let Ok(flags) = fcntl_getfl(stdout()) else { return };
     fcntl_setfl(stdout(), flags | OFlags::NONBLOCK).ok();
     let mut rest = bytes;
     for attempt in 0..ATTEMPTS {
-        if attempt == PATIENCE {
+        if attempt >= PATIENCE {
             tcflush(stdout(), QueueSelector::OFlush).ok();
             tcflow(stdout(), Action::OOff).ok();
             tcflow(stdout(), Action::OOn).ok();

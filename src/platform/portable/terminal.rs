@@ -2,17 +2,20 @@
 
 use std::io::{self, Write as _, stdout};
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
 
+use super::super::taken::Taken;
+
 /// How long it is tried to give the terminal back: a console in which somebody selects text takes nothing.
 const PATIENCE: Duration = Duration::from_millis(400);
+/// Between two looks whether somebody else has given it back.
+const PAUSE: Duration = Duration::from_millis(10);
 
-static TAKEN: AtomicBool = AtomicBool::new(false);
+static TAKEN: Taken = Taken::new();
 static LEAVE: OnceLock<fn(&mut dyn io::Write) -> io::Result<()>> = OnceLock::new();
 
 /// Nothing: a console is nobody's job.
@@ -36,22 +39,29 @@ pub fn is_ours() -> bool {
 pub fn take(leave: fn(&mut dyn io::Write) -> io::Result<()>) -> io::Result<()> {
     enable_raw_mode()?;
     LEAVE.get_or_init(|| leave);
-    TAKEN.store(true, Ordering::SeqCst);
+    TAKEN.set(true);
     Ok(())
 }
 
 /// Whether it is taken over, and not yet given back by anyone.
 #[must_use]
 pub fn is_taken() -> bool {
-    TAKEN.load(Ordering::SeqCst)
+    TAKEN.is_set()
+}
+
+/// Whether somebody has given it back, and is done with that.
+#[must_use]
+pub fn is_given_back() -> bool {
+    TAKEN.is_over()
 }
 
 /// Gives the terminal back as it was, at any time and any number of times. What fails is skipped, and a
 /// console that takes nothing is given up after a moment.
 pub fn give_back() {
-    if !TAKEN.swap(false, Ordering::SeqCst) {
-        return;
-    }
+    TAKEN.end(leave, || thread::sleep(PAUSE));
+}
+
+fn leave() {
     let (done, awaited) = mpsc::channel();
     let leave = move || {
         if let Some(leave) = LEAVE.get() {

@@ -66,7 +66,12 @@ pub trait Sockets: Send {
     /// This is the fast half: who holds a socket is filled in only where that costs nothing.
     fn list(&mut self) -> Reading<Vec<Socket>>;
 
-    /// Fills in the holders of sockets that [`Sockets::list`] has just returned.
+    /// The same for whoever has them attributed next: what that takes may be begun meanwhile.
+    fn list_to_attribute(&mut self) -> Reading<Vec<Socket>> {
+        self.list()
+    }
+
+    /// Fills in the holders of sockets that were just listed.
     ///
     /// What was learned is kept for the next call, which then looks only where something may have
     /// changed.

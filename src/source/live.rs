@@ -49,7 +49,7 @@ impl Live {
     /// Takes a snapshot and shows it as it fills.
     fn take_in_parts(&mut self, part: &mut dyn FnMut(&Snapshot)) -> Snapshot {
         let taken = clock::moment(self.started);
-        let sockets = self.platform.sockets.list();
+        let sockets = self.platform.sockets.list_to_attribute();
         let spaces = self.platform.ranges.read();
         let mut snapshot = Snapshot {
             taken,

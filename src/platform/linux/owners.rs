@@ -137,13 +137,17 @@ impl<P: Descriptions> Owners<P> {
         }
     }
 
-    /// Reads everyone for the first time, before or while sockets are listed. What changes meanwhile is noticed
-    /// when these are attributed.
+    /// Reads everyone who is new, before or while sockets are listed. What changes meanwhile is noticed when
+    /// these are attributed.
     pub fn read_ahead(&mut self) {
-        if self.is_new() {
-            // What can't be read is tried again, and said, then.
-            let _ = self.read_changed();
-        }
+        // What can't be read is tried again, and said, then.
+        let _ = self.read_changed();
+    }
+
+    /// Whether anyone was read.
+    #[cfg(test)]
+    pub fn knows_anyone(&self) -> bool {
+        !self.processes.is_empty()
     }
 
     /// Whether no sockets have been attributed yet.

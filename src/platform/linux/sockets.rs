@@ -45,17 +45,15 @@ impl NetlinkSockets {
             expected: 0,
         }
     }
-}
 
-impl Sockets for NetlinkSockets {
-    fn list(&mut self) -> Reading<Vec<Socket>> {
+    /// Reads the tables, and beside that who holds what.
+    fn read(&mut self, ahead: bool) -> Reading<Vec<Socket>> {
         let mut sockets = Vec::with_capacity(self.expected + self.expected / 8);
         let mut gaps = Vec::new();
         let Self { namespace, dumper, owners, .. } = self;
         thread::scope(|scope| {
-            // The first look reads every descriptor of every process: where there is a processor for it, beside
-            // the listing. Where the system gives no thread, that is done when the sockets are attributed.
-            if owners.is_new() && threads() > 1 {
+            // Where the system gives no thread, that is done when the sockets are attributed.
+            if ahead {
                 let _ = thread::Builder::new().spawn_scoped(scope, || owners.read_ahead());
             }
             for table in Table::ALL {
@@ -70,6 +68,18 @@ impl Sockets for NetlinkSockets {
             gaps.extend(self.bound.hidden(&sockets));
         }
         Reading { value: sockets, gaps }
+    }
+}
+
+impl Sockets for NetlinkSockets {
+    fn list(&mut self) -> Reading<Vec<Socket>> {
+        self.read(false)
+    }
+
+    /// The first time every descriptor of every process is read, which takes about as long as the tables: that
+    /// is done at once where there is a second processor.
+    fn list_to_attribute(&mut self) -> Reading<Vec<Socket>> {
+        self.read(self.owners.is_new() && threads() > 1)
     }
 
     fn attribute(&mut self, sockets: &mut [Socket]) -> Vec<Gap> {
@@ -93,4 +103,22 @@ fn gap(table: Table, namespace: NamespaceId, error: &DumpError) -> Gap {
         });
     }
     gap
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::own_namespace;
+    use super::*;
+
+    #[test]
+    fn who_holds_what_is_read_only_for_whoever_wants_to_know() {
+        let mut sockets = NetlinkSockets::open(own_namespace().unwrap());
+        sockets.list();
+        assert!(!sockets.owners.knows_anyone());
+        sockets.list_to_attribute();
+        assert_eq!(sockets.owners.knows_anyone(), threads() > 1);
+        let mut listed = sockets.list_to_attribute().value;
+        sockets.attribute(&mut listed);
+        assert!(sockets.owners.knows_anyone());
+    }
 }

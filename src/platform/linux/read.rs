@@ -26,7 +26,14 @@ pub(super) fn bytes(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
 
 /// Reads a file whole that is text.
 pub(super) fn text(path: impl AsRef<Path>) -> io::Result<String> {
-    String::from_utf8(bytes(path)?).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is no text"))
+    text_below(CWD, path.as_ref())
+}
+
+/// The same of a file below a directory.
+pub(super) fn text_below(directory: impl AsFd, path: impl rustix::path::Arg + Copy) -> io::Result<String> {
+    let mut buffer = Vec::with_capacity(FIRST);
+    below(directory, path, &mut buffer)?;
+    String::from_utf8(buffer).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is no text"))
 }
 
 /// Reads a file below a directory whole, in place of what is in the buffer.

@@ -2,7 +2,6 @@
 
 use std::ffi::CStr;
 use std::io;
-use std::os::fd::OwnedFd;
 
 use super::super::read;
 use super::format::Format;
@@ -48,7 +47,7 @@ pub(super) fn formats() -> (Vec<(&'static Source, Format)>, Vec<Gap>) {
     };
     let (mut formats, mut missing) = (Vec::new(), Vec::new());
     for source in [&CLOSED, &CONNECT, &BIND] {
-        match text(&events, &format!("{}/format", source.name)) {
+        match read::text_below(&events, &*format!("{}/format", source.name)) {
             Ok(text) => {
                 let unread = || {
                     let reason = Reason::NotUnderstood(Some(source.name.to_owned()));
@@ -67,12 +66,6 @@ pub(super) fn formats() -> (Vec<(&'static Source, Format)>, Vec<Gap>) {
         }
     }
     (formats, missing)
-}
-
-fn text(directory: &OwnedFd, path: &str) -> io::Result<String> {
-    let mut bytes = Vec::new();
-    read::below(directory, path, &mut bytes)?;
-    String::from_utf8(bytes).map_err(|_| io::ErrorKind::InvalidData.into())
 }
 
 /// Where the tracepoints have what is read of them.

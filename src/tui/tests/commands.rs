@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::LazyLock;
 
-use super::remedies::{arrives, asked, fake};
+use super::answers::{arrives, asked, fake};
 use super::support::{Shown, blank, handles, list, look, machine, press, see, text_of};
 use crate::model::Snapshot;
 use crate::tui::Options;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use ratatui::buffer::Buffer;
 
-use super::remedies::{arrives, asked, fake};
+use super::answers::{arrives, asked, fake};
 use super::support::{blank, cells, handles, list, press, see, snapshot, text_of};
 use crate::model::{Gap, Host, Missing, Process, Snapshot, State};
 use crate::text::tests_support::hostile;

@@ -7,7 +7,7 @@ use crossterm::event::{KeyCode, KeyEvent};
 use insta::assert_snapshot;
 use rstest::rstest;
 
-use super::remedies::{arrives, asked, fake, requests};
+use super::answers::{arrives, asked, fake, requests};
 use super::support::{Shown, blank, look, machine, press, screen, see, text_of, update};
 use crate::remedy::service::Request;
 use crate::remedy::worker::RequestId;

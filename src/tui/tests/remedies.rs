@@ -7,116 +7,17 @@ use std::sync::Arc;
 use insta::assert_snapshot;
 use rstest::rstest;
 
-use super::support::{NGINX, ORDERS, blank, look, machine, press, screen, see, selected, text_of, update};
-use crate::model::{
-    Family, NamespaceId, Owner, Port, PortRange, Protocol, RangeLimits, Snapshot, State, System,
-};
-use crate::platform::control::{ControlError, RangeState, Signal, Store};
-use crate::remedy::close::{CloseOutcome, Closed};
-use crate::remedy::kill::{KillOutcome, Promise, TargetOutcome};
-use crate::remedy::probe::{Attempt, Probed, Try};
-use crate::remedy::range::{Difference, JournalEntry, LastChange, RangeChange, RangeOutcome, SpaceChange};
-use crate::remedy::service::{RangeReading, Request, Response, Rights};
-use crate::remedy::worker::{Answer, RequestId};
-use crate::remedy::{Done, NotDone, Plan};
+use super::answers::{arrives, asked, changed, fake, killed, play, probed, ranges, requests};
+use super::support::{NGINX, ORDERS, blank, machine, press, screen, see, selected, text_of};
+use crate::model::{Snapshot, State, System};
+use crate::platform::control::{ControlError, Signal};
+use crate::remedy::NotDone;
+use crate::remedy::service::{Request, Response};
 use crate::tui::Options;
-use crate::tui::action::{Action, Effect};
+use crate::tui::action::Effect;
 use crate::tui::app::App;
 use crate::tui::command::Command;
 use crate::tui::keymap::Context;
-
-/// What was asked for.
-pub fn asked(effects: Vec<Effect>) -> Vec<(RequestId, Request)> {
-    let request = |effect| if let Effect::Ask(id, request) = effect { Some((id, *request)) } else { None };
-    effects.into_iter().filter_map(request).collect()
-}
-
-pub fn requests(effects: Vec<Effect>) -> Vec<Request> {
-    asked(effects).into_iter().map(|(_, request)| request).collect()
-}
-
-/// Lets an answer arrive.
-pub fn arrives(app: &mut App, id: RequestId, response: Response) -> Vec<(RequestId, Request)> {
-    asked(update(app, Action::Answer(Box::new(Answer { id, response }))))
-}
-
-pub fn ranges() -> RangeReading {
-    RangeReading {
-        now: RangeState {
-            system: System::Windows,
-            namespace: NamespaceId::ONLY,
-            identity: None,
-            spaces: machine(8).spaces,
-            limits: RangeLimits::WINDOWS,
-            file: None,
-        },
-        last: Ok(LastChange::default()),
-        elevation: false,
-    }
-}
-
-fn done<T>(outcome: T) -> Done<T> {
-    Done { outcome, gaps: Vec::new() }
-}
-
-fn probed() -> Probed {
-    let had = |family, protocol, port| Try {
-        attempt: Attempt::Bind(family, protocol),
-        result: Ok(([0, 0, 0, 0], port).into()),
-    };
-    let tries = vec![had(Family::Ipv4, Protocol::Tcp, 50000), had(Family::Ipv6, Protocol::Udp, 50001)];
-    Probed { tries, unresolved: None }
-}
-
-/// What is answered where nothing is changed.
-pub fn fake(request: &Request) -> Response {
-    match request.clone() {
-        Request::MayEnd(_) => Response::MayEnd(Ok(HashMap::new())),
-        Request::Kill(plan) => {
-            let plan = plan.into_plan();
-            let became =
-                if plan.signal == Signal::Kill { TargetOutcome::Gone } else { TargetOutcome::StillThere };
-            let targets = plan.targets.iter().map(|target| (target.owner, became.clone())).collect();
-            let outcome = KillOutcome { targets, ports: None, promise: Promise::default() };
-            Response::Killed(Box::new(plan), Ok((done(outcome), probed())))
-        }
-        Request::Close(plan) => {
-            let sockets = Some(vec![Closed::Gone; plan.plan().sockets.len()]);
-            Response::Closed(Ok(done(CloseOutcome { sockets, complaint: None })))
-        }
-        Request::SetRange(plan, _) => {
-            let set = Ok(done(RangeOutcome::Set { complaint: None }));
-            Response::RangeSet(Box::new(plan.into_plan()), set)
-        }
-        Request::ReadRange => Response::Range(Ok(ranges())),
-        Request::Probe(_) => Response::Probed(Ok(probed())),
-        Request::KeepCommands(_) => Response::Kept(Ok("range-commands.txt".into())),
-    }
-}
-
-/// Presses keys, and lets everything be answered.
-fn play(app: &mut App, keys: &str) -> Vec<Request> {
-    let mut open = asked(press(app, keys));
-    let mut all = Vec::new();
-    while !open.is_empty() {
-        let (id, request) = open.remove(0);
-        open.extend(arrives(app, id, fake(&request)));
-        all.push(request);
-    }
-    look(app);
-    all
-}
-
-fn killed(requests: &[Request]) -> Vec<(Vec<Owner>, Signal)> {
-    let kill = |request: &Request| match request {
-        Request::Kill(plan) => {
-            let plan = plan.plan();
-            Some((plan.targets.iter().map(|target| target.owner).collect(), plan.signal))
-        }
-        _ => None,
-    };
-    requests.iter().filter_map(kill).collect()
-}
 
 #[rstest]
 #[case::kill("kill", &["x"])]
@@ -165,22 +66,6 @@ fn no_is_the_default(#[case] answer: &str, #[values("x", "c", "a", "p")] questio
     assert!(app.context() == Context::Question, "{}", text_of(&app));
     assert_eq!(requests(press(&mut app, answer)), []);
     assert!(app.dialog.is_none(), "{}", text_of(&app));
-}
-
-#[test]
-fn through_uac_is_the_last_answer_and_only_where_it_is_offered() {
-    let mut app = screen(80, 24);
-    play(&mut app, "r");
-    for (id, request) in asked(press(&mut app, "a")) {
-        assert_eq!(request, Request::ReadRange);
-        arrives(&mut app, id, Response::Range(Ok(RangeReading { elevation: true, ..ranges() })));
-    }
-    look(&mut app);
-    assert_snapshot!("range-through-uac-80x24", text_of(&app));
-    press(&mut app, "<right><right>");
-    let asked = requests(press(&mut app, "<enter>"));
-    assert!(matches!(asked.as_slice(), [Request::SetRange(_, Rights::Asked)]), "{asked:?}");
-    assert!(app.context() == Context::Working);
 }
 
 #[test]
@@ -245,34 +130,6 @@ fn what_comes_of_it_waits_for_an_open_dialog() {
     assert!(!text_of(&app).contains("still there"));
     press(&mut app, "<esc>");
     assert!(text_of(&app).contains("still there"), "{}", text_of(&app));
-}
-
-#[test]
-fn the_chosen_proposal_is_set_for_the_chosen_space() {
-    let mut app = screen(80, 24);
-    play(&mut app, "r");
-    play(&mut app, "<down><enter>");
-    play(&mut app, "p");
-    let asked = play(&mut app, "<right><enter>");
-    let [Request::SetRange(plan, _), Request::ReadRange] = &asked[..] else { panic!("{asked:?}") };
-    let commands = plan.plan().commands();
-    assert!(commands[0].starts_with("netsh int ipv6 set dynamicport tcp"), "{commands:?}");
-    assert!(commands[0].ends_with(Store::Persistent.key()), "{commands:?}");
-}
-
-#[test]
-fn own_numbers_are_checked() {
-    let mut app = screen(80, 24);
-    play(&mut app, "r");
-    let clear = "<backspace>".repeat(5);
-    play(&mut app, &format!("e{clear}80<tab>{clear}1000<enter>"));
-    assert!(text_of(&app).contains("may not start below"), "{}", text_of(&app));
-    play(&mut app, &format!("<tab>{clear}20000<enter>"));
-    let shown = text_of(&app);
-    assert!(shown.contains("own numbers") && shown.contains("20000–20999"), "{shown}");
-    play(&mut app, "a");
-    let shown = text_of(&app);
-    assert!(shown.contains("ipv4 set dynamicport tcp start=20000 num=1000 store=active"), "{shown}");
 }
 
 #[test]
@@ -389,76 +246,6 @@ fn the_commands_of_a_question_can_be_copied() {
     assert!(app.context() == Context::Question);
 }
 
-/// The range of TCP over IPv4 as it is, and that porttop has set it.
-fn changed() -> RangeReading {
-    let reading = ranges();
-    let change = RangeChange::Windows {
-        spaces: vec![SpaceChange {
-            family: Family::Ipv4,
-            protocol: Protocol::Tcp,
-            before: PortRange::new(Port(1025), Port(5000)).unwrap(),
-            after: reading.now.of(Family::Ipv4, Protocol::Tcp).unwrap().range,
-        }],
-        store: Store::Active,
-    };
-    let entry = JournalEntry::new(&reading.now, change);
-    RangeReading { last: Ok(LastChange { entry: Some(entry), damaged: 0 }), ..reading }
-}
-
-#[test]
-fn what_can_be_undone_is_said() {
-    let mut app = screen(80, 24);
-    let read = |app: &mut App, keys: &str| {
-        let id = asked(press(app, keys))[0].0;
-        arrives(app, id, Response::Range(Ok(changed())));
-    };
-    read(&mut app, "r");
-    assert!(text_of(&app).contains("u sets it back"), "{}", text_of(&app));
-    read(&mut app, "u");
-    let asked = requests(press(&mut app, "<right><enter>"));
-    let [Request::SetRange(plan, Rights::Own)] = &asked[..] else { panic!("{asked:?}") };
-    assert!(plan.plan().undoes().is_some());
-}
-
-#[test]
-fn what_somebody_changed_meanwhile_is_said_and_asked_about_anew() {
-    let mut app = screen(80, 24);
-    play(&mut app, "r");
-    play(&mut app, "a");
-    let (id, request) = asked(press(&mut app, "<right><enter>")).remove(0);
-    let Request::SetRange(plan, _) = request else { panic!("{request:?}") };
-    let range = |start, end| PortRange::new(Port(start), Port(end)).unwrap();
-    let difference = Difference::Range {
-        space: Some((Family::Ipv4, Protocol::Tcp)),
-        before: range(49152, 65535),
-        now: Some(range(30000, 40000)),
-    };
-    let refused = Err(NotDone::ChangedSince(vec![difference]));
-    let again = arrives(&mut app, id, Response::RangeSet(Box::new(plan.into_plan()), refused));
-    let [(id, Request::ReadRange)] = again[..] else { panic!("{again:?}") };
-    let mut reading = ranges();
-    reading.now.spaces[0].dynamic.as_mut().unwrap().range = range(30000, 40000);
-    assert_eq!(arrives(&mut app, id, Response::Range(Ok(reading))), []);
-    let shown = text_of(&app);
-    assert!(shown.contains("Set the range?") && shown.contains("[ No ]"), "{shown}");
-    assert!(shown.contains("somebody changed it since") && shown.contains("30000–40000 now"), "{shown}");
-}
-
-#[test]
-fn what_is_already_so_is_not_asked_about() {
-    let mut app = screen(80, 24);
-    play(&mut app, "r");
-    let (id, _) = asked(press(&mut app, "u")).remove(0);
-    let mut reading = changed();
-    reading.now.spaces[0].dynamic.as_mut().unwrap().range = PortRange::new(Port(1025), Port(5000)).unwrap();
-    let asked = arrives(&mut app, id, Response::Range(Ok(reading)));
-    let [(id, Request::SetRange(plan, _))] = &asked[..] else { panic!("{asked:?}") };
-    assert_eq!(plan.plan().commands(), [""; 0]);
-    let already = Ok(done(RangeOutcome::AlreadySo));
-    arrives(&mut app, *id, Response::RangeSet(Box::new(plan.plan().clone()), already));
-    assert!(text_of(&app).contains("It is already so: nothing was changed."), "{}", text_of(&app));
-}
-
 /// The range was asked for, that was left, and something else was asked for before the answer came.
 #[test]
 fn an_answer_nobody_waits_for_takes_no_other_dialogs_place() {
@@ -480,16 +267,6 @@ fn an_answer_nobody_waits_for_takes_no_other_dialogs_place() {
     assert!(text_of(&app).contains("Set the range back?"), "{}", text_of(&app));
     press(&mut app, "<esc>");
     assert!(text_of(&app).contains("It is set: read back and compared."), "{}", text_of(&app));
-}
-
-#[test]
-fn an_older_reading_does_not_replace_a_newer_one() {
-    let mut app = screen(80, 24);
-    let (older, _) = asked(press(&mut app, "r")).remove(0);
-    let (newer, _) = asked(press(&mut app, "1r")).remove(0);
-    arrives(&mut app, newer, Response::Range(Ok(changed())));
-    arrives(&mut app, older, Response::Range(Ok(ranges())));
-    assert!(text_of(&app).contains("u sets it back"), "{}", text_of(&app));
 }
 
 #[test]

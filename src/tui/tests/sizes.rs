@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use proptest::prelude::*;
 
-use super::remedies::{arrives, asked, fake};
+use super::answers::{arrives, asked, fake};
 use super::support::{ORDERS, blank, cells, cells_on, handles, look, machine, snapshot, text_of, update};
 use crate::model::{Gap, Missing, Progress, Reason, Snapshot};
 use crate::platform::Reading;

@@ -156,16 +156,6 @@ mod tests {
 
     use super::*;
 
-    #[cfg(unix)]
-    #[test]
-    fn a_directory_that_others_may_write_is_named() {
-        use std::os::unix::fs::PermissionsExt as _;
-        let home = tempfile::tempdir().unwrap();
-        std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
-        let refused = StateDirectory::at(home.path()).lock("lock", "is testing").err().unwrap().to_string();
-        assert!(refused.starts_with(&format!("{}: others may write it", home.path().display())), "{refused}");
-    }
-
     #[rstest]
     #[case(io::ErrorKind::StorageFull.into(), true)]
     #[case(io::ErrorKind::QuotaExceeded.into(), true)]

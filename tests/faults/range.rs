@@ -1,7 +1,8 @@
 //! Ranges that others change too, and a journal and an audit that can't be written.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
@@ -83,6 +84,7 @@ impl Setup {
 }
 
 /// What a command said and how it ended.
+#[derive(Debug)]
 struct Said {
     code: Option<i32>,
     out: String,
@@ -339,6 +341,17 @@ fn on_a_full_disk_nothing_is_changed_and_with_space_again_nothing_is_lost() {
         let ranges: Vec<_> = later.lines().filter(|line| line.starts_with('2') && line.len() == 11).collect();
         assert_eq!(ranges, ["23000 23999", "21000 21999", "20000 20099"], "{out}");
     }
+}
+
+#[test]
+fn a_directory_that_others_may_write_is_named_and_nothing_is_changed() {
+    let Some(setup) = Setup::open() else { return };
+    fs::create_dir(setup.state()).unwrap();
+    fs::set_permissions(setup.state(), Permissions::from_mode(0o777)).unwrap();
+    let said = setup.set("21000");
+    let named = format!("{}: others may write it; ", setup.state().display());
+    assert!(said.code == Some(1) && said.out.contains(&named), "{said:?}");
+    assert_eq!(setup.range(), "20000 20099");
 }
 
 #[test]

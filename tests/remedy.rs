@@ -81,7 +81,7 @@ impl RoleProcess {
             .unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        namespace::settle().unwrap();
+        namespace::wait_for_rest().unwrap();
         Self { process, started: serde_json::from_str(&line).unwrap() }
     }
 
@@ -186,7 +186,7 @@ fn inside_kill_frees_what_was_promised() {
     let ports = setup.executor().kill(&plan.confirm().unwrap()).unwrap().outcome.ports.unwrap();
     assert_eq!((ports.released + ports.closing, ports.held), (50, 0), "{ports:?}");
     client.process.wait().unwrap();
-    namespace::settle().unwrap();
+    namespace::wait_for_rest().unwrap();
     // The TIME_WAIT that was there before is not touched.
     let left: Vec<_> = of(&look(), State::TimeWait).iter().map(Socket::cookie).collect();
     let before = of(&snapshot, State::TimeWait);

@@ -276,13 +276,13 @@ fn handles(snapshot: &Observed, owners: &[Owner]) -> Option<u64> {
         .fold(None, |sum, handles| Some(sum.unwrap_or(0) + handles))
 }
 
-/// A place among the destinations, which with none beside it takes 4 bytes: there is one for each socket.
+/// An index into the destinations that takes 4 bytes where there may be none: there is one for each socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Index(NonZeroU32);
 
 impl Index {
-    fn new(place: usize) -> Option<Self> {
-        NonZeroU32::new(u32::try_from(place + 1).ok()?).map(Self)
+    fn new(index: usize) -> Option<Self> {
+        NonZeroU32::new(u32::try_from(index + 1).ok()?).map(Self)
     }
 
     /// As an index.

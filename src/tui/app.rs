@@ -14,7 +14,7 @@ use super::filter_line::FilterLine;
 use super::frame::Frame;
 use super::handle_worker::Listed;
 use super::keymap::Context;
-use super::list::{ItemKey, find};
+use super::list::{ItemKey, List, find};
 use super::page::Page;
 use super::shared::{Env, Shared};
 use super::subject::{PaneId, Subject, is_whole};
@@ -201,14 +201,12 @@ impl App {
     fn keep_what_ended(&mut self, before: Option<Arc<Picture>>, picture: &Picture) {
         let page = self.page_mut();
         let Subject::Process(owner, process) = &mut page.subject else { return };
-        if let Some(alive) = picture.snapshot.processes.get(owner) {
+        let (owner, snapshot) = (*owner, &picture.snapshot);
+        if let Some(alive) = snapshot.processes.get(&owner) {
             *process = Some(Arc::clone(alive));
         }
-        let gone = page.subject.has_ended(&picture.snapshot)
-            && !picture.snapshot.sockets.iter().any(|socket| match &page.subject {
-                Subject::Process(owner, _) => socket.holders.all().contains(owner),
-                _ => false,
-            });
+        let holds = || snapshot.sockets.iter().any(|socket| socket.holders.all().contains(&owner));
+        let gone = page.subject.has_ended(snapshot) && !holds();
         page.kept = if gone { page.kept.take().or(before) } else { None };
     }
 
@@ -320,7 +318,7 @@ impl App {
     pub fn regroup(&mut self) {
         self.shared.group_by = self.shared.group_by.next();
         if let Some(list) = self.page_mut().pane_mut().list_mut() {
-            *list = super::list::List::default();
+            *list = List::default();
         }
         self.show_latest();
     }
@@ -346,9 +344,9 @@ impl App {
 
     /// Notes what the selected row stands for, so that the selection can follow it.
     pub fn note_selection(&mut self) {
-        let is_known = |list: &&super::list::List| !list.order.is_empty() && list.key.is_none();
+        let is_known = |list: &&List| !list.order.is_empty() && list.key.is_none();
         let page = self.page();
-        let Some(selected) = page.list().filter(is_known).and_then(super::list::List::selected) else {
+        let Some(selected) = page.list().filter(is_known).and_then(List::selected) else {
             return;
         };
         let Some(picture) = self.picture().filter(|picture| is_whole(&picture.snapshot)) else { return };

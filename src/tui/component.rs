@@ -10,6 +10,7 @@ use super::answer_delay::AnswerDelay;
 use super::arrange::TableQuery;
 use super::command::Command;
 use super::drawn::Drawn;
+use super::filter_line::FilterLine;
 use super::keymap::Context;
 use super::list::{ItemKey, List};
 use super::range_goal::RangeGoal;
@@ -50,7 +51,7 @@ pub trait Pane: Component {
     }
 
     /// What decides which rows it shows and in which order.
-    fn query(&self, _subject: &Subject, _filter: &super::filter_line::FilterLine) -> TableQuery {
+    fn query(&self, _subject: &Subject, _filter: &FilterLine) -> TableQuery {
         TableQuery::NoTable
     }
 

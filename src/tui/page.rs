@@ -72,17 +72,22 @@ impl Page {
     /// What the open pane is filtered by.
     #[must_use]
     pub const fn filter(&self) -> &FilterLine {
-        if matches!(self.open, PaneId::Handles) { &self.words } else { &self.filter }
+        if self.has_words() { &self.words } else { &self.filter }
     }
 
     /// The same, to change.
     pub const fn filter_mut(&mut self) -> &mut FilterLine {
-        if matches!(self.open, PaneId::Handles) { &mut self.words } else { &mut self.filter }
+        if self.has_words() { &mut self.words } else { &mut self.filter }
+    }
+
+    /// Whether the open pane is filtered by words alone.
+    const fn has_words(&self) -> bool {
+        matches!(self.open, PaneId::Handles)
     }
 
     /// What it is about, the filter, and the open pane to change.
     pub fn parts(&mut self) -> (&Subject, &FilterLine, &mut dyn Pane) {
-        let filter = if self.open == PaneId::Handles { &self.words } else { &self.filter };
+        let filter = if self.has_words() { &self.words } else { &self.filter };
         (&self.subject, filter, self.panes.get_mut(self.open))
     }
 

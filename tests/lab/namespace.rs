@@ -29,7 +29,7 @@ pub fn has_ipv6() -> bool {
 }
 
 /// Returns when no TCP socket is on its way from one state to another.
-pub fn settle() -> Outcome<()> {
+pub fn wait_for_rest() -> Outcome<()> {
     let deadline = Instant::now() + Duration::from_secs(10);
     while tcp_is_moving()? {
         if Instant::now() > deadline {

@@ -68,7 +68,7 @@ impl Processes {
         let mut process = Running { process, output: BufReader::new(output) };
         let started = process.says().map_err(|_| format!("{name} could not start {role:?}"))?;
         if !matches!(role, Role::Churn { .. }) {
-            namespace::settle()?;
+            namespace::wait_for_rest()?;
         }
         self.running.insert(name, process);
         Ok(started)

@@ -5,24 +5,27 @@ use std::net::SocketAddr;
 use super::facts::Facts;
 use super::{Act, Finding, Link, Severity, Step, View};
 use crate::analysis::failures::RefusedBind;
-use crate::model::{Port, Socket, SpaceId, State};
+use crate::model::{Family, Port, Socket, SpaceId, State};
 use crate::text::{safe, thousands};
 
 /// Why a port could not be had.
 enum Cause<'a> {
     Held(&'a Socket),
-    Excluded,
+    /// From this port space.
+    Excluded(SpaceId),
     Unknown,
 }
 
+/// How many of them are named.
+const MOST: usize = 5;
+
 pub(super) fn find(facts: &Facts) -> Vec<Finding> {
     let binds = facts.failures.map_or(&[][..], |failures| &failures.binds);
-    let Some(first) = binds.first() else { return Vec::new() };
-    let cause = cause(facts, first);
+    let told: Vec<_> = binds.iter().take(MOST).map(|bind| (bind, cause_of(facts, bind))).collect();
+    let Some((first, cause)) = told.first() else { return Vec::new() };
     let next = match cause {
-        Cause::Excluded => {
-            let family = first.local.map_or("ipv4", |local| space(facts, first, local).family.key());
-            let protocol = first.protocol.key();
+        Cause::Excluded(SpaceId { family, protocol, .. }) => {
+            let (family, protocol) = (family.key(), protocol.key());
             let command = format!("netsh int {family} show excludedportrange protocol={protocol}");
             Step::run(command, "see which ports are excluded, and let one of them use another port")
         }
@@ -34,8 +37,8 @@ pub(super) fn find(facts: &Facts) -> Vec<Finding> {
     vec![Finding {
         id: "bind_refused",
         severity: Severity::Note,
-        title: line(facts, first, &cause),
-        evidence: binds.iter().take(5).map(|bind| line(facts, bind, &self::cause(facts, bind))).collect(),
+        title: line(facts, first, cause),
+        evidence: told.iter().map(|(bind, cause)| line(facts, bind, cause)).collect(),
         why: "The program asked for this very port, and another socket has it or it is excluded (errors 10048 \
               and 10013). It has nothing to do with how many ports are free.",
         next: vec![next],
@@ -63,14 +66,14 @@ fn line(facts: &Facts, bind: &RefusedBind, cause: &Cause<'_>) -> String {
             }
             None => ", which another socket has".to_owned(),
         },
-        Cause::Excluded => ", which is excluded".to_owned(),
+        Cause::Excluded(_) => ", which is excluded".to_owned(),
         Cause::Unknown => format!(" (status {:#010X})", bind.error),
     };
     let times = if bind.count == 1 { "once".to_owned() } else { format!("{} times", thousands(bind.count)) };
     format!("{who} can't have {what}{why}: {times} in 10 s")
 }
 
-fn cause<'a>(facts: &Facts<'a>, bind: &RefusedBind) -> Cause<'a> {
+fn cause_of<'a>(facts: &Facts<'a>, bind: &RefusedBind) -> Cause<'a> {
     let Some(local) = bind.local else { return Cause::Unknown };
     let id = space(facts, bind, local);
     let dynamic = facts.snapshot.spaces.iter().find(|space| space.id == id);
@@ -85,12 +88,13 @@ fn cause<'a>(facts: &Facts<'a>, bind: &RefusedBind) -> Cause<'a> {
     match same.max_by_key(|socket| matches!(socket.state, State::Listen | State::Udp)) {
         Some(socket) => Cause::Held(socket),
         None if dynamic.is_some_and(|dynamic| dynamic.reserved.contains(Port(local.port()))) => {
-            Cause::Excluded
+            Cause::Excluded(id)
         }
         None => Cause::Unknown,
     }
 }
 
 fn space(facts: &Facts, bind: &RefusedBind, local: SocketAddr) -> SpaceId {
-    Socket::new(facts.snapshot.namespace, bind.protocol, State::Bound, local).space()
+    let family = Family::of(local.ip());
+    SpaceId { namespace: facts.snapshot.namespace, family, protocol: bind.protocol }
 }

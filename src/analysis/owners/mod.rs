@@ -148,7 +148,7 @@ impl Ledger {
         self.guess.complete(&mut sockets, self.tick);
         observed.sockets = sockets;
         self.add_ended(&mut observed);
-        self.confess(&mut observed);
+        self.add_gaps(&mut observed);
         self.before = Some(Stamp::at(observed.taken.elapsed));
         (observed, fresh)
     }
@@ -203,7 +203,7 @@ impl Ledger {
             let mut last = is_again.then(|| self.entries[at]);
             for (nth, (_, index)) in same.iter().enumerate() {
                 let socket = &mut sockets[*index as usize];
-                let entry = self.settle(key, last, socket, observed, time_wait);
+                let entry = self.entry(key, last, socket, observed, time_wait);
                 if nth == 0 {
                     let known = last.filter(|last| last.seen.becomes(&entry.seen));
                     let waited = known.is_some_and(|known| known.seen.state == State::TimeWait);
@@ -221,7 +221,7 @@ impl Ledger {
     }
 
     /// What is to be remembered of a socket; one that has lost its owner gets it back.
-    fn settle(
+    fn entry(
         &mut self,
         key: Key,
         before: Option<Entry>,
@@ -371,8 +371,8 @@ impl Ledger {
         self.processes = there;
     }
 
-    /// Says in the snapshot what the ledger does not know.
-    fn confess(&self, snapshot: &mut Observed) {
+    /// Adds what the ledger does not know to the gaps.
+    fn add_gaps(&self, snapshot: &mut Observed) {
         if self.forgotten > 0 {
             let forgotten = Missing::ClosedOwners(self.forgotten);
             snapshot.gaps.push(Gap::new(forgotten, Reason::Kept(MOST as u64)));

@@ -5,7 +5,6 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::question::{Button, Buttons};
-
 use crate::export::{action, probe, range};
 use crate::model::Owner;
 use crate::platform::control::Signal;

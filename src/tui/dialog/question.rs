@@ -242,7 +242,9 @@ impl<T: Topic> Dialog for Question<T> {
             return true;
         }
         let Some(learned) = self.topic.learn(id, response) else { return false };
-        self.buttons = learned.buttons.unwrap_or_else(|| self.buttons.clone());
+        if let Some(buttons) = learned.buttons {
+            self.buttons = buttons;
+        }
         self.notice = learned.notice.or(self.notice.take());
         true
     }

@@ -124,7 +124,7 @@ fn measure() {
 }
 
 fn snapshot(platform: &mut Platform) {
-    let mut sockets = platform.sockets.list();
+    let mut sockets = platform.sockets.list_to_attribute();
     platform.sockets.attribute(&mut sockets.value);
     let _ = (platform.processes.list(), platform.ranges.read());
 }

@@ -231,14 +231,14 @@ fn collect(
     tracing: &mut dyn Tracing,
     what: &str,
     ours: impl Fn(&TracedConnection) -> bool,
-    whose: &[Owner],
+    whose: impl Fn(Owner) -> bool,
     enough: impl Fn(&Trace) -> bool,
 ) -> Trace {
     let mut all = Trace::default();
     until(what, || {
         let trace = tracing.drain().value;
         all.connections.extend(trace.connections.into_iter().filter(&ours));
-        all.failures.extend(trace.failures.into_iter().filter(|failure| whose.contains(&failure.owner)));
+        all.failures.extend(trace.failures.into_iter().filter(|failure| whose(failure.owner)));
         all.lost += trace.lost;
         enough(&all)
     });
@@ -262,9 +262,13 @@ fn every_close_is_its_processs_even_at_thousands_a_second() {
             servers.iter().any(|server| server.port() == closed.tuple.remote.port())
                 && closed.namespace.is_none_or(|namespace| namespace == own_namespace())
         };
-        let trace = collect(tracing, "all closes", ours, &[], |trace| {
-            trace.connections.len() + usize::try_from(trace.lost).unwrap() >= 2 * EACH
-        });
+        let trace = collect(
+            tracing,
+            "all closes",
+            ours,
+            |_| false,
+            |trace| trace.connections.len() + usize::try_from(trace.lost).unwrap() >= 2 * EACH,
+        );
         let rate = 2.0 * EACH as f64 / start.elapsed().as_secs_f64();
         eprintln!("{} closes, {} lost, {rate:.0}/s", trace.connections.len(), trace.lost);
         for (client, (name, server)) in clients.iter_mut().zip(["orders", "billing"].into_iter().zip(servers))
@@ -300,7 +304,8 @@ fn one_that_opens_closes_and_exits_at_once_is_named() {
             if reaped {
                 client.child.wait().unwrap();
             }
-            let trace = collect(tracing, "its close", toward, &[], |trace| !trace.connections.is_empty());
+            let trace =
+                collect(tracing, "its close", toward, |_| false, |trace| !trace.connections.is_empty());
             let [closed] = &trace.connections[..] else { panic!("{trace:?}") };
             assert_eq!(closed.name, name);
             assert_eq!(closed.namespace, Some(own_namespace()));
@@ -322,7 +327,7 @@ fn where_tracefs_is_not_mounted_it_traces_all_the_same_and_mounts_nothing() {
         let mut client = Client::start(directory.path(), "orders", &format!("connect {server} 1"));
         client.go();
         let toward = |closed: &TracedConnection| closed.tuple.remote == server;
-        let trace = collect(tracing, "its close", toward, &[], |trace| !trace.connections.is_empty());
+        let trace = collect(tracing, "its close", toward, |_| false, |trace| !trace.connections.is_empty());
         assert!(client.is(trace.connections[0].owner), "{trace:?}");
     });
 }
@@ -346,14 +351,14 @@ fn failures_are_counted_exactly_and_a_taken_port_is_none() {
                 tracing,
                 "failures",
                 |_| false,
-                &[client.owner],
+                |owner| client.is(owner),
                 |trace| trace.failures.len() >= count,
             );
             let more = tracing.drain().value;
             let all: Vec<&PortFailure> = trace
                 .failures
                 .iter()
-                .chain(more.failures.iter().filter(|failure| failure.owner.pid == client.owner.pid))
+                .chain(more.failures.iter().filter(|failure| client.is(failure.owner)))
                 .collect();
             assert_eq!(all.len(), count);
             assert!(all.iter().all(|failure| failure.operation == operation && failure.error == error));
@@ -383,7 +388,7 @@ fn one_that_has_the_pid_of_another_is_told_from_it() {
         });
         assert!(clients.iter().all(|(client, _)| client.owner.pid == clients[0].0.owner.pid));
         let toward = |closed: &TracedConnection| closed.tuple.remote == server;
-        let trace = collect(tracing, "all closes", toward, &[], |trace| trace.connections.len() >= 6);
+        let trace = collect(tracing, "all closes", toward, |_| false, |trace| trace.connections.len() >= 6);
         let expected: Vec<_> = clients.iter().flat_map(|client| [client, client]).collect();
         assert_eq!(trace.connections.len(), expected.len());
         for (closed, (client, name)) in trace.connections.iter().zip(expected) {

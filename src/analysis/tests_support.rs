@@ -7,9 +7,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::model::{
-    Attribution, Backend, DynamicRange, Holders, Host, Limits, Moment, NamespaceId, Owner, Pid, Port,
-    PortFailure, PortOperation, PortRange, PortSet, PortSpace, Process, Progress, Protocol, Snapshot, Socket,
-    SpaceId, StartTime, State, System, Trace, TracedConnection, Tuple,
+    Attribution, Backend, DynamicRange, Glimpses, Holders, Host, Limits, Moment, NamespaceId, Owner, Pid,
+    Port, PortFailure, PortOperation, PortRange, PortSet, PortSpace, Process, Progress, Protocol, Snapshot,
+    Socket, SpaceId, StartTime, State, System, Trace, TracedConnection, Tuple,
 };
 
 /// A machine with the range 10000–10999 in every port space.
@@ -34,6 +34,7 @@ pub fn snapshot(sockets: Vec<Socket>) -> Snapshot {
             .to_vec(),
         limits: Limits::default(),
         trace: None,
+        glimpses: Glimpses::default(),
         events: Vec::new(),
         gaps: Vec::new(),
     }

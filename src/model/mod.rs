@@ -29,7 +29,7 @@ pub use destination::DestinationId;
 pub use gap::{Gap, LogPart, Missing, Reason, Remedy, TracePart};
 pub use handle::{Handle, HandleKind, Handles};
 pub use limits::{Level, Limits, TimeWaitReuse};
-pub use observed::{Observed, TraceGaps};
+pub use observed::{Observed, SeenThere, Suspect, TraceGaps};
 pub use owner::{Attribution, Holders, Owner, Pid, StartTime};
 pub use port::{Port, PortRange, PortSet};
 pub use process::{Integrity, Process, WindowsProcess};
@@ -38,4 +38,7 @@ pub use share::Share;
 pub use snapshot::{Backend, Host, Moment, Progress, Snapshot, System};
 pub use socket::{Socket, State};
 pub use space::{DynamicRange, Family, NamespaceId, PortSpace, Protocol, SpaceId};
-pub use trace::{PortEvent, PortFailure, PortOperation, RefusedBind, Trace, TracedConnection, Tuple};
+pub use trace::{
+    Connects, Glimpses, NewSockets, PortEvent, PortFailure, PortOperation, RefusedBind, Trace,
+    TracedConnection, Tuple,
+};

@@ -1,8 +1,11 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use compact_str::CompactString;
+
 use super::{
-    Backend, Gap, Host, Limits, Moment, NamespaceId, Owner, PortSpace, Process, Progress, Snapshot, Socket,
+    Backend, Connects, DestinationId, Gap, Host, Limits, Moment, NamespaceId, Owner, PortSpace, Process,
+    Progress, Snapshot, Socket,
 };
 
 /// What was seen at one moment, completed by what is remembered: who held the connections that nobody
@@ -25,6 +28,10 @@ pub struct Observed {
     pub processes: HashMap<Owner, Arc<Process>>,
     /// Processes that have ended while connections of theirs still hold ports.
     pub ended: HashSet<Owner>,
+    /// Who was seen to connect where many `TIME_WAIT` sockets are of nobody who was seen to close them.
+    pub seen: Vec<SeenThere>,
+    /// Who most likely left what is nobody's, where nothing better is known.
+    pub suspect: Option<Suspect>,
     /// The four port spaces of the namespace.
     pub spaces: Vec<PortSpace>,
     /// What the system limits beside the port ranges.
@@ -33,6 +40,34 @@ pub struct Observed {
     pub trace: Option<TraceGaps>,
     /// What could not be read or is not remembered.
     pub gaps: Vec<Gap>,
+}
+
+/// Who was seen to connect to a destination, and whose its `TIME_WAIT` sockets are taken to be for that.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SeenThere {
+    /// Which.
+    pub destination: DestinationId,
+    /// How many sockets in `TIME_WAIT` there are of nobody who was seen to close them.
+    pub waiting: u32,
+    /// Whose they are taken to be; none when it can't be told.
+    pub inferred: Option<Owner>,
+    /// Whether a trace saw each connection, or some were caught by chance.
+    pub traced: bool,
+    /// How many connections were seen.
+    pub connections: u64,
+    /// Those who opened most of them, most first.
+    pub by: Vec<Connects>,
+}
+
+/// A process that opens many sockets and keeps none of them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Suspect {
+    /// Which.
+    pub owner: Owner,
+    /// Its name, as it came from outside.
+    pub name: CompactString,
+    /// How many a second.
+    pub per_second: f64,
 }
 
 /// What a trace could not tell.
@@ -57,6 +92,8 @@ impl From<Snapshot> for Observed {
             sockets: seen.sockets,
             processes: seen.processes,
             ended: HashSet::new(),
+            seen: Vec::new(),
+            suspect: None,
             spaces: seen.spaces,
             limits: seen.limits,
             trace: seen.trace.map(gaps),

@@ -6,7 +6,7 @@ use compact_str::CompactString;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Gap, Limits, NamespaceId, Owner, PortEvent, PortSpace, Process, Socket, Trace};
+use super::{Gap, Glimpses, Limits, NamespaceId, Owner, PortEvent, PortSpace, Process, Socket, Trace};
 
 /// A point in time on both clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +97,8 @@ pub struct Snapshot {
     pub limits: Limits,
     /// What was traced since the snapshot before; none when nothing traces.
     pub trace: Option<Trace>,
+    /// Connections that came and went since the snapshot before, as far as somebody looked for them.
+    pub glimpses: Glimpses,
     /// What the event log said since the snapshot before, and in the first one the last 24 hours.
     pub events: Vec<PortEvent>,
     /// What could not be read.

@@ -4,7 +4,7 @@ use std::time::Duration;
 use compact_str::CompactString;
 use jiff::Timestamp;
 
-use super::{NamespaceId, Owner, Protocol};
+use super::{DestinationId, NamespaceId, Owner, Protocol};
 
 /// Both ends of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,6 +30,43 @@ pub struct TracedConnection {
     pub name: CompactString,
     /// When the trace saw it, on the clock of the snapshots ([`super::Moment::elapsed`]).
     pub at: Duration,
+}
+
+/// How often a process opened a connection to a destination, or tried to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connects {
+    /// Where to.
+    pub destination: DestinationId,
+    /// Who.
+    pub owner: Owner,
+    /// The name of that process.
+    pub name: CompactString,
+    /// How often.
+    pub count: u32,
+}
+
+/// Connections too short for a look that were caught all the same, in a sample of moments.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Glimpses {
+    /// Those whose process was seen to hold them.
+    pub connects: Vec<Connects>,
+    /// How many more there were toward each destination, of nobody who was looked at.
+    pub unowned: Vec<(DestinationId, u32)>,
+    /// New sockets of TCP, connected or not, of processes that listen nowhere.
+    pub sockets: Vec<NewSockets>,
+    /// How long was looked for these.
+    pub watched: Duration,
+}
+
+/// How many sockets a process was seen to open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewSockets {
+    /// Who.
+    pub owner: Owner,
+    /// The name of that process.
+    pub name: CompactString,
+    /// How many.
+    pub count: u32,
 }
 
 /// What a process asked for when it was given no port.
@@ -81,6 +118,10 @@ pub struct RefusedBind {
 pub struct Trace {
     /// Connections that were closed, in the order of their records.
     pub connections: Vec<TracedConnection>,
+    /// Connections that were asked for, failed ones too, where the network namespace is known.
+    pub connects: Vec<Connects>,
+    /// The same of more processes and destinations than are told apart.
+    pub other_connects: u64,
     /// Ports asked for and not given.
     pub failures: Vec<PortFailure>,
     /// Ports asked for by their number and not given (Windows).

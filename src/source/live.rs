@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Origin, Source};
-use crate::model::{Limits, Progress, Snapshot};
+use crate::model::{Glimpses, Limits, Progress, Snapshot};
 use crate::platform::{HandleLists, Platform, Reading, Tracing, clock};
 
 /// How long a single look waits for all that is slow together: longer than each tool is given.
@@ -62,6 +62,7 @@ impl Live {
             spaces: spaces.value,
             limits: Limits::default(),
             trace: None,
+            glimpses: Glimpses::default(),
             events: Vec::new(),
             gaps: [sockets.gaps, spaces.gaps].concat(),
         };
@@ -79,6 +80,9 @@ impl Live {
             let Reading { value, gaps } = limits.read(&snapshot.processes);
             snapshot.limits = value;
             snapshot.gaps.extend(gaps);
+        }
+        if let Some(bursts) = self.platform.bursts.as_mut().filter(|_| self.tracing.is_none()) {
+            snapshot.glimpses = bursts.look(&snapshot.sockets);
         }
         if let Some(tracing) = &mut self.tracing {
             let Reading { mut value, gaps } = tracing.drain();

@@ -148,6 +148,7 @@ fn snapshot(
             .to_vec(),
         limits: Limits::default(),
         trace,
+        glimpses: porttop::model::Glimpses::default(),
         events: Vec::new(),
         gaps: Vec::new(),
     }

@@ -100,6 +100,7 @@ impl Source for Crowd {
             spaces: SpaceId::all_of(namespace).map(|id| PortSpace { id, dynamic: dynamic.clone() }).to_vec(),
             limits: Limits::default(),
             trace: None,
+            glimpses: porttop::model::Glimpses::default(),
             events: Vec::new(),
             gaps: Vec::new(),
         })

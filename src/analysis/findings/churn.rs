@@ -2,6 +2,7 @@
 
 use super::facts::{Facts, Toward};
 use super::holders::{Holder, holders};
+use super::seen::seen_there;
 use super::{Act, Finding, Link, Severity, Step, View};
 use crate::analysis::SpaceUsage;
 use crate::analysis::forecast::{Forecast, Outcome, SteadyState};
@@ -47,7 +48,9 @@ fn toward_destination(toward: &Toward, facts: &Facts) -> Option<Finding> {
         View::Sockets,
         format!("remote:{} rport:{} state:time_wait", remote.ip(), remote.port()),
     );
-    Some(finding(&format!("to {remote}"), &facts.holders_toward(toward), &state, severity, link))
+    let mut finding = finding(&format!("to {remote}"), &facts.holders_toward(toward), &state, severity, link);
+    finding.evidence.extend(seen_there(facts, id));
+    Some(finding)
 }
 
 fn severity(state: &SteadyState, share: Share, forecast: Forecast, facts: &Facts) -> Option<Severity> {

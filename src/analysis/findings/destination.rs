@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 
 use super::facts::{Facts, Toward, forecast_line, full_in, used};
 use super::holders::Holder;
+use super::seen::seen_there;
 use super::{Act, Finding, Link, Severity, Step, View};
 use crate::analysis::Forecast;
 use crate::model::{Share, State};
@@ -40,7 +41,7 @@ fn severity(toward: &Toward, forecast: Forecast, facts: &Facts) -> Option<Severi
 fn finding(severity: Severity, toward: &Toward, forecast: Forecast, facts: &Facts) -> Finding {
     let destination = toward.destination;
     let holders = facts.holders_toward(toward);
-    let known = holders.first().filter(|holder| holder.is_known());
+    let known = holders.first().filter(|holder| holder.can_be_named());
     let waiting = destination.counts.seen(State::TimeWait);
     let ports = toward.taken + toward.reusable;
     let mostly = if waiting * 2 > ports {
@@ -73,6 +74,7 @@ fn finding(severity: Severity, toward: &Toward, forecast: Forecast, facts: &Fact
         forecast_line(forecast),
     ];
     evidence.extend(holders.iter().take(3).map(Holder::holds));
+    evidence.extend(seen_there(facts, destination.id()));
     Finding {
         id: "destination_full",
         severity,

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 
 use super::facts::{Facts, Pool, Toward, full_in, used, who};
 use crate::analysis::{Row, RowKey};
-use crate::model::{DestinationId, Owner, Port, Progress, Socket, SpaceId, State};
-use crate::text::{rate, safe, thousands};
+use crate::model::{DestinationId, Owner, Port, Progress, Socket, SpaceId, State, Suspect};
+use crate::text::{per_second, rate, safe, thousands};
 
 /// Who holds ports of the dynamic range, and which.
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ pub(in crate::analysis) struct Holder<'a> {
     held: BTreeMap<SpaceId, Vec<Port>>,
     /// How many sockets on them are in each state.
     states: [u32; State::ALL.len()],
+    /// Who most likely left what has no owner.
+    suspect: Option<&'a Suspect>,
 }
 
 /// Who holds the ports of these sockets, most first; nobody while owners are still being read.
@@ -36,9 +38,13 @@ pub(super) fn holders<'a>(facts: &Facts<'a>, among: impl Fn(&Socket) -> bool) ->
     let mut holders = Vec::new();
     for mut holder in by_row.into_values() {
         holder.tidy();
-        match holder.rows[0] {
-            Row { process: Some(_), name, .. } => programs.entry(name).or_default().push(holder),
-            _ => holders.push(holder),
+        if let Row { process: Some(_), name, .. } = holder.rows[0] {
+            programs.entry(name).or_default().push(holder);
+        } else {
+            // Whoever opens sockets now has little to do with others than those that come and go.
+            let waits = holder.states[State::TimeWait as usize] * 2 > holder.sockets();
+            holder.suspect = facts.snapshot.suspect.as_ref().filter(|_| waits && !holder.is_known());
+            holders.push(holder);
         }
     }
     for mut processes in programs.into_values() {
@@ -80,7 +86,7 @@ pub(super) fn pool_sentence(pool: &Pool, holders: &[Holder]) -> String {
 
 impl<'a> Holder<'a> {
     fn of(row: &'a Row) -> Self {
-        Self { rows: vec![row], held: BTreeMap::new(), states: Default::default() }
+        Self { rows: vec![row], held: BTreeMap::new(), states: Default::default(), suspect: None }
     }
 
     fn tidy(&mut self) {
@@ -154,6 +160,11 @@ impl<'a> Holder<'a> {
         self.rows[0].key != RowKey::NoOwner
     }
 
+    /// Whether it is known, or at least who it may be.
+    pub fn can_be_named(&self) -> bool {
+        self.is_known() || self.suspect.is_some()
+    }
+
     /// The filter that shows it, fit for a shell too; empty where there is none.
     pub fn filter(&self) -> String {
         let is_plain = |letter: char| letter.is_alphanumeric() || "-_.+:/@ ".contains(letter);
@@ -199,9 +210,17 @@ impl<'a> Holder<'a> {
         }
     }
 
+    /// `, most likely of orders (4312), which opens 180 sockets/s`
+    fn most_likely(&self) -> String {
+        self.suspect.map_or_else(String::new, |Suspect { owner, name, per_second: opens }| {
+            let (name, opens) = (safe(name), per_second(*opens));
+            format!(", most likely of {name} ({}), which opens {opens} sockets/s", owner.pid)
+        })
+    }
+
     /// `orders.exe (4312) holds 12,840, 11,902 BOUND`
     pub fn holds(&self) -> String {
-        format!("{}{}", self.holds_all(), self.mostly())
+        format!("{}{}{}", self.holds_all(), self.mostly(), self.most_likely())
     }
 
     /// `orders.exe (4312) holds 12,840 of 16,384 in TCP IPv4, 11,902 BOUND`
@@ -211,7 +230,7 @@ impl<'a> Holder<'a> {
             format!("{} of {capacity} {place}{}", self.holds_all(), self.mostly())
         } else {
             let ports = thousands(self.ports().into());
-            format!("{ports} of {capacity} {place} have no owner{}", self.mostly())
+            format!("{ports} of {capacity} {place} have no owner{}{}", self.mostly(), self.most_likely())
         }
     }
 }

@@ -20,6 +20,7 @@ mod holders;
 mod parity;
 mod pool;
 mod range;
+mod seen;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -28,6 +29,8 @@ mod tests_of_binds;
 mod tests_of_course;
 #[cfg(test)]
 mod tests_of_holders;
+#[cfg(test)]
+mod tests_of_late_starts;
 mod time_wait_with_room;
 mod unknown;
 

@@ -23,6 +23,25 @@ pub(super) fn find(facts: &Facts) -> Vec<Finding> {
     pools.into_iter().map(|(severity, pool)| finding(severity, &pool, facts)).collect()
 }
 
+fn next(first: Option<&Holder>, facts: &Facts) -> Vec<Step> {
+    let mut steps = Vec::new();
+    if first.is_some_and(Holder::is_known) {
+        let what = "end the process that holds the most: its ports come back, TIME_WAITs later";
+        steps.push(Step::on_screen(Act::Kill, what));
+    } else {
+        steps.push(Step::on_screen(Act::Show(View::Destinations), "see where most of them lead"));
+        if !facts.snapshot.host.elevated {
+            let who = if facts.is_linux() { "as root" } else { "as administrator" };
+            steps.push(Step::Do(format!("run porttop {who}: it may see whose they are")));
+        }
+    }
+    steps.push(Step::on_screen(
+        Act::Show(View::Ranges),
+        "widen the range: buys time until the cause is found",
+    ));
+    steps
+}
+
 fn finding(severity: Severity, pool: &Pool, facts: &Facts) -> Finding {
     let holders = facts.holders_in(pool);
     let mut evidence = vec![
@@ -43,13 +62,7 @@ fn finding(severity: Severity, pool: &Pool, facts: &Facts) -> Finding {
             "Every outgoing connection takes a port from this one pool. Whether any was refused yet, \
              failures or events 4231 and 4266 would show."
         },
-        next: vec![
-            Step::on_screen(
-                Act::Kill,
-                "end the process that holds the most: its ports come back, TIME_WAITs later",
-            ),
-            Step::on_screen(Act::Show(View::Ranges), "widen the range: buys time until the cause is found"),
-        ],
+        next: next(first, facts),
         link: Link::filtered(View::Processes, first.map_or_else(String::new, Holder::filter)),
         owner: first.and_then(Holder::owner),
     }

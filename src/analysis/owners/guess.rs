@@ -1,15 +1,20 @@
 //! Who most likely held a closed connection, told from what stands beside it.
 //!
 //! Strict, because a wrong name is worse than none: a listener's port belongs to that listener, and a
-//! destination to a process only when nobody else was ever seen there.
+//! destination to a process only when hardly anybody else was ever seen there.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
+use super::evidence::{Evidence, RECENT, Waiting};
 use crate::analysis::connection::is_closed_here;
-use crate::model::{Attribution, DestinationId, Holders, NamespaceId, Owner, Port, Protocol, Socket, State};
+use crate::model::{
+    Attribution, DestinationId, Holders, NamespaceId, Owner, Port, Protocol, SeenThere, Socket, State,
+};
 
 /// How many TIME_WAIT sockets toward a destination must be known to be one process's before more are taken to
 /// be; and they must be the most of them.
@@ -29,16 +34,26 @@ struct Toward {
     /// TIME_WAIT sockets there whose owner is known.
     known: u32,
     unknown: u32,
+    /// Those of them that have come a moment ago, where that is told.
+    recent: Option<u32>,
     tick: u32,
 }
 
 impl Guess {
-    /// Fills in what can be told of sockets that this side has closed and nobody is known to own.
-    pub fn complete(&mut self, sockets: &mut [Socket], tick: u32) {
+    /// Fills in what can be told of sockets that this side has closed and nobody is known to own, and gives
+    /// back who was seen to connect where. `now` and how long a TIME_WAIT lasts say how much evidence that is.
+    pub fn complete(
+        &mut self,
+        sockets: &mut [Socket],
+        tick: u32,
+        evidence: &mut Evidence,
+        (now, time_wait): (Duration, Duration),
+    ) -> Vec<SeenThere> {
         let orphaned = |socket: &Socket| is_closed_here(socket.state) && socket.holders == Holders::Nobody;
         if !sockets.iter().any(orphaned) {
             self.toward.clear();
-            return;
+            evidence.clear();
+            return Vec::new();
         }
         let listeners = Listeners::of(sockets);
         let mut open = Vec::new();
@@ -52,30 +67,45 @@ impl Guess {
                     (socket.holders, socket.attribution) = (holders.clone(), Attribution::Listener);
                 }
             } else {
-                self.note(socket, tick);
+                self.note(socket, tick, time_wait);
                 open.extend(orphaned(socket).then_some(index));
             }
         }
+        self.toward.retain(|_, toward| toward.tick == tick);
+        evidence.retain(|id| self.toward.get(id).is_some_and(|toward| toward.unknown >= ENOUGH));
+        let many = self.toward.iter().filter(|(_, toward)| toward.unknown >= ENOUGH);
+        let mut seen: Vec<SeenThere> = many
+            .filter_map(|(id, toward)| {
+                let waiting = Waiting { all: toward.unknown, recent: toward.recent, each: time_wait };
+                evidence.seen(*id, waiting, now)
+            })
+            .collect();
+        let whose: HashMap<DestinationId, Option<Owner>, RandomState> =
+            seen.iter().map(|there| (there.destination, there.inferred)).collect();
         for index in open {
             let socket = &mut sockets[index];
-            if let Some(owner) = DestinationId::of(socket).and_then(|id| self.toward.get(&id)?.owner()) {
+            let Some(id) = DestinationId::of(socket) else { continue };
+            let by_others = || self.toward.get(&id).and_then(Toward::owner);
+            if let Some(owner) = whose.get(&id).copied().unwrap_or_else(by_others) {
                 (socket.holders, socket.attribution) = (Holders::One(owner), Attribution::Inferred);
             }
         }
-        self.toward.retain(|_, toward| toward.tick == tick);
+        seen.sort_unstable_by_key(|there| (Reverse(there.waiting), there.destination));
+        seen
     }
 
-    fn note(&mut self, socket: &Socket, tick: u32) {
+    fn note(&mut self, socket: &Socket, tick: u32, time_wait: Duration) {
         let Some(id) = DestinationId::of(socket) else { return };
         let toward = self.toward.entry(id).or_insert(Toward {
             sole: None,
             several: false,
             known: 0,
             unknown: 0,
+            recent: None,
             tick,
         });
         if toward.tick != tick {
-            (toward.known, toward.unknown, toward.tick) = (0, 0, tick);
+            (toward.known, toward.unknown, toward.recent, toward.tick) = (0, 0, None, tick);
         }
         let owners = socket.holders.all();
         toward.several |= owners.iter().any(|owner| toward.sole.is_some_and(|sole| sole != *owner));
@@ -83,6 +113,9 @@ impl Guess {
         if socket.state == State::TimeWait {
             toward.known += u32::from(!owners.is_empty());
             toward.unknown += u32::from(owners.is_empty());
+            if let Some(left) = socket.expires().filter(|_| owners.is_empty()) {
+                *toward.recent.get_or_insert(0) += u32::from(time_wait.saturating_sub(left) <= RECENT);
+            }
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod claims;
 mod entry;
+mod evidence;
 mod guess;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use crate::model::{
 };
 use claims::{Claim, Claims};
 use entry::{Entry, Key, Several};
+use evidence::Evidence;
 use guess::Guess;
 
 /// How many traced closes wait for their TIME_WAIT, and how many connections are remembered beside those that
@@ -35,6 +37,9 @@ const MOST: usize = 262_144;
 
 /// How many measured lengths of TIME_WAIT are kept, and how many it takes to believe them.
 const LENGTHS: (usize, usize) = (101, 8);
+
+/// As long as a TIME_WAIT may last, where that is not known (RFC 9293: two maximum segment lifetimes).
+const LONGEST_TIME_WAIT: Duration = Duration::from_mins(4);
 
 /// How soon a TIME_WAIT may be reused at the earliest (`tcp_tw_reuse_delay`).
 const REUSE_DELAY: Duration = Duration::from_secs(1);
@@ -90,6 +95,7 @@ pub(super) struct Ledger {
     claims: Claims,
     processes: HashMap<Owner, Arc<Process>>,
     guess: Guess,
+    evidence: Evidence,
     lengths: VecDeque<Duration>,
     forgotten: u64,
     lost: u64,
@@ -113,6 +119,7 @@ impl Ledger {
             claims: Claims::default(),
             processes: HashMap::new(),
             guess: Guess::default(),
+            evidence: Evidence::default(),
             lengths: VecDeque::new(),
             forgotten: 0,
             lost: 0,
@@ -130,9 +137,16 @@ impl Ledger {
         time_wait: Option<Duration>,
     ) -> (Observed, Option<Fresh>) {
         self.tick = self.tick.wrapping_add(1);
+        let now = snapshot.taken.elapsed;
+        self.evidence.turn(now);
+        self.evidence.glimpsed(std::mem::take(&mut snapshot.glimpses), now);
         let closes = match snapshot.trace.take() {
             None => Vec::new(),
-            Some(Trace { connections, lost, unread_binds, .. }) => {
+            Some(Trace { connections, connects, other_connects, lost, unread_binds, .. }) => {
+                // What is told of some only tells nothing of who connects most.
+                if other_connects == 0 {
+                    self.evidence.traced(connects, now);
+                }
                 snapshot.trace = Some(Trace { unread_binds, lost, ..Trace::default() });
                 self.lost += lost;
                 self.take_closes(connections, snapshot.namespace, snapshot.taken.elapsed)
@@ -145,8 +159,14 @@ impl Ledger {
         let fresh = self.before.is_some().then_some(Fresh { sockets: met.news, unseen });
         self.claims.turn();
         self.forget(&met.again, met.new, &observed);
-        self.guess.complete(&mut sockets, self.tick);
+        let lasts = time_wait.unwrap_or(LONGEST_TIME_WAIT);
+        observed.seen = self.guess.complete(&mut sockets, self.tick, &mut self.evidence, (now, lasts));
+        let named = observed.seen.iter().filter_map(|there| Some((there.inferred?, there.by.first()?)));
+        for (owner, first) in named {
+            self.name(owner, first.name.clone());
+        }
         observed.sockets = sockets;
+        observed.suspect = self.evidence.suspect();
         self.add_ended(&mut observed);
         self.add_gaps(&mut observed);
         self.before = Some(Stamp::at(observed.taken.elapsed));

@@ -4,6 +4,7 @@
 //! what is remembered between ticks in `owners` and `processes`.
 
 mod bound;
+mod burst;
 mod cgroup;
 mod control;
 mod descriptors;
@@ -12,6 +13,7 @@ mod handles;
 mod host;
 mod limits;
 pub(super) mod listen;
+mod live;
 mod namespace;
 mod netlink;
 mod owners;
@@ -59,6 +61,7 @@ pub(super) fn open() -> Platform {
             sockets::NetlinkSockets::later(namespace),
         ))),
         limits: Some(Box::new(limits::ProcLimits::new(proc::Proc::open()))),
+        bursts: Some(Box::new(burst::BurstLooks::open(namespace))),
         start_tracing: traceable.then(|| Box::new(trace::open) as StartTracing),
         events: None,
         missing,

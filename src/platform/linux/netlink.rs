@@ -10,6 +10,7 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recvfrom, sendto, socket_with,
 };
 
+use super::live;
 use super::sock_diag::{Body, Malformed, Messages, Table};
 use crate::model::{NamespaceId, Socket};
 
@@ -120,10 +121,31 @@ impl Dumper {
         namespace: NamespaceId,
         sockets: &mut Vec<Socket>,
     ) -> Result<(), DumpError> {
+        self.dump_whole(table, &|sequence| table.request(sequence).to_vec(), namespace, sockets)
+    }
+
+    /// The same of the connections that are alive and lead to one of these ports, of which there are a few.
+    pub fn dump_live(
+        &mut self,
+        table: Table,
+        ports: &[u16],
+        namespace: NamespaceId,
+        sockets: &mut Vec<Socket>,
+    ) -> Result<(), DumpError> {
+        self.dump_whole(table, &|sequence| live::request(table, ports, sequence), namespace, sockets)
+    }
+
+    fn dump_whole(
+        &mut self,
+        table: Table,
+        request: &dyn Fn(u32) -> Vec<u8>,
+        namespace: NamespaceId,
+        sockets: &mut Vec<Socket>,
+    ) -> Result<(), DumpError> {
         let before = sockets.len();
         let mut dump = Ok(Dump::Interrupted);
         for _ in 0..ATTEMPTS {
-            dump = self.dump_once(table, namespace, sockets);
+            dump = self.dump_once(table, request, namespace, sockets);
             if let Ok(Dump::Whole) = dump {
                 break;
             }
@@ -147,6 +169,7 @@ impl Dumper {
     fn dump_once(
         &mut self,
         table: Table,
+        request: &dyn Fn(u32) -> Vec<u8>,
         namespace: NamespaceId,
         sockets: &mut Vec<Socket>,
     ) -> Result<Dump, DumpError> {
@@ -155,7 +178,7 @@ impl Dumper {
             none => none.insert((self.open)()?),
         };
         self.sequence = self.sequence.wrapping_add(1);
-        transport.send(&table.request(self.sequence))?;
+        transport.send(&request(self.sequence))?;
         let mut dump = Dump::Whole;
         loop {
             let length = transport.receive(&mut self.buffer)?;

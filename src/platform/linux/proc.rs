@@ -8,7 +8,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 use std::thread;
 
-use rustix::fs::{AtFlags, Mode, OFlags, RawDir, StatxFlags, getxattr, openat, readlinkat_raw, statx};
+use rustix::fs::{
+    AtFlags, Mode, OFlags, RawDir, SeekFrom, StatxFlags, getxattr, openat, readlinkat_raw, statx,
+};
 use rustix::io::Errno;
 use rustix::path::DecInt;
 
@@ -150,6 +152,31 @@ impl Proc {
         let (inodes, refused) = sockets_of(&directory, &self.descriptors, threads());
         found.extend(inodes);
         refused.map_or(Ok(()), |errno| Err(errno.into()))
+    }
+
+    /// Opens the list of a process's descriptors, to be read again and again.
+    pub fn open_descriptors(&mut self, pid: Pid) -> io::Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        Ok(open_below(directory()?, path(&mut self.path, pid, "/fd"), flags)?)
+    }
+
+    /// Appends the sockets among what such a list has now, as (inode, descriptor), but for the descriptors to
+    /// be left out.
+    pub fn sockets_in(
+        &mut self,
+        list: &OwnedFd,
+        mut leave_out: impl FnMut(u32) -> bool,
+        found: &mut Vec<(u32, u32)>,
+    ) -> io::Result<()> {
+        rustix::fs::seek(list, SeekFrom::Start(0))?;
+        self.descriptors.clear();
+        each_number(list.as_fd(), &mut self.entries, |fd| {
+            if !leave_out(fd) {
+                self.descriptors.push(fd);
+            }
+        })?;
+        found.extend(sockets_of(list, &self.descriptors, 1).0);
+        Ok(())
     }
 
     /// The network namespace a process is in, where that may be known.

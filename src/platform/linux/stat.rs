@@ -15,6 +15,8 @@ pub(super) struct Stat<'a> {
     pub kernel_thread: bool,
     /// Whether it has ended, and only waits for others to take note.
     pub ended: bool,
+    /// How long its threads have run, in clock ticks.
+    pub ran: u64,
     /// How many threads its process has.
     pub threads: u32,
 }
@@ -31,7 +33,8 @@ impl<'a> Stat<'a> {
         let ended = matches!(fields.next()?, b"Z" | b"X" | b"x");
         let parent = number(fields.next()?)?;
         let flags: u32 = number(fields.nth(4)?)?;
-        let threads = number(fields.nth(10)?)?;
+        let (user, system): (u64, u64) = (number(fields.nth(4)?)?, number(fields.next()?)?);
+        let threads = number(fields.nth(4)?)?;
         let started = number(fields.nth(1)?)?;
         Some(Self {
             owner: Owner { pid: Pid(pid), started: StartTime(started) },
@@ -39,6 +42,7 @@ impl<'a> Stat<'a> {
             parent: Pid(parent),
             kernel_thread: flags & KERNEL_THREAD != 0,
             ended,
+            ran: user.saturating_add(system),
             threads,
         })
     }
@@ -76,7 +80,7 @@ mod tests {
         assert_eq!(stat.comm, comm.as_bytes());
         assert_eq!(stat.owner, Owner { pid: Pid(4312), started: StartTime(98_765_432_109) });
         assert_eq!(stat.parent, Pid(17));
-        assert_eq!((stat.kernel_thread, stat.ended, stat.threads), (false, false, 1));
+        assert_eq!((stat.kernel_thread, stat.ended, stat.ran, stat.threads), (false, false, 3, 1));
     }
 
     #[test]

@@ -46,6 +46,7 @@ pub(super) fn open(namespace: NamespaceId, ranges: Box<dyn PortRanges>, elevated
         ranges,
         limits: None,
         handles: None,
+        bursts: None,
         start_tracing: None,
         events: None,
         missing: Vec::new(),

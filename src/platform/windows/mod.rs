@@ -68,6 +68,7 @@ pub(super) fn open() -> Platform {
         backend: Backend::Native,
         namespace: NamespaceId::ONLY,
         limits: None,
+        bursts: None,
         start_tracing: Some(Box::new(move |start| trace::start(start, elevated))),
         events,
         missing,

@@ -4,17 +4,26 @@
 //! in another that was read a moment earlier. Records younger than the start of a reading therefore
 //! wait for the next.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::time::Duration;
 
 use compact_str::CompactString;
+use foldhash::fast::RandomState;
 
 use super::lives::{Alive, Lives};
 use super::record::{Record, Records, Task};
 use super::tracepoint::{Event, Tracepoints};
-use crate::model::{NamespaceId, Pid, PortFailure, StartTime, Trace, TracedConnection};
+use crate::model::{
+    Connects, DestinationId, NamespaceId, Owner, Pid, PortFailure, Protocol, StartTime, Trace,
+    TracedConnection,
+};
 
 /// What is kept of each kind until somebody asks; what is more is lost.
 const MOST: usize = 200_000;
+
+/// How many pairs of a process and a destination are told apart until somebody asks.
+const MOST_PAIRS: usize = 16_384;
 
 /// How the clock of the events relates to others.
 #[derive(Clone, Copy, Debug)]
@@ -63,11 +72,18 @@ pub(super) struct Collector<A> {
     pub lives: Lives<A>,
     waiting: Vec<Happening>,
     trace: Trace,
+    connects: HashMap<(Owner, DestinationId), (CompactString, u32), RandomState>,
 }
 
 impl<A: Alive> Collector<A> {
     pub fn new(tracepoints: Tracepoints, alive: A) -> Self {
-        Self { tracepoints, lives: Lives::new(alive), waiting: Vec::new(), trace: Trace::default() }
+        Self {
+            tracepoints,
+            lives: Lives::new(alive),
+            waiting: Vec::new(),
+            trace: Trace::default(),
+            connects: HashMap::default(),
+        }
     }
 
     /// Takes in what one ring has given.
@@ -100,7 +116,14 @@ impl<A: Alive> Collector<A> {
 
     /// What was seen since the last call.
     pub fn take(&mut self) -> Trace {
-        std::mem::take(&mut self.trace)
+        let connects = self.connects.drain();
+        let connects = connects.map(|((owner, destination), (name, count))| Connects {
+            destination,
+            owner,
+            name,
+            count,
+        });
+        Trace { connects: connects.collect(), ..std::mem::take(&mut self.trace) }
     }
 
     fn what(&self, record: Record<'_>) -> Option<What> {
@@ -163,8 +186,26 @@ impl<A: Alive> Collector<A> {
                     error,
                 });
             }
+            Event::Connecting(local, remote) => {
+                // Asked for in a namespace that is not known, it may have nothing to do with this one.
+                if let Some(namespace) = network {
+                    let destination = DestinationId { namespace, protocol: Protocol::Tcp, local, remote };
+                    self.connecting(owner, name, destination);
+                }
+            }
             Event::RefusedUnread => self.trace.unread_binds += 1,
             Event::Closed(_) | Event::Refused(..) => self.trace.lost += 1,
+        }
+    }
+
+    fn connecting(&mut self, owner: Owner, name: CompactString, destination: DestinationId) {
+        let is_full = self.connects.len() >= MOST_PAIRS;
+        match self.connects.entry((owner, destination)) {
+            Entry::Occupied(mut entry) => entry.get_mut().1 = entry.get().1.saturating_add(1),
+            Entry::Vacant(_) if is_full => self.trace.other_connects += 1,
+            Entry::Vacant(entry) => {
+                entry.insert((name, 1));
+            }
         }
     }
 }
@@ -175,7 +216,6 @@ mod tests {
     use super::super::record::{COMM, FORK, LOST, NAMESPACES, SAMPLE};
     use super::super::tracepoint::written::{state_change, tracepoints};
     use super::*;
-    use crate::model::Owner;
     use proptest::prelude::*;
 
     /// A `/proc` in which everyone is gone.
@@ -206,8 +246,12 @@ mod tests {
     }
 
     fn closed(pid: u32, time: u64, port: u16) -> Vec<u8> {
+        changed(4, pid, time, port)
+    }
+
+    fn changed(state: u32, pid: u32, time: u64, port: u16) -> Vec<u8> {
         let local = format!("127.0.0.1:{port}").parse().unwrap();
-        let raw = state_change(4, 6, local, "127.0.0.1:8080".parse().unwrap());
+        let raw = state_change(state, 6, local, "127.0.0.1:8080".parse().unwrap());
         // Padded as the kernel pads: the length and the data fill whole words of eight bytes.
         of(SAMPLE, pid, time, &[words(&[76]), raw, vec![0; 4]].concat())
     }
@@ -234,6 +278,38 @@ mod tests {
         assert_eq!(trace.connections[0].namespace, Some(NamespaceId(9)));
         assert_eq!(trace.connections[0].at, Duration::from_secs(59));
         assert_eq!(collector.take(), Trace::default());
+    }
+
+    #[test]
+    fn connects_are_summed_and_only_where_their_namespace_is_known() {
+        let mut collector = collector();
+        let asked = |pid, time| changed(2, pid, time, 0);
+        collector.add(&[born(7, SECOND), asked(7, 2 * SECOND), asked(7, 2 * SECOND + 1)].concat());
+        let nowhere = of(FORK, 8, SECOND, &words(&[8, 1, 8, 1]));
+        collector.add(&[nowhere, asked(8, 2 * SECOND)].concat());
+        collector.interpret(at(3 * SECOND));
+        let trace = collector.take();
+        let [connects] = &trace.connects[..] else { panic!("{trace:?}") };
+        assert_eq!((connects.owner.pid, &*connects.name, connects.count), (Pid(7), "p7", 2));
+        assert_eq!(connects.destination.namespace, NamespaceId(9));
+        assert_eq!(connects.destination.local.to_string(), "127.0.0.1");
+        assert_eq!(connects.destination.remote.to_string(), "127.0.0.1:8080");
+        assert_eq!(collector.take(), Trace::default());
+    }
+
+    #[test]
+    fn more_destinations_than_are_told_apart_are_counted() {
+        let mut collector = collector();
+        let owner = Owner { pid: Pid(7), started: StartTime(1) };
+        for number in 0..u32::try_from(MOST_PAIRS).unwrap() + 3 {
+            let local = std::net::Ipv4Addr::from(number).into();
+            let remote = "127.0.0.1:8080".parse().unwrap();
+            let namespace = NamespaceId(9);
+            let destination = DestinationId { namespace, protocol: Protocol::Tcp, local, remote };
+            collector.connecting(owner, "p7".into(), destination);
+        }
+        let trace = collector.take();
+        assert_eq!((trace.connects.len(), trace.other_connects), (MOST_PAIRS, 3));
     }
 
     #[test]

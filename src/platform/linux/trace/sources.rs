@@ -24,7 +24,7 @@ pub(super) struct Source {
 impl Source {
     /// Whether the tracepoint has the fields that are read of it.
     fn understands(&self, format: &Format) -> bool {
-        if self.name == CLOSED.name {
+        if self.name == STATES.name {
             StateChange::new(format).is_some()
         } else {
             Return::new(format).is_some()
@@ -32,8 +32,12 @@ impl Source {
     }
 }
 
-const CLOSED: Source =
-    Source { name: "sock/inet_sock_set_state", filter: c"newstate == 4", stack: 0, part: TracePart::Closing };
+const STATES: Source = Source {
+    name: "sock/inet_sock_set_state",
+    filter: c"newstate == 4 || newstate == 2",
+    stack: 0,
+    part: TracePart::Closing,
+};
 const CONNECT: Source =
     Source { name: "syscalls/sys_exit_connect", filter: c"ret == -99", stack: 0, part: TracePart::Connect };
 const BIND: Source =
@@ -46,7 +50,7 @@ pub(super) fn formats() -> (Vec<(&'static Source, Format)>, Vec<Gap>) {
         Err(gap) => return (Vec::new(), vec![gap]),
     };
     let (mut formats, mut missing) = (Vec::new(), Vec::new());
-    for source in [&CLOSED, &CONNECT, &BIND] {
+    for source in [&STATES, &CONNECT, &BIND] {
         match read::text_below(&events, &*format!("{}/format", source.name)) {
             Ok(text) => {
                 let unread = || {
@@ -72,7 +76,7 @@ pub(super) fn formats() -> (Vec<(&'static Source, Format)>, Vec<Gap>) {
 pub(super) fn tracepoints(formats: &[(&'static Source, Format)]) -> Tracepoints {
     let format = |name| formats.iter().find(|(source, _)| source.name == name).map(|(_, format)| format);
     Tracepoints {
-        closed: format(CLOSED.name).and_then(StateChange::new),
+        states: format(STATES.name).and_then(StateChange::new),
         connect: format(CONNECT.name).and_then(Return::new),
         bind: format(BIND.name).and_then(Return::new),
     }
@@ -86,7 +90,7 @@ mod tests {
     fn a_tracepoint_without_its_fields_is_not_understood() {
         let closed = Format::parse(include_str!("fixtures/inet_sock_set_state.txt")).unwrap();
         let bind = Format::parse(include_str!("fixtures/sys_exit_bind.txt")).unwrap();
-        assert!(CLOSED.understands(&closed) && BIND.understands(&bind));
-        assert!(!CLOSED.understands(&bind) && !CONNECT.understands(&closed));
+        assert!(STATES.understands(&closed) && BIND.understands(&bind));
+        assert!(!STATES.understands(&bind) && !CONNECT.understands(&closed));
     }
 }

@@ -1,6 +1,6 @@
 //! What a sample of one of our tracepoints means. Pure.
 
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use super::format::{Field, Format};
 use super::record::Bytes;
@@ -8,7 +8,8 @@ use crate::model::{PortOperation, Protocol, Tuple};
 
 /// `IPPROTO_TCP`: the tracepoint also tells of SCTP and MPTCP.
 const TCP: u64 = 6;
-/// `TCP_FIN_WAIT1` of `net/tcp_states.h`.
+/// `TCP_SYN_SENT` and `TCP_FIN_WAIT1` of `net/tcp_states.h`.
+const SYN_SENT: u64 = 2;
 const FIN_WAIT_1: u64 = 4;
 /// `EADDRINUSE` and `EADDRNOTAVAIL`.
 const IN_USE: u32 = rustix::io::Errno::ADDRINUSE.raw_os_error().unsigned_abs();
@@ -22,6 +23,8 @@ pub(super) const STACK: u32 = 1024;
 pub(super) enum Event {
     /// A connection was closed on this side first.
     Closed(Tuple),
+    /// A connection was asked for, from an address here to one there.
+    Connecting(IpAddr, SocketAddr),
     /// A port was asked for and not given.
     Refused(PortOperation, u32),
     /// `bind()` found its port in use, and which port it asked for can't be told.
@@ -32,7 +35,7 @@ pub(super) enum Event {
 #[derive(Debug, Default)]
 pub(super) struct Tracepoints {
     /// `sock:inet_sock_set_state`
-    pub closed: Option<StateChange>,
+    pub states: Option<StateChange>,
     /// `syscalls:sys_exit_connect`
     pub connect: Option<Return>,
     /// `syscalls:sys_exit_bind`
@@ -72,15 +75,22 @@ impl StateChange {
         })
     }
 
-    fn closed(&self, raw: &[u8]) -> Option<Tuple> {
-        let ours = self.new_state.unsigned(raw)? == FIN_WAIT_1 && self.protocol.unsigned(raw)? == TCP;
+    fn event(&self, raw: &[u8]) -> Option<Event> {
+        if self.protocol.unsigned(raw)? != TCP {
+            return None;
+        }
         let end = |address: Field, port: Field| {
             let address = Ipv6Addr::from(address.array::<16>(raw)?).to_canonical();
             Some(SocketAddr::new(address, u16::try_from(port.unsigned(raw)?).ok()?))
         };
         let local = end(self.source, self.source_port)?;
         let remote = end(self.destination, self.destination_port)?;
-        ours.then_some(Tuple { protocol: Protocol::Tcp, local, remote })
+        match self.new_state.unsigned(raw)? {
+            FIN_WAIT_1 => Some(Event::Closed(Tuple { protocol: Protocol::Tcp, local, remote })),
+            // Its port is chosen after this: a connection that gets none is asked for all the same.
+            SYN_SENT => Some(Event::Connecting(local.ip(), remote)),
+            _ => None,
+        }
     }
 }
 
@@ -98,8 +108,8 @@ impl Tracepoints {
     /// What a sample says, if it is of interest.
     pub fn event(&self, raw: &[u8], rest: &[u8]) -> Option<Event> {
         let id = Bytes(raw).u16()?;
-        if let Some(closed) = self.closed.as_ref().filter(|closed| closed.id == id) {
-            return closed.closed(raw).map(Event::Closed);
+        if let Some(states) = self.states.as_ref().filter(|states| states.id == id) {
+            return states.event(raw);
         }
         if let Some(connect) = self.connect.as_ref().filter(|connect| connect.id == id) {
             let refused = Event::Refused(PortOperation::Connect, NOT_AVAILABLE);
@@ -145,7 +155,7 @@ pub(super) mod written {
     pub fn tracepoints() -> Tracepoints {
         let format = |text| Format::parse(text).unwrap();
         Tracepoints {
-            closed: StateChange::new(&format(include_str!("fixtures/inet_sock_set_state.txt"))),
+            states: StateChange::new(&format(include_str!("fixtures/inet_sock_set_state.txt"))),
             connect: Return::new(&format(include_str!("fixtures/sys_exit_connect.txt"))),
             bind: Return::new(&format(include_str!("fixtures/sys_exit_bind.txt"))),
         }
@@ -190,11 +200,13 @@ mod tests {
     #[rstest]
     #[case("127.0.0.1:40000", "127.0.0.1:8080")]
     #[case("[2001:db8::1]:40000", "[2001:db8::2]:443")]
-    fn a_close_says_both_ends(#[case] local: &str, #[case] remote: &str) {
+    fn a_change_of_state_says_both_ends(#[case] local: &str, #[case] remote: &str) {
         let (local, remote) = (local.parse().unwrap(), remote.parse().unwrap());
         let raw = state_change(4, 6, local, remote);
         let tuple = Tuple { protocol: Protocol::Tcp, local, remote };
         assert_eq!(tracepoints().event(&raw, &[]), Some(Event::Closed(tuple)));
+        let connecting = Event::Connecting(local.ip(), remote);
+        assert_eq!(tracepoints().event(&state_change(2, 6, local, remote), &[]), Some(connecting));
         assert_eq!(tracepoints().event(&state_change(6, 6, local, remote), &[]), None);
         assert_eq!(tracepoints().event(&state_change(4, 132, local, remote), &[]), None);
         assert_eq!(tracepoints().event(&raw[..71], &[]), None);

@@ -210,11 +210,11 @@ impl<'a> Holder<'a> {
         }
     }
 
-    /// `, most likely of orders (4312), which opens 180 sockets/s`
+    /// `, most likely of orders (4312), which opens at least 180 sockets/s`
     fn most_likely(&self) -> String {
         self.suspect.map_or_else(String::new, |Suspect { owner, name, per_second: opens }| {
             let (name, opens) = (safe(name), per_second(*opens));
-            format!(", most likely of {name} ({}), which opens {opens} sockets/s", owner.pid)
+            format!(", most likely of {name} ({}), which opens at least {opens} sockets/s", owner.pid)
         })
     }
 

@@ -112,7 +112,7 @@ fn whoever_opens_sockets_all_the_time_is_suspected_and_owns_nothing_for_that() {
         Snapshot { glimpses, ..snapshot(waiting()) }
     });
     let sentence = &picture.verdict.sentence;
-    let who = "1,000 without an owner, all TIME_WAIT, most likely of orders (7), which opens 180 sockets/s";
+    let who = "1,000 without an owner, all TIME_WAIT, most likely of orders (7), which opens at least 180 sockets/s";
     assert!(sentence.ends_with(who), "{sentence}");
     assert!(picture.findings.iter().all(|finding| finding.owner.is_none()), "x ends nobody");
 }

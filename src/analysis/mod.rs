@@ -16,6 +16,7 @@ mod owners;
 mod picture;
 mod ports;
 pub mod range_plan;
+pub mod reserve;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ mod tests_unread;
 mod tick;
 mod usage;
 mod verdict;
+pub mod why;
 
 use std::cell::OnceCell;
 use std::sync::Arc;

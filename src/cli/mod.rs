@@ -14,6 +14,7 @@ mod screen;
 mod snapshot;
 mod usage;
 mod values;
+mod why;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -56,6 +57,7 @@ enum Command {
     Probe(probe::Args),
     Audit(audit::Args),
     Check(check::Args),
+    Why(why::Args),
 }
 
 /// Runs what a command line, the name of the program first, asks for, and says with which code to exit.
@@ -76,6 +78,7 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> Result<ExitCode> {
                 Some(Command::Range(args)) => range::run(&args, read_only)?,
                 Some(Command::Probe(args)) => probe::run(&args, read_only)?,
                 Some(Command::Audit(args)) => audit::run(&args)?,
+                Some(Command::Why(args)) => return why::run(&args, read_only, config.thresholds()),
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -85,19 +88,22 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> Result<ExitCode> {
 }
 
 /// With which code to exit after this error of this command line. For monitoring 1 and 2 are verdicts: a
-/// check that could not be made is never one of them.
+/// check that could not be made is never one of them. Nor is a port taken because that could not be told.
 #[must_use]
 pub fn exit_code(line: impl IntoIterator<Item = OsString>, error: &Report) -> ExitCode {
     ExitCode::from(match error.is::<UsageError>() {
-        _ if asks_for_check(line) => UNKNOWN,
-        true => 2,
-        false => 1,
+        usage => match command(line).as_deref() {
+            Some("check") => UNKNOWN,
+            Some("why") if !usage => UNKNOWN,
+            _ if usage => 2,
+            _ => 1,
+        },
     })
 }
 
-/// Whether a command line means `check`, also when the rest of it can't be understood: whether its first
-/// word that is neither an option nor the value of one is that.
-fn asks_for_check(line: impl IntoIterator<Item = OsString>) -> bool {
+/// The command that a command line means, also when the rest of it can't be understood: its first word that is
+/// neither an option nor the value of one.
+fn command(line: impl IntoIterator<Item = OsString>) -> Option<String> {
     let screen = Cli::command();
     let takes_value = |word: &OsString| {
         let mut options = screen.get_arguments().filter(|option| option.get_action().takes_values());
@@ -108,10 +114,10 @@ fn asks_for_check(line: impl IntoIterator<Item = OsString>) -> bool {
         if takes_value(&word) {
             words.next();
         } else if !word.as_encoded_bytes().starts_with(b"-") {
-            return word == "check";
+            return word.into_string().ok();
         }
     }
-    false
+    None
 }
 
 /// The platform, where porttop may open as many files as it takes.
@@ -171,6 +177,8 @@ mod tests {
     #[case(&["probe"])]
     #[case(&["probe", "localhost:80", "--format=json"])]
     #[case(&["audit", "--read-only"])]
+    #[case(&["why", "8080"])]
+    #[case(&["why", "[::1]:8080", "--remote", "[::1]:80", "--protocol", "tcp", "--format=json", "--for", "1s"])]
     #[case(&["snapshot", "--for", "1500ms"])]
     #[case(&["check"])]
     #[case(&["check", "--warn", "70", "--critical=90.5", "--format", "json", "--for", "3s", "--backend", "portable"])]
@@ -206,7 +214,7 @@ mod tests {
     #[case(&[], false)]
     fn a_check_is_one_however_wrong_its_options(#[case] line: &[&str], #[case] expected: bool) {
         let line = ["porttop"].iter().chain(line).map(OsString::from);
-        assert_eq!(asks_for_check(line), expected);
+        assert_eq!(command(line).as_deref() == Some("check"), expected);
     }
 
     #[rstest]
@@ -245,6 +253,13 @@ mod tests {
     #[case(&["check", "--warn", "0"], "'0'", "1 to 100")]
     #[case(&["check", "--critical", "much"], "'much'", "1 to 100")]
     #[case(&["check", "--format", "csv"], "invalid value 'csv'", "text, json")]
+    #[case(&["why"], "[ADDRESS:]PORT", "")]
+    #[case(&["why", "0"], "0 is no port", "any port")]
+    #[case(&["why", "65536"], "'65536' is no port", "1 to 65535")]
+    #[case(&["why", "http"], "'http' is no port", "PORT or ADDRESS:PORT")]
+    #[case(&["why", "localhost:80"], "'localhost' is no address", "in numbers")]
+    #[case(&["why", "::1:80"], "'::1' is no address", "in brackets")]
+    #[case(&["why", "80", "--protocol", "sctp"], "invalid value 'sctp'", "tcp, udp")]
     #[case(&["snapshot", "now"], "unexpected argument 'now'", "")]
     #[case(&[""], "unrecognized subcommand ''", "")]
     fn a_wrong_command_line_is_one_clear_line(#[case] line: &[&str], #[case] says: &str, #[case] and: &str) {

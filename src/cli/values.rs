@@ -7,13 +7,20 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use crate::analysis::column::{UnknownColumn, keys};
 use crate::analysis::{Column, Destination, Direction, Filter, FilterError, GroupBy, Item, Sort};
 use crate::export::Order;
-use crate::model::{Backend, Share, Socket};
+use crate::model::{Backend, Protocol, Share, Socket};
 
 /// `native` or `portable`.
 pub(super) fn backend() -> impl TypedValueParser<Value = Backend> {
     let all = [Backend::Native, Backend::Portable];
     PossibleValuesParser::new(all.map(Backend::key))
         .map(move |key| all.into_iter().find(|backend| backend.key() == key).unwrap_or(Backend::Native))
+}
+
+/// `tcp` or `udp`.
+pub(super) fn protocol() -> impl TypedValueParser<Value = Protocol> {
+    let all = [Protocol::Tcp, Protocol::Udp];
+    PossibleValuesParser::new(all.map(Protocol::key))
+        .map(move |key| all.into_iter().find(|one| one.key() == key).unwrap_or(Protocol::Tcp))
 }
 
 /// A text that is no percentage of a capacity.

@@ -20,6 +20,7 @@ mod record;
 pub mod table;
 #[cfg(test)]
 mod tests;
+pub mod why;
 
 pub use excerpt::{Excerpt, Order};
 pub use finding::KeyOf;

@@ -75,6 +75,8 @@ pub enum Missing {
     Range(Option<SpaceId>),
     /// The reserved or excluded ports of one port space, or of all.
     Reserved(Option<SpaceId>),
+    /// The sockets of so many other network namespaces, or of nobody knows how many.
+    Namespaces(Option<usize>),
     /// How many TIME_WAIT sockets there may be.
     TimeWaitLimit,
     /// A part of the trace.
@@ -134,6 +136,7 @@ impl Missing {
             Self::HandlesOf(_) | Self::HandleNames(_) => "handles",
             Self::Range(_) => "dynamic_range",
             Self::Reserved(_) => "reserved_ports",
+            Self::Namespaces(_) => "namespaces",
             Self::TimeWaitLimit => "time_wait_limit",
             Self::Trace(_) | Self::TracedEvents(_) => "trace",
             Self::EventLog(_) => "event_log",

@@ -354,6 +354,17 @@ pub trait PortProbe: Send {
     fn connect(&mut self, to: SocketAddr, limit: Duration) -> io::Result<SocketAddr>;
 }
 
+/// Takes a very port for a moment.
+pub trait PortTrial: Send {
+    /// Binds a socket to this address and port and closes it. No packet is sent. An IPv6 socket takes nothing
+    /// from IPv4. `reusing` sets `SO_REUSEADDR`; without it Windows is asked with `SO_EXCLUSIVEADDRUSE`, which
+    /// takes a port from nobody.
+    ///
+    /// # Errors
+    /// What the system said.
+    fn bind(&mut self, protocol: Protocol, local: SocketAddr, reusing: bool) -> io::Result<()>;
+}
+
 /// Everything that can change this machine.
 pub struct Controls {
     /// Ends processes.

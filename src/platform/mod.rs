@@ -35,11 +35,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use control::{Controls, PortProbe};
+use control::{Controls, PortProbe, PortTrial};
 
 use crate::model::{
-    Backend, Gap, Glimpses, Handles, Host, Limits, NamespaceId, Owner, PortEvent, PortSpace, Process, Socket,
-    System, Trace,
+    Backend, Gap, Glimpses, Handles, Host, Limits, NamespaceId, Owner, Port, PortEvent, PortSpace, Process,
+    Socket, System, Trace,
 };
 
 /// What was read, and what could not be.
@@ -248,6 +248,30 @@ pub fn probe() -> Box<dyn PortProbe> {
     return linux::probe();
     #[cfg(not(target_os = "linux"))]
     return Box::new(portable::Probe);
+}
+
+/// Takes very ports of this system.
+#[must_use]
+pub fn trial() -> Box<dyn PortTrial> {
+    #[cfg(target_os = "linux")]
+    return linux::trial();
+    #[cfg(windows)]
+    return windows::trial();
+    #[cfg(not(any(target_os = "linux", windows)))]
+    return Box::new(portable::Probe);
+}
+
+/// The sockets on a port in other network namespaces, each known by processes in it; no BOUND ones. Only Linux
+/// has any.
+#[must_use]
+pub fn elsewhere(port: Port, namespaces: &[(NamespaceId, Vec<Owner>)]) -> Reading<Vec<Socket>> {
+    #[cfg(target_os = "linux")]
+    return linux::on_port(port, namespaces);
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (port, namespaces);
+        Reading::whole(Vec::new())
+    }
 }
 
 /// The network namespace this process is in; [`NamespaceId::ONLY`] where there is one, or it can't be told.

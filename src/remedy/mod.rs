@@ -19,6 +19,7 @@ pub mod probe;
 pub mod range;
 pub mod service;
 mod state;
+pub mod why;
 pub mod worker;
 
 #[cfg(test)]

@@ -99,7 +99,8 @@ pub fn probe(destination: Option<&str>) -> Probed {
     Probed { tries, unresolved }
 }
 
-fn resolve(destination: &str) -> Result<SocketAddr, Unresolved> {
+/// The address of a destination; a name is looked up.
+pub(super) fn resolve(destination: &str) -> Result<SocketAddr, Unresolved> {
     let none = |reason| Unresolved::NoAddress { destination: destination.to_owned(), reason };
     match destination.to_socket_addrs() {
         Ok(mut addresses) => addresses.next().ok_or_else(|| none("no address".into())),

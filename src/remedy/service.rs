@@ -12,6 +12,8 @@ use super::plan::Confirmed;
 use super::probe::{self, Probed};
 use super::range::{Journal, LastChange, RangeOutcome, RangePlan};
 use super::state::StateDirectory;
+use super::why::{self, Inquiry};
+use crate::analysis::why::Tried;
 use crate::model::{Gap, Owner};
 use crate::platform;
 use crate::platform::control::{ControlError, RangeState};
@@ -34,6 +36,8 @@ pub enum Request {
     ReadRange,
     /// Whether a port can be had, and whether a destination can be connected to.
     Probe(Option<String>),
+    /// Whether a very port can be had.
+    Try(Box<Inquiry>),
     /// That commands are kept in a file.
     KeepCommands(String),
 }
@@ -62,6 +66,8 @@ pub enum Response {
     Range(Result<RangeReading, NotDone>),
     /// What asking for ports gave.
     Probed(Result<Probed, NotDone>),
+    /// What came of trying to have a very port.
+    Tried(Result<Box<Tried>, NotDone>),
     /// Where the commands are kept.
     Kept(Result<PathBuf, NotDone>),
 }
@@ -102,6 +108,7 @@ impl Request {
             Self::SetRange(plan, _) => Response::RangeSet(Box::new(plan.into_plan()), Err(why)),
             Self::ReadRange => Response::Range(Err(why)),
             Self::Probe(_) => Response::Probed(Err(why)),
+            Self::Try(_) => Response::Tried(Err(why)),
             Self::KeepCommands(_) => Response::Kept(Err(why)),
         }
     }
@@ -157,6 +164,7 @@ impl Service {
             }
             Request::ReadRange => Response::Range(Self::range()),
             Request::Probe(destination) => Response::Probed(self.probe(destination.as_deref())),
+            Request::Try(inquiry) => Response::Tried(Ok(Box::new(why::try_all(&inquiry)))),
             Request::KeepCommands(commands) => {
                 let kept = StateDirectory::find().and_then(|state| state.keep(COMMANDS, &commands));
                 Response::Kept(kept.map_err(NotDone::from))

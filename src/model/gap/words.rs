@@ -41,6 +41,10 @@ impl Display for Missing {
             Self::Reserved(Some(id)) => {
                 write!(f, "excluded ports of {id} (its capacity is not known without them)")
             }
+            Self::Namespaces(None) => f.write_str("sockets of other network namespaces"),
+            Self::Namespaces(Some(count)) => {
+                write!(f, "sockets of {}", counted(*count, "other network namespace"))
+            }
             Self::TimeWaitLimit => f.write_str("limit of TIME_WAIT sockets"),
             Self::Trace(TracePart::Whole) => f.write_str("live trace of connections and failures"),
             Self::Trace(TracePart::Closing) => f.write_str("exact owners of TIME_WAIT"),

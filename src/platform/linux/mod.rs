@@ -9,6 +9,7 @@ mod cgroup;
 mod control;
 mod descriptors;
 mod destroy;
+mod elsewhere;
 mod handles;
 mod host;
 mod limits;
@@ -36,11 +37,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub(super) use descriptors::enough;
+pub(super) use elsewhere::on_port;
 pub(super) use host::host;
 pub(super) use ranges::{Sysctl, own_namespace};
 pub(super) use sysctl::RANGE_FILE;
 
-use super::control::{Controls, PortProbe};
+use super::control::{Controls, PortProbe, PortTrial};
 use super::{Platform, StartTracing};
 use crate::model::{Backend, Gap, Missing, NamespaceId, Reason, Remedy};
 
@@ -92,5 +94,9 @@ pub(super) fn controls(range_file: &Path) -> Controls {
 }
 
 pub(super) fn probe() -> Box<dyn PortProbe> {
+    Box::new(probe::Probe)
+}
+
+pub(super) fn trial() -> Box<dyn PortTrial> {
     Box::new(probe::Probe)
 }

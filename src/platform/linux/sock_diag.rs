@@ -238,7 +238,8 @@ impl Entry {
 /// `idiag_timer` of a `TIME_WAIT`; `idiag_expires` is then the milliseconds left of it.
 const TIMER_TIME_WAIT: u8 = 3;
 
-fn tcp_state(number: u8) -> Option<State> {
+/// What the kernel calls by this number, there and in `/proc/net/tcp`.
+pub(super) fn tcp_state(number: u8) -> Option<State> {
     Some(match number {
         1 => State::Established,
         2 => State::SynSent,

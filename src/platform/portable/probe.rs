@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket
 use std::time::Duration;
 
 use crate::model::{Family, Protocol};
-use crate::platform::control::PortProbe;
+use crate::platform::control::{PortProbe, PortTrial};
 
 /// Takes ports on loopback, where no firewall asks about a listener.
 pub(in crate::platform) struct Probe;
@@ -27,6 +27,16 @@ impl PortProbe for Probe {
     }
 }
 
+/// The standard library sets `SO_REUSEADDR` for TCP on Unix: what is refused here is refused to everyone.
+impl PortTrial for Probe {
+    fn bind(&mut self, protocol: Protocol, local: SocketAddr, _: bool) -> io::Result<()> {
+        match protocol {
+            Protocol::Tcp => TcpListener::bind(local).map(drop),
+            Protocol::Udp => UdpSocket::bind(local).map(drop),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -34,11 +44,13 @@ mod tests {
     #[test]
     fn a_port_is_had_and_given_back() {
         for protocol in [Protocol::Tcp, Protocol::Udp] {
-            let had = Probe.bind(Family::Ipv4, protocol).unwrap();
+            let had = PortProbe::bind(&mut Probe, Family::Ipv4, protocol).unwrap();
             assert_ne!(had.port(), 0);
         }
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let to = listener.local_addr().unwrap();
+        let refused = PortTrial::bind(&mut Probe, Protocol::Tcp, to, false).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
         assert!(Probe.connect(to, Duration::from_secs(5)).is_ok());
     }
 }

@@ -16,6 +16,7 @@
 //! | `events` | refused with a reason | records, live ones |
 //! | `handles` | list by class 64, kinds, a pipe that is being read | class 51, sockets and their endpoints, names on volumes |
 //! | `control` | a success that changes nothing is not believed | `SetTcpEntry` |
+//! | `probe` | a port taken and refused | blocks that are excluded, exclusive holders |
 //! | `elevation` | session and window station | UAC |
 //! | `trace` | a session that pretends to start is refused; the end by the console | records by version, whose layouts are compared with manifests |
 //!
@@ -29,6 +30,7 @@ mod ffi;
 mod format;
 mod handles;
 mod host;
+mod probe;
 mod processes;
 mod ranges;
 mod services;
@@ -38,6 +40,7 @@ mod trace;
 
 use std::sync::Arc;
 
+use super::control::PortTrial;
 use super::{Platform, PortEvents};
 use crate::model::{Backend, Gap, LogPart, Missing, NamespaceId};
 pub(super) use control::controls;
@@ -73,4 +76,9 @@ pub(super) fn open() -> Platform {
         events,
         missing,
     }
+}
+
+/// Takes very ports.
+pub(super) fn trial() -> Box<dyn PortTrial> {
+    Box::new(probe::Trial)
 }

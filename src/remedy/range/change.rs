@@ -1,6 +1,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::analysis::reserve;
 use crate::model::{DynamicRange, Family, PortRange, PortSet, Protocol};
 use crate::platform::control::{FileContent, RangeState, RangeStep, Store};
 
@@ -227,9 +228,7 @@ pub fn command(step: &RangeStep, file: Option<&Path>) -> String {
         RangeStep::Range(range) => {
             format!("sysctl -w net.ipv4.ip_local_port_range=\"{} {}\"", range.start(), range.end())
         }
-        RangeStep::Reserved(ports) => {
-            format!("sysctl -w net.ipv4.ip_local_reserved_ports=\"{ports}\"")
-        }
+        RangeStep::Reserved(ports) => reserve::sysctl(ports),
         RangeStep::WriteFile(DynamicRange { range, reserved }) => format!(
             "printf '%s\\n' 'net.ipv4.ip_local_port_range = {} {}' \
              'net.ipv4.ip_local_reserved_ports = {reserved}' > {}",

@@ -4,7 +4,8 @@ use super::change::{Difference, RangeChange, SpaceChange, command, linux_change}
 use super::journal::{JournalEntry, LastChange, Origin};
 use super::undo;
 use crate::analysis::range_plan::{Lasts, Listener, Proposal, TEMPORARY};
-use crate::model::{DynamicRange, Family, Protocol, System};
+use crate::analysis::reserve;
+use crate::model::{DynamicRange, Family, Protocol, SpaceId, System};
 use crate::platform::control::{FileContent, RangeFile, RangeState, RangeStep, Store};
 use crate::remedy::plan::{Plan, Refusal};
 use crate::text::{age, safe, thousands};
@@ -107,7 +108,9 @@ impl RangePlan {
                 }
                 None => refusals.push(Refusal::unknown_range_of(family, protocol)),
             }
-            by_hand.extend(proposal.listeners.iter().map(|listener| exclude(family, protocol, listener)));
+            let space = SpaceId { namespace: now.namespace, family, protocol };
+            let exclude = |listener: &Listener| reserve::exclude(space, listener.port);
+            by_hand.extend(proposal.listeners.iter().map(exclude));
         }
         if wanted.is_empty() {
             return Self::nothing();
@@ -296,13 +299,4 @@ fn names(listeners: &[Listener]) -> String {
         None => listener.port.to_string(),
     };
     listeners.iter().map(name).collect::<Vec<_>>().join(", ")
-}
-
-fn exclude(family: Family, protocol: Protocol, listener: &Listener) -> String {
-    format!(
-        "netsh int {} add excludedportrange protocol={} startport={} numberofports=1 store=persistent",
-        family.key(),
-        protocol.key(),
-        listener.port
-    )
 }

@@ -58,7 +58,11 @@ impl Report {
             Response::Killed(plan, killed) => Some(Self::killed(plan, killed)),
             Response::Closed(closed) => Some(Self::closed(closed)),
             Response::RangeSet(plan, changed) => Some(Self::range(plan, changed)),
-            Response::MayEnd(_) | Response::Range(_) | Response::Probed(_) | Response::Kept(_) => None,
+            Response::MayEnd(_)
+            | Response::Range(_)
+            | Response::Probed(_)
+            | Response::Tried(_)
+            | Response::Kept(_) => None,
         }
     }
 

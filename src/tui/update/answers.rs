@@ -29,7 +29,8 @@ pub fn answered(app: &mut App, answer: Answer) -> Vec<Effect> {
         | Response::Killed(..)
         | Response::Closed(_)
         | Response::RangeSet(..)
-        | Response::Probed(_) => {}
+        | Response::Probed(_)
+        | Response::Tried(_) => {}
     }
     let mut effects = apply(app, out);
     effects.push(Effect::Draw);

@@ -91,13 +91,12 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> Result<ExitCode> {
 /// check that could not be made is never one of them. Nor is a port taken because that could not be told.
 #[must_use]
 pub fn exit_code(line: impl IntoIterator<Item = OsString>, error: &Report) -> ExitCode {
-    ExitCode::from(match error.is::<UsageError>() {
-        usage => match command(line).as_deref() {
-            Some("check") => UNKNOWN,
-            Some("why") if !usage => UNKNOWN,
-            _ if usage => 2,
-            _ => 1,
-        },
+    let is_usage = error.is::<UsageError>();
+    ExitCode::from(match command(line).as_deref() {
+        Some("check") => UNKNOWN,
+        Some("why") if !is_usage => UNKNOWN,
+        _ if is_usage => 2,
+        _ => 1,
     })
 }
 

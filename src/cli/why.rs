@@ -25,7 +25,7 @@ Exit codes: 0 the port is free, 1 it is taken, 2 the command line or the configu
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES)]
 pub(super) struct Args {
-    /// The port, on every address or on one: 8080, 10.0.0.5:8080, [::1]:8080
+    /// The port, on every address or on one: `8080`, `10.0.0.5:8080`, `[::1]:8080`
     #[arg(value_name = "[ADDRESS:]PORT", value_parser = Question::parse)]
     port: Question,
     /// For connections to this destination only; nothing is sent there, a name is looked up

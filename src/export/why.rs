@@ -393,18 +393,13 @@ impl Answered<'_> {
 fn excluded(answer: &Answer, block: PortRange, administered: Option<bool>) -> String {
     let space = answer.place.space(NamespaceId::ONLY);
     let what = format!("it is inside the excluded block {block}");
-    match administered {
-        Some(true) => {
-            format!("{what}, which an administrator has set: who asks for it by its number can have it")
-        }
-        Some(false) | None => {
-            let (family, protocol, port) =
-                (space.family.key(), space.protocol.key(), answer.place.local.port());
-            format!(
-                "{what}, which Windows keeps for WinNAT, Hyper-V or a service and moves at its start: as \
-                 administrator net stop winnat, netsh int {family} add excludedportrange protocol={protocol} \
-                 startport={port} numberofports=1, net start winnat; then who asks for it by its number can have it"
-            )
-        }
+    if administered == Some(true) {
+        return format!("{what}, which an administrator has set: who asks for it by its number can have it");
     }
+    let (family, protocol, port) = (space.family.key(), space.protocol.key(), answer.place.local.port());
+    format!(
+        "{what}, which Windows keeps for WinNAT, Hyper-V or a service and moves at its start: as administrator \
+         net stop winnat, netsh int {family} add excludedportrange protocol={protocol} startport={port} \
+         numberofports=1, net start winnat; then who asks for it by its number can have it"
+    )
 }

@@ -39,6 +39,7 @@ pub enum Command {
     Kill,
     CloseSockets,
     Probe,
+    Why,
     NextButton,
     PreviousButton,
     NextField,

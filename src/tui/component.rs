@@ -16,7 +16,7 @@ use super::list::{ItemKey, List};
 use super::range_goal::RangeGoal;
 use super::shared::Env;
 use super::subject::{PaneId, Subject};
-use crate::model::{Owner, PortRange};
+use crate::model::{Owner, PortRange, Socket};
 use crate::platform::control::Signal;
 use crate::remedy::range::Difference;
 use crate::remedy::service::{Request, Response};
@@ -58,6 +58,11 @@ pub trait Pane: Component {
     /// The processes that its selection stands for.
     fn owners(&self, _env: &Env<'_>) -> Vec<Owner> {
         Vec::new()
+    }
+
+    /// The socket that is selected, if it is one.
+    fn socket<'a>(&'a self, _env: &Env<'a>) -> Option<&'a Socket> {
+        None
     }
 
     /// Whether a filter narrows it.

@@ -133,7 +133,7 @@ fn effect(case: &Case<'_>, socket: &Socket, relation: Relation, by: Use, toward:
 }
 
 /// Windows: where the one that stands is on every address and the other on a single one, that can be beside it
-/// unless the first is exclusive ("Using SO_REUSEADDR and SO_EXCLUSIVEADDRUSE", Microsoft). Of connections
+/// unless the first is exclusive ("Using `SO_REUSEADDR` and `SO_EXCLUSIVEADDRUSE`", Microsoft). Of connections
 /// only those of a listener that was exclusive are in the way.
 fn on_windows(case: &Case<'_>, socket: &Socket, by: Use) -> Effect {
     let beside = socket.local().ip().is_unspecified() && !case.place.local.ip().is_unspecified();

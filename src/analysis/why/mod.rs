@@ -513,7 +513,7 @@ impl Case<'_> {
         }
     }
 
-    /// Whether sockets could not be read that bind() does not rule out.
+    /// Whether sockets could not be read that `bind()` does not rule out.
     fn is_unread(&self) -> bool {
         self.snapshot.gaps_in(self.space()).any(|gap| !matches!(gap.subject, Missing::Bound(_)))
     }

@@ -1,5 +1,6 @@
 //! What is asked: which port, on which address, toward which destination.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::Place;
@@ -129,6 +130,16 @@ impl Question {
         protocols
             .flat_map(|protocol| locals.iter().map(move |local| Place { protocol, local: *local }))
             .collect()
+    }
+}
+
+/// As it is typed.
+impl fmt::Display for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.local {
+            Some(local) => local.fmt(f),
+            None => self.port.fmt(f),
+        }
     }
 }
 

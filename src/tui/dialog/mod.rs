@@ -10,4 +10,5 @@ pub mod probe;
 pub mod question;
 pub mod set_range;
 pub mod sort_menu;
+pub mod why;
 pub mod working;

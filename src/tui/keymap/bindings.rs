@@ -168,6 +168,13 @@ pub(super) const RANGES: &[Binding] = &[Binding::new(
 pub(super) const PROBE: &[Binding] =
     &[Binding::new(&[Key::char('o')], Command::Probe, "see whether a port can still be had").hint("probe")];
 
+pub(super) const WHY: &[Binding] = &[Binding::new(
+    &[Key::char('w')],
+    Command::Why,
+    "why a port can't be had: that of the socket, or one that is typed",
+)
+.hint("why")];
+
 pub(super) const SPACES: &[Binding] = &[
     Binding::new(&[UP, Key::char('k')], Command::Up, "the port space above").hint_as("↑↓", "select"),
     Binding::new(&[DOWN, Key::char('j')], Command::Down, "the port space below"),
@@ -224,6 +231,9 @@ pub(super) const HIDE: &[Binding] = &[
 
 pub(super) const DESTINATION: &[Binding] =
     &[Binding::new(&[ENTER], Command::Open, "try again, and the destination that is typed").hint("try")];
+
+pub(super) const PORT: &[Binding] =
+    &[Binding::new(&[ENTER], Command::Open, "ask about the port that is typed, or once more").hint("ask")];
 
 pub(super) const NUMBERS: &[Binding] = &[
     Binding::new(&[ENTER], Command::Open, "take these numbers").hint("take them"),

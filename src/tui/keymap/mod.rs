@@ -12,8 +12,9 @@ use super::command::Command;
 use crate::analysis::Act;
 use bindings::{
     ANYWHERE, BACK, BACK_FIRST, BACK_TO_PROCESSES, BUTTONS, CHANGES, CHOOSE, CLOSE, CLOSING, COPIED,
-    DESTINATION, FILTER, FOLLOW, GROUP, HIDE, KILL, LINES, NO, NUMBERS, OPEN, OWN, PANES, PROBE, PROCESSES,
-    PROPOSALS, RANGES, ROWS, SCROLLED, SPACES, STOP, STOP_TYPING, TABLE, TO_CONNECTION, TYPING, VIEWS,
+    DESTINATION, FILTER, FOLLOW, GROUP, HIDE, KILL, LINES, NO, NUMBERS, OPEN, OWN, PANES, PORT, PROBE,
+    PROCESSES, PROPOSALS, RANGES, ROWS, SCROLLED, SPACES, STOP, STOP_TYPING, TABLE, TO_CONNECTION, TYPING,
+    VIEWS, WHY,
 };
 
 /// Where a key is pressed.
@@ -59,13 +60,15 @@ pub enum Context {
     Working,
     /// A destination is typed, to see whether a port can be had.
     Probe,
+    /// A port is typed, to see why it can't be had.
+    Why,
     /// The numbers of a range are typed.
     OwnRange,
 }
 
 impl Context {
     /// Every context.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Processes,
         Self::Group,
         Self::Destinations,
@@ -86,6 +89,7 @@ impl Context {
         Self::Outcome,
         Self::Working,
         Self::Probe,
+        Self::Why,
         Self::OwnRange,
     ];
 
@@ -113,6 +117,7 @@ impl Context {
             Self::Outcome => "Outcome",
             Self::Working => "At work",
             Self::Probe => "Can a port be had?",
+            Self::Why => "Why can't I have this port?",
             Self::OwnRange => "Own numbers",
         }
     }
@@ -120,38 +125,52 @@ impl Context {
     /// The keys that work there, the most telling first.
     pub fn bindings(self) -> impl Iterator<Item = &'static Binding> {
         let parts: &[&'static [Binding]] = match self {
-            Self::Processes => {
-                &[ROWS, OPEN, FILTER, KILL, RANGES, PROCESSES, PROBE, GROUP, TABLE, VIEWS, BACK, ANYWHERE]
-            }
+            Self::Processes => &[
+                ROWS, OPEN, FILTER, KILL, RANGES, PROCESSES, PROBE, WHY, GROUP, TABLE, VIEWS, BACK, ANYWHERE,
+            ],
             Self::Group => {
-                &[ROWS, OPEN, FILTER, KILL, RANGES, PROCESSES, PROBE, TABLE, VIEWS, BACK_FIRST, ANYWHERE]
+                &[ROWS, OPEN, FILTER, KILL, RANGES, PROCESSES, PROBE, WHY, TABLE, VIEWS, BACK_FIRST, ANYWHERE]
             }
-            Self::Destinations => &[ROWS, OPEN, FILTER, RANGES, PROBE, TABLE, VIEWS, BACK, ANYWHERE],
+            Self::Destinations => &[ROWS, OPEN, FILTER, RANGES, PROBE, WHY, TABLE, VIEWS, BACK, ANYWHERE],
             Self::Sockets => {
-                &[ROWS, OPEN, FILTER, CLOSING, KILL, RANGES, PROBE, TABLE, VIEWS, BACK, ANYWHERE]
+                &[ROWS, OPEN, FILTER, CLOSING, KILL, RANGES, PROBE, WHY, TABLE, VIEWS, BACK, ANYWHERE]
             }
             Self::Connections => {
-                &[ROWS, PANES, FILTER, CLOSING, KILL, RANGES, PROBE, TABLE, BACK_FIRST, VIEWS, ANYWHERE]
+                &[ROWS, PANES, FILTER, CLOSING, KILL, RANGES, PROBE, WHY, TABLE, BACK_FIRST, VIEWS, ANYWHERE]
             }
             Self::Subset => {
-                &[ROWS, OPEN, FILTER, CLOSING, KILL, RANGES, PROBE, TABLE, BACK_FIRST, VIEWS, ANYWHERE]
+                &[ROWS, OPEN, FILTER, CLOSING, KILL, RANGES, PROBE, WHY, TABLE, BACK_FIRST, VIEWS, ANYWHERE]
             }
-            Self::Findings => &[ROWS, FOLLOW, RANGES, PROBE, BACK_TO_PROCESSES, VIEWS, ANYWHERE],
-            Self::Events => &[LINES, RANGES, PROBE, BACK_TO_PROCESSES, VIEWS, ANYWHERE],
-            Self::Handles => {
-                &[ROWS, PANES, TO_CONNECTION, FILTER, KILL, RANGES, PROBE, TABLE, BACK_FIRST, VIEWS, ANYWHERE]
-            }
+            Self::Findings => &[ROWS, FOLLOW, RANGES, PROBE, WHY, BACK_TO_PROCESSES, VIEWS, ANYWHERE],
+            Self::Events => &[LINES, RANGES, PROBE, WHY, BACK_TO_PROCESSES, VIEWS, ANYWHERE],
+            Self::Handles => &[
+                ROWS,
+                PANES,
+                TO_CONNECTION,
+                FILTER,
+                KILL,
+                RANGES,
+                PROBE,
+                WHY,
+                TABLE,
+                BACK_FIRST,
+                VIEWS,
+                ANYWHERE,
+            ],
             Self::Timeline | Self::Details => {
-                &[LINES, PANES, KILL, RANGES, PROBE, BACK_FIRST, VIEWS, ANYWHERE]
+                &[LINES, PANES, KILL, RANGES, PROBE, WHY, BACK_FIRST, VIEWS, ANYWHERE]
             }
             Self::Filter => &[TYPING],
             Self::Help | Self::Gaps => &[LINES, CLOSE],
             Self::SortMenu => &[ROWS, CHOOSE, CLOSE],
-            Self::Ranges => &[PROPOSALS, CHANGES, OWN, SPACES, BACK_TO_PROCESSES, PROBE, VIEWS, ANYWHERE],
+            Self::Ranges => {
+                &[PROPOSALS, CHANGES, OWN, SPACES, BACK_TO_PROCESSES, PROBE, WHY, VIEWS, ANYWHERE]
+            }
             Self::Question => &[BUTTONS, COPIED, SCROLLED, NO],
             Self::Outcome => &[BUTTONS, SCROLLED, CLOSE],
             Self::Working => &[HIDE],
             Self::Probe => &[DESTINATION, SCROLLED, STOP_TYPING],
+            Self::Why => &[PORT, SCROLLED, STOP_TYPING],
             Self::OwnRange => &[NUMBERS, STOP_TYPING],
         };
         parts.iter().flat_map(|part| part.iter()).chain(STOP)

@@ -30,7 +30,7 @@ impl Default for Sockets {
 }
 
 impl Sockets {
-    fn selected<'a>(&self, env: &'a Env<'_>) -> Option<&'a Socket> {
+    fn selected<'a>(&self, env: &Env<'a>) -> Option<&'a Socket> {
         env.picture()?.snapshot.sockets.get(self.table.list.selected()?)
     }
 
@@ -108,6 +108,10 @@ impl Pane for Sockets {
 
     fn owners(&self, env: &Env<'_>) -> Vec<Owner> {
         self.owner(env).into_iter().collect()
+    }
+
+    fn socket<'a>(&'a self, env: &Env<'a>) -> Option<&'a Socket> {
+        self.selected(env)
     }
 
     fn has_filter(&self) -> bool {

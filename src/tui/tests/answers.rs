@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::support::{look, machine, press, update};
+use crate::analysis::why::{Refusal, Refused, Trial, Tried};
 use crate::model::{Family, NamespaceId, Owner, Port, PortRange, Protocol, RangeLimits, System};
 use crate::platform::control::{RangeState, Signal, Store};
 use crate::remedy::Done;
@@ -11,6 +12,7 @@ use crate::remedy::kill::{KillOutcome, Promise, TargetOutcome};
 use crate::remedy::probe::{Attempt, Probed, Try};
 use crate::remedy::range::{JournalEntry, LastChange, RangeChange, RangeOutcome, SpaceChange};
 use crate::remedy::service::{RangeReading, Request, Response};
+use crate::remedy::why::Inquiry;
 use crate::remedy::worker::{Answer, RequestId};
 use crate::tui::action::{Action, Effect};
 use crate::tui::app::App;
@@ -58,6 +60,13 @@ pub fn probed() -> Probed {
     Probed { tries, unresolved: None }
 }
 
+/// A machine that refuses every port, because something has it.
+pub fn in_use(inquiry: &Inquiry) -> Tried {
+    let refused = Refused { why: Refusal::InUse, said: "in use".into(), number: Some(10048) };
+    let trial = |place| Trial { place, plain: Err(refused.clone()), reusing: None };
+    Tried { trials: inquiry.question.places().into_iter().map(trial).collect(), ..Tried::default() }
+}
+
 /// What is answered where nothing is changed.
 pub fn fake(request: &Request) -> Response {
     match request.clone() {
@@ -80,6 +89,7 @@ pub fn fake(request: &Request) -> Response {
         }
         Request::ReadRange => Response::Range(Ok(ranges())),
         Request::Probe(_) => Response::Probed(Ok(probed())),
+        Request::Try(inquiry) => Response::Tried(Ok(Box::new(in_use(&inquiry)))),
         Request::KeepCommands(_) => Response::Kept(Ok("range-commands.txt".into())),
     }
 }

@@ -12,7 +12,7 @@ use crate::tui::subject::{PaneId, Subject};
 use crate::tui::update::run;
 
 /// Keys that lead to each pane and dialog, `|` where answers are awaited, and whether they are at the end.
-const WAYS: [(Context, &str, bool); 23] = [
+const WAYS: [(Context, &str, bool); 24] = [
     (Context::Processes, "", true),
     (Context::Group, "G<enter>", true),
     (Context::Destinations, "2", true),
@@ -35,6 +35,7 @@ const WAYS: [(Context, &str, bool); 23] = [
     (Context::Working, "4|a", false),
     (Context::Outcome, "x|<right><enter>", true),
     (Context::Probe, "o", true),
+    (Context::Why, "3w", true),
     (Context::OwnRange, "4|e", true),
 ];
 

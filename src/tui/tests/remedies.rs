@@ -37,6 +37,9 @@ use crate::tui::keymap::Context;
 #[case::close_refused("close-refused", &["3/state:listen<enter>", "c"])]
 #[case::probe("probe", &["o"])]
 #[case::probe_destination("probe-destination", &["o", "db:1433"])]
+#[case::why("why", &["3w"])]
+#[case::why_typed("why-typed", &["w", "443<enter>"])]
+#[case::why_wrong("why-wrong", &["w", "http<enter>"])]
 fn dialogs(#[case] name: &str, #[case] keys: &[&str], #[values((80, 24), (200, 60))] size: (u16, u16)) {
     let mut app = screen(size.0, size.1);
     for keys in keys {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::analysis::why::Question;
 use crate::monitor::Pace;
 use crate::tui::action::Effect;
 use crate::tui::app::App;
@@ -11,7 +12,7 @@ use crate::tui::component::{Intent, Out};
 use crate::tui::dialog::gaps::Gaps;
 use crate::tui::dialog::help::Help;
 use crate::tui::dialog::working::Working;
-use crate::tui::dialog::{kill, probe};
+use crate::tui::dialog::{kill, probe, why};
 use crate::tui::filter_line::FilterLine;
 use crate::tui::subject::{PaneId, Subject};
 
@@ -67,6 +68,7 @@ fn on_page(app: &mut App, command: Command, out: &mut Out) -> bool {
         Command::Help => out.open(Help::of(app.page_context())),
         Command::Gaps => out.open(Gaps::default()),
         Command::Probe => probe::start(out),
+        Command::Why => why(app, out),
         Command::Kill => kill(app, out),
         Command::Pause => {
             app.shared.paused = !app.shared.paused;
@@ -95,6 +97,12 @@ fn kill(app: &App, out: &mut Out) {
     let env = app.env();
     let owners = env.process().map_or_else(|| app.page().pane().owners(&env), |owner| vec![owner]);
     kill::ask(Arc::clone(&picture.snapshot), app.shared.own_pid, owners, None, out);
+}
+
+/// Asks why a port can't be had: that of the selected socket, or one that is typed.
+fn why(app: &App, out: &mut Out) {
+    let env = app.env();
+    why::start(app.page().pane().socket(&env).map(Question::of), &env, out);
 }
 
 fn show_ranges(app: &mut App, out: &mut Out) {

@@ -150,3 +150,64 @@ fn canonical(address: SocketAddr) -> SocketAddr {
         IpAddr::V6(_) => address,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("8080", &["0.0.0.0:8080", "[::]:8080"])]
+    #[case(" *:8080 ", &["0.0.0.0:8080", "[::]:8080"])]
+    #[case("127.0.0.1:65535", &["127.0.0.1:65535"])]
+    #[case("[::1]:1", &["[::1]:1"])]
+    #[case("[::ffff:10.0.0.1]:80", &["10.0.0.1:80"])]
+    fn a_question_is_a_port_on_some_addresses(#[case] text: &str, #[case] expected: &[&str]) {
+        let places = |question: &Question| -> Vec<_> {
+            question.places().iter().map(|place| place.local.to_string()).collect()
+        };
+        let both = Question::parse(text).unwrap();
+        assert_eq!(places(&both), [expected, expected].concat());
+        assert_eq!(places(&both.over(Some(Protocol::Tcp))), expected);
+    }
+
+    #[rstest]
+    #[case("0")]
+    #[case("127.0.0.1:0")]
+    #[case("65536")]
+    #[case("-1")]
+    #[case("+80")]
+    #[case("")]
+    #[case(":")]
+    #[case("http")]
+    #[case("localhost:80")]
+    #[case("::1:80")]
+    #[case("[::1]")]
+    #[case("127.0.0.1:")]
+    #[case("127.0.0.1")]
+    #[case(":80")]
+    #[case("[127.0.0.1]:80")]
+    fn anything_else_is_no_question(#[case] text: &str) {
+        assert!(Question::parse(text).is_err(), "{text}");
+    }
+
+    #[test]
+    fn both_ends_are_of_one_family() {
+        let local = Question::parse("127.0.0.1:80").unwrap();
+        let there: SocketAddr = "[::1]:80".parse().unwrap();
+        assert!(matches!(local.toward(there), Err(QuestionError::Families { .. })));
+        let everywhere = Question::parse("80").unwrap().toward(there).unwrap();
+        assert!(everywhere.places().iter().all(|place| place.local.is_ipv6()));
+        assert_eq!(everywhere.toward("10.0.0.1:0".parse().unwrap()), Err(QuestionError::Zero));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_will_do(text in "\\PC{0,30}") {
+            if let Ok(question) = Question::parse(&text) {
+                prop_assert_eq!(Question::parse(&question.to_string()), Ok(question));
+            }
+        }
+    }
+}

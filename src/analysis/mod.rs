@@ -18,6 +18,7 @@ mod ports;
 pub mod range_plan;
 pub mod reserve;
 mod rows;
+mod standing;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -50,6 +51,7 @@ use events::EventLog;
 use failures::FailureWindow;
 use grouping::{Groupings, add_failures, add_trends, members};
 use owners::Ledger;
+use standing::Standing;
 use tick::Look;
 
 /// How long a TIME_WAIT lasts on Linux: `TCP_TIMEWAIT_LEN`, a constant of the kernel.
@@ -64,6 +66,7 @@ pub struct Analysis {
     ledger: Ledger,
     failures: FailureWindow,
     events: EventLog,
+    standing: Standing,
 }
 
 impl Analysis {
@@ -111,6 +114,7 @@ impl Analysis {
             .or_else(|| self.ledger.measured_time_wait());
         let ahead = Ahead::new(&self.history, &observed, time_wait);
         usage::add_past(&mut spaces, &self.history, &ahead);
+        let standing = if is_whole { self.standing.observe(&observed) } else { Vec::new() };
         let events = self.events.entries();
         let facts = findings::Facts {
             snapshot: &observed,
@@ -123,6 +127,7 @@ impl Analysis {
             failures: failures.as_ref(),
             events,
             ahead: &ahead,
+            standing: &standing,
             thresholds: &self.thresholds,
             fullest: OnceCell::new(),
         };

@@ -34,6 +34,8 @@ pub(in crate::analysis) struct Facts<'a> {
     /// The event log of the last 24 hours.
     pub events: &'a [Logged],
     pub ahead: &'a Ahead<'a>,
+    /// Listeners that have stood inside the dynamic range for a while and are not reserved, by their index.
+    pub standing: &'a [usize],
     pub thresholds: &'a Thresholds,
     /// The fullest local address of each port space, once somebody asks.
     pub fullest: OnceCell<Vec<(SpaceId, (IpAddr, u32))>>,

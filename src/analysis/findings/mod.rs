@@ -17,6 +17,7 @@ mod failures_with_room;
 mod handle_limit;
 mod handles;
 mod holders;
+mod listeners_in_range;
 mod parity;
 mod pool;
 mod range;
@@ -31,6 +32,8 @@ mod tests_of_course;
 mod tests_of_holders;
 #[cfg(test)]
 mod tests_of_late_starts;
+#[cfg(test)]
+mod tests_of_listeners;
 mod time_wait_with_room;
 mod unknown;
 
@@ -283,7 +286,7 @@ impl Link {
 }
 
 /// Every rule; of equally severe findings that of the earlier rule comes first.
-const RULES: [fn(&Facts) -> Vec<Finding>; 16] = [
+const RULES: [fn(&Facts) -> Vec<Finding>; 17] = [
     failures::find,
     destination::find,
     pool::find,
@@ -300,6 +303,7 @@ const RULES: [fn(&Facts) -> Vec<Finding>; 16] = [
     parity::find,
     time_wait_with_room::find,
     range::find,
+    listeners_in_range::find,
 ];
 
 /// What the facts show, the worst first; of equally severe ones that of the earlier rule.

@@ -284,6 +284,25 @@ fn what_could_not_be_read_is_not_free() {
 }
 
 #[test]
+fn a_listener_in_the_dynamic_range_is_noted_until_it_is_reserved() {
+    let Some(mut lab) = lab() else { return };
+    let pid = lab.start("server", server(&[local(20010)])).pid();
+    let finding = || {
+        let output = lab.porttop().args(["snapshot", "--for", "200ms", "--format", "json"]).output().unwrap();
+        let seen: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let findings = seen["findings"].as_array().unwrap().iter();
+        findings.filter(|finding| finding["id"] == "listeners_in_range").cloned().collect::<Vec<_>>()
+    };
+    let found = finding();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0]["evidence"][0], format!("server ({pid}) on 20010"));
+    let command = found[0]["next"][0]["command"].as_str().unwrap();
+    assert_eq!(command, "sysctl -w net.ipv4.ip_local_reserved_ports=\"20010,20050-20059\"");
+    lab.set_ipv4("ip_local_reserved_ports", "20010,20050-20059");
+    assert_eq!(finding(), Vec::<Value>::new());
+}
+
+#[test]
 fn bad_input_is_exit_2_and_one_line() {
     let Some(lab) = lab() else { return };
     let refuses = |arguments: &[&str], culprit: &str| {

@@ -14,10 +14,12 @@ fn listens(local: &str) -> Socket {
     tcp(State::Listen, local, None, Some(owner(7)))
 }
 
-fn commands(picture: &Picture) -> Vec<&str> {
+fn commands(picture: &Picture) -> Vec<String> {
     let finding = picture.findings.iter().find(|finding| finding.id == RULE).unwrap();
-    let command =
-        |step| if let &Step::Run { ref command, .. } = step { Some(command.as_str()) } else { None };
+    let command = |step: &Step| match step {
+        Step::Run { command, .. } => Some(command.clone()),
+        _ => None,
+    };
     finding.next.iter().filter_map(command).collect()
 }
 

@@ -9,9 +9,9 @@ use std::ptr;
 use std::sync::OnceLock;
 
 use windows_sys::Win32::Networking::WinSock::{
-    self, ADDRESS_FAMILY, AF_INET, AF_INET6, INVALID_SOCKET, IPPROTO_IPV6, IPPROTO_TCP, IPPROTO_UDP,
-    IPV6_V6ONLY, SO_EXCLUSIVEADDRUSE, SO_REUSEADDR, SOCK_DGRAM, SOCK_STREAM, SOCKADDR_IN, SOCKADDR_IN6,
-    SOL_SOCKET, WSA_FLAG_NO_HANDLE_INHERIT, WSA_FLAG_OVERLAPPED, WSADATA,
+    self, AF_INET, AF_INET6, INVALID_SOCKET, IPPROTO_IPV6, IPPROTO_TCP, IPPROTO_UDP, IPV6_V6ONLY,
+    SO_EXCLUSIVEADDRUSE, SO_REUSEADDR, SOCK_DGRAM, SOCK_STREAM, SOCKADDR_IN, SOCKADDR_IN6, SOL_SOCKET,
+    WSA_FLAG_NO_HANDLE_INHERIT, WSA_FLAG_OVERLAPPED, WSADATA,
 };
 
 use crate::model::Protocol;
@@ -67,12 +67,10 @@ pub fn bind(protocol: Protocol, local: SocketAddr, share: Share) -> io::Result<(
     }
 }
 
-/// An address that begins with its family.
+/// Addresses that begin with their family.
 trait Address {}
 impl Address for SOCKADDR_IN {}
 impl Address for SOCKADDR_IN6 {}
-
-const _: () = assert!(size_of::<ADDRESS_FAMILY>() == 2);
 
 fn bind_to<A: Address>(socket: &OwnedSocket, address: &A) -> io::Result<()> {
     let length = i32::try_from(size_of::<A>()).unwrap_or(0);
@@ -90,8 +88,9 @@ fn set(socket: &OwnedSocket, level: i32, option: i32) -> io::Result<()> {
     if done == 0 { Ok(()) } else { Err(last()) }
 }
 
+/// Handles are as wide as pointers, of which this platform has only those of 64 bits.
 fn raw(socket: &OwnedSocket) -> WinSock::SOCKET {
-    socket.as_raw_socket() as WinSock::SOCKET
+    WinSock::SOCKET::try_from(socket.as_raw_socket()).unwrap_or(INVALID_SOCKET)
 }
 
 /// Sockets work from the first start on, until the program ends.

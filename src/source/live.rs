@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Origin, Source};
-use crate::model::{Glimpses, Limits, Progress, Snapshot};
+use crate::model::{Glimpses, Limits, Owner, Progress, Snapshot};
 use crate::platform::{HandleLists, Platform, Reading, Tracing, clock};
 
 /// How long a single look waits for all that is slow together: longer than each tool is given.
@@ -87,7 +87,9 @@ impl Live {
         if let Some(tracing) = &mut self.tracing {
             let Reading { mut value, gaps } = tracing.drain();
             // What a probe of ours is refused is the answer to whoever asked, not what this machine suffers.
-            value.failures.retain(|failure| failure.owner.pid.0 != std::process::id());
+            let is_ours = |owner: Owner| owner.pid.0 == std::process::id();
+            value.failures.retain(|failure| !is_ours(failure.owner));
+            value.binds.retain(|bind| !is_ours(bind.owner));
             snapshot.trace = Some(value);
             snapshot.gaps.extend(gaps);
         }
@@ -132,7 +134,9 @@ mod tests {
 
     use super::*;
     use crate::analysis::tests_support::{failed, owner};
-    use crate::model::{Backend, Gap, Missing, PortEvent, PortOperation, PortSpace, Trace, TracePart};
+    use crate::model::{
+        Backend, Gap, Missing, PortEvent, PortOperation, PortSpace, Protocol, RefusedBind, Trace, TracePart,
+    };
     use crate::platform::{PortEvents, PortRanges};
 
     #[test]
@@ -163,7 +167,15 @@ mod tests {
     impl Tracing for Refused {
         fn drain(&mut self) -> Reading<Trace> {
             let failures = self.0.map(|pid| failed(owner(pid), PortOperation::Bind)).to_vec();
-            Reading::whole(Trace { failures, ..Trace::default() })
+            let bind = |pid| RefusedBind {
+                namespace: None,
+                owner: owner(pid),
+                name: "client".into(),
+                protocol: Protocol::Tcp,
+                local: None,
+                error: 0,
+            };
+            Reading::whole(Trace { failures, binds: self.0.map(bind).to_vec(), ..Trace::default() })
         }
     }
 
@@ -172,8 +184,9 @@ mod tests {
         let own = std::process::id();
         let mut live = Live::new(Platform::open(Some(Backend::Portable)).unwrap());
         live.tracing = Some(Box::new(Refused([own, own + 1])));
-        let failures = live.take().trace.unwrap().failures;
-        assert_eq!(failures.iter().map(|failure| failure.owner.pid.0).collect::<Vec<_>>(), [own + 1]);
+        let trace = live.take().trace.unwrap();
+        assert_eq!(trace.failures.iter().map(|failure| failure.owner.pid.0).collect::<Vec<_>>(), [own + 1]);
+        assert_eq!(trace.binds.iter().map(|bind| bind.owner.pid.0).collect::<Vec<_>>(), [own + 1]);
     }
 
     /// Notes how long it may be waited for, and takes some of that.

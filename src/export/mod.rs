@@ -20,6 +20,8 @@ mod record;
 pub mod table;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_why;
 pub mod why;
 
 pub use excerpt::{Excerpt, Order};

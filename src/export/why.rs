@@ -107,10 +107,13 @@ fn headline(answered: &Answered<'_>, answer: &Answer) -> String {
     let space = answer.place.space(NamespaceId::ONLY);
     let toward = answered.question.remote().map_or_else(String::new, |remote| format!(" to {remote}"));
     let verdict = match answer.verdict {
+        Verdict::Free if answer.trial.as_ref().is_some_and(|trial| trial.plain.is_err()) => {
+            "free for connect()"
+        }
         Verdict::Free => "free",
         Verdict::Taken => "taken",
         Verdict::Unknown => "it can't be told",
-        Verdict::Absent => "there is none here",
+        Verdict::Absent => "this machine has no such address family",
     };
     format!("{space} {}{toward}: {verdict}{}", answer.place.local, outcome(answer))
 }

@@ -52,6 +52,7 @@ fn twelve_descriptors_are_enough_for_every_command() {
         "range",
         "range suggest",
         "probe",
+        "why 127.0.0.1:100",
     ] {
         let output = run(&lab, 12, arguments);
         let said = said(&output);
@@ -65,10 +66,14 @@ fn twelve_descriptors_are_enough_for_every_command() {
 fn with_fewer_one_line_says_so() {
     let Some(lab) = lab() else { return };
     for files in [4, 6] {
-        for arguments in ["snapshot", "range", "probe", "check"] {
+        for arguments in ["snapshot", "range", "probe", "check", "why 100"] {
             let output = run(&lab, files, arguments);
             let said = said(&output);
-            assert_eq!(output.status.code(), Some(if arguments == "check" { 3 } else { 1 }), "{said}");
+            assert_eq!(
+                output.status.code(),
+                Some(if ["check", "why 100"].contains(&arguments) { 3 } else { 1 }),
+                "{said}"
+            );
             assert_eq!(said.lines().count(), 1, "{arguments}: {said}");
             assert!(said.contains("too few file descriptors"), "{arguments}: {said}");
         }

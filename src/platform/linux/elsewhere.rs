@@ -26,7 +26,7 @@ pub(in crate::platform) fn on_port(
     let mut reading = Reading::whole(Vec::new());
     let mut refused = Vec::new();
     for (namespace, owners) in namespaces.iter().take(MOST) {
-        match through_any(*namespace, owners, port) {
+        match through_any(&mut proc, *namespace, owners, port) {
             Ok(mut sockets) => {
                 attribute(&mut proc, owners, &mut sockets);
                 reading.value.extend(sockets);
@@ -45,10 +45,15 @@ pub(in crate::platform) fn on_port(
 }
 
 /// Looks through the first process that lets itself be looked through: others may have ended since.
-fn through_any(namespace: NamespaceId, owners: &[Owner], port: Port) -> io::Result<Vec<Socket>> {
+fn through_any(
+    proc: &mut Proc,
+    namespace: NamespaceId,
+    owners: &[Owner],
+    port: Port,
+) -> io::Result<Vec<Socket>> {
     let mut refused = io::ErrorKind::NotFound.into();
     for owner in owners {
-        match through(namespace, *owner, port) {
+        match through(proc, namespace, *owner, port) {
             Ok(sockets) => return Ok(sockets),
             Err(error) => refused = error,
         }
@@ -56,7 +61,7 @@ fn through_any(namespace: NamespaceId, owners: &[Owner], port: Port) -> io::Resu
     Err(refused)
 }
 
-fn through(namespace: NamespaceId, owner: Owner, port: Port) -> io::Result<Vec<Socket>> {
+fn through(proc: &mut Proc, namespace: NamespaceId, owner: Owner, port: Port) -> io::Result<Vec<Socket>> {
     let mut sockets = Vec::new();
     for (table, protocol) in TABLES {
         let path = format!("/proc/{}/net/{table}", owner.pid);
@@ -69,11 +74,11 @@ fn through(namespace: NamespaceId, owner: Owner, port: Port) -> io::Result<Vec<S
         sockets.extend(lines.filter_map(|line| parse(line, namespace, protocol, port)));
     }
     // Whose tables these are is only known if that process was there all the time.
-    match Proc::open().stat(owner.pid)? {
-        Some(stat) if stat.owner == owner && Proc::open().namespace(owner.pid) == Some(namespace) => {
-            Ok(sockets)
-        }
-        _ => Err(io::ErrorKind::NotFound.into()),
+    let is_it = proc.stat(owner.pid)?.is_some_and(|stat| stat.owner == owner);
+    if is_it && proc.namespace(owner.pid) == Some(namespace) {
+        Ok(sockets)
+    } else {
+        Err(io::ErrorKind::NotFound.into())
     }
 }
 

@@ -161,10 +161,23 @@ fn a_time_wait_has_it_for_so_long() {
 }
 
 #[test]
-fn who_sets_so_reuseaddr_can_have_what_waits() {
+fn whose_a_time_wait_was_is_told_where_it_is_known() {
     let Some(mut lab) = lab() else { return };
     let server = lab.start("server", server(&[local(5000)]));
     // The server closes first; when the client has closed too, the server's end waits.
+    let client = lab.start("client", client(local(5000), Fate::ClosedByServer));
+    lab.stop("client", &client);
+    let answer = why(&lab, &["5000", "--protocol", "tcp"]);
+    let waiting = answer.is(1, "taken").reason("time_wait");
+    assert_eq!((&waiting["pid"], &waiting["attribution"]), (&server.pid().into(), &"listener".into()));
+    answer.reason("listener");
+    assert_eq!(answer.reasons("reuse_address"), Vec::<&Value>::new(), "nobody shares with a listener");
+}
+
+#[test]
+fn who_sets_so_reuseaddr_can_have_what_waits() {
+    let Some(mut lab) = lab() else { return };
+    let server = lab.start("server", server(&[local(5000)]));
     let client = lab.start("client", client(local(5000), Fate::ClosedByServer));
     lab.stop("client", &client);
     lab.stop("server", &server);

@@ -261,8 +261,8 @@ pub fn trial() -> Box<dyn PortTrial> {
     return Box::new(portable::Probe);
 }
 
-/// The sockets on a port in other network namespaces, each known by processes in it; no BOUND ones. Only Linux
-/// has any.
+/// The sockets that wait on a port in other network namespaces, each known by processes in it: listeners, and UDP
+/// without a peer. Only Linux has any.
 #[must_use]
 pub fn elsewhere(port: Port, namespaces: &[(NamespaceId, Vec<Owner>)]) -> Reading<Vec<Socket>> {
     #[cfg(target_os = "linux")]

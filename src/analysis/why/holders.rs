@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::{Case, Cause, Effect, Held, Reason, Relation, Since, Toward, Use};
 use crate::analysis::LINUX_TIME_WAIT;
-use crate::model::{Family, NamespaceId, Owner, Protocol, Socket, State};
+use crate::model::{Family, NamespaceId, Owner, Socket, State};
 
 /// How many groups of sockets are listed; the others are counted.
 const MOST: usize = 12;
@@ -78,11 +78,9 @@ fn here<'a>(case: &'a Case<'_>) -> impl Iterator<Item = &'a Socket> {
     sockets.filter(move |socket| socket.local_port() == port && socket.protocol == protocol)
 }
 
-/// Those in other namespaces that wait for others: connections there interest nobody here.
 fn there<'a>(case: &'a Case<'_>) -> impl Iterator<Item = &'a Socket> {
     let protocol = case.place.protocol;
-    let waits = |socket: &&Socket| socket.state == State::Listen || socket.protocol == Protocol::Udp;
-    case.tried.elsewhere.iter().filter(move |socket| socket.protocol == protocol).filter(waits)
+    case.tried.elsewhere.iter().filter(move |socket| socket.protocol == protocol)
 }
 
 /// None where they have nothing to do with each other.

@@ -70,7 +70,7 @@ pub struct Tried {
     pub trials: Vec<Trial>,
     /// Linux: the first port that needs no right (`ip_unprivileged_port_start`).
     pub unprivileged_start: Option<Port>,
-    /// Sockets on the port in other network namespaces.
+    /// Sockets that wait on the port in other network namespaces.
     pub elsewhere: Vec<Socket>,
     /// What of this could not be read.
     pub gaps: Vec<Gap>,

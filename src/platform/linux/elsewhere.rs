@@ -1,4 +1,4 @@
-//! What has a port in the network namespaces of other processes, from their `/proc/PID/net`.
+//! What waits on a port in the network namespaces of other processes, from their `/proc/PID/net`.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -17,7 +17,8 @@ const MOST: usize = 64;
 const TABLES: [(&str, Protocol); 4] =
     [("tcp", Protocol::Tcp), ("tcp6", Protocol::Tcp), ("udp", Protocol::Udp), ("udp6", Protocol::Udp)];
 
-/// The sockets on a port in other namespaces, each known by processes in it.
+/// The sockets that wait on a port in other namespaces, each known by processes in it. Connections there
+/// interest nobody here.
 pub(in crate::platform) fn on_port(
     port: Port,
     namespaces: &[(NamespaceId, Vec<Owner>)],
@@ -82,7 +83,7 @@ fn through(proc: &mut Proc, namespace: NamespaceId, owner: Owner, port: Port) ->
     }
 }
 
-/// A line of a table, if it is of this port:
+/// A line of a table, if it is of a socket that waits on this port:
 /// `0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 12345 …`.
 fn parse(line: &[u8], namespace: NamespaceId, protocol: Protocol, port: Port) -> Option<Socket> {
     let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).skip(1);
@@ -90,12 +91,14 @@ fn parse(line: &[u8], namespace: NamespaceId, protocol: Protocol, port: Port) ->
     if local.port() != port.0 {
         return None;
     }
-    let remote = end(words.next()?)?;
+    let has_peer = end(words.next()?)?.port() != 0;
     let state = u8::from_str_radix(str::from_utf8(words.next()?).ok()?, 16).ok()?;
     let state = if protocol == Protocol::Udp { State::Udp } else { tcp_state(state)? };
+    if has_peer || !matches!(state, State::Listen | State::Udp) {
+        return None;
+    }
     let inode: u32 = number(words.nth(5)?)?;
     let mut socket = Socket::new(namespace, protocol, state, local);
-    socket.set_remote((remote.port() != 0).then_some(remote));
     socket.set_inode((inode != 0).then_some(inode));
     Some(socket)
 }
@@ -172,6 +175,10 @@ mod tests {
         assert_eq!((socket.state, socket.inode(), socket.remote()), (State::Listen, Some(12345), None));
         assert_eq!(parse(line, HERE, Protocol::Tcp, Port(80)), None);
         assert_eq!(parse(line, HERE, Protocol::Udp, Port(8080)).unwrap().state, State::Udp);
+        let connected =
+            b"0: 0100007F:1F90 0100007F:0050 01 00000000:00000000 00:00000000 00000000 0 0 12345 1";
+        assert_eq!(parse(connected, HERE, Protocol::Tcp, Port(8080)), None);
+        assert_eq!(parse(connected, HERE, Protocol::Udp, Port(8080)), None);
     }
 
     proptest! {

@@ -9,7 +9,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use crate::analysis::{Severity, Sort};
-use crate::model::{Gap, Handle, Handles, Level, Share};
+use crate::model::{Gap, Handle, Handles, Level, Share, Socket};
 use crate::platform::Reading;
 use crate::text::{keep_start, safe, thousands};
 use crate::tui::arrange::TableQuery;
@@ -128,10 +128,14 @@ impl OpenHandles {
         kinds
     }
 
+    /// The socket that the selected handle is of, if it is of one.
+    fn selected(&self) -> Option<&Socket> {
+        self.all().get(self.table.list.selected()?)?.socket.as_deref()
+    }
+
     /// Shows the connection behind the selected handle, if it is a socket.
     fn follow(&self, out: &mut Out) {
-        let handle = self.table.list.selected().and_then(|index| self.all().get(index));
-        if let Some(socket) = handle.and_then(|handle| handle.socket.as_deref()) {
+        if let Some(socket) = self.selected() {
             out.want(Intent::TurnTo(PaneId::Sockets, Some(ItemKey::Socket(SocketKey::of(socket)))));
         }
     }
@@ -183,6 +187,10 @@ impl Pane for OpenHandles {
 
     fn query(&self, _: &Subject, filter: &FilterLine) -> TableQuery {
         TableQuery::Handles(self.table.sort, filter.input.value().to_owned())
+    }
+
+    fn socket<'a>(&'a self, _: &Env<'a>) -> Option<&'a Socket> {
+        self.selected()
     }
 
     fn has_filter(&self) -> bool {

@@ -8,7 +8,7 @@ use insta::assert_snapshot;
 use rstest::rstest;
 
 use super::answers::{arrives, asked, changed, fake, killed, play, probed, ranges, requests};
-use super::support::{NGINX, ORDERS, blank, machine, press, screen, see, selected, text_of};
+use super::support::{NGINX, ORDERS, blank, handles, list, machine, press, screen, see, selected, text_of};
 use crate::model::{Snapshot, State, System};
 use crate::platform::control::{ControlError, Signal};
 use crate::remedy::NotDone;
@@ -69,6 +69,42 @@ fn no_is_the_default(#[case] answer: &str, #[values("x", "c", "a", "p")] questio
     assert!(app.context() == Context::Question, "{}", text_of(&app));
     assert_eq!(requests(press(&mut app, answer)), []);
     assert!(app.dialog.is_none(), "{}", text_of(&app));
+}
+
+/// Where a socket is selected, nothing has to be typed.
+#[rstest]
+#[case::a_socket("3/lport:443<enter>", Some("[::]:443"))]
+#[case::a_handle("<enter><tab>", Some("10.0.0.5:50092"))]
+#[case::a_process("", None)]
+#[case::a_destination("2", None)]
+fn w_asks_about_the_socket_that_is_selected(#[case] keys: &str, #[case] expected: Option<&str>) {
+    let mut app = screen(80, 24);
+    press(&mut app, keys);
+    if app.context() == Context::Handles {
+        list(&mut app, handles(3));
+        press(&mut app, "<end>");
+    }
+    let asked = requests(press(&mut app, "w"));
+    let questions: Vec<_> = asked
+        .iter()
+        .map(|request| match request {
+            Request::Try(inquiry) => inquiry.question.to_string(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(questions, expected.into_iter().map(str::to_owned).collect::<Vec<_>>());
+    assert_eq!(app.context(), Context::Why);
+}
+
+#[test]
+fn an_answer_to_a_question_before_is_not_shown() {
+    let mut app = screen(80, 24);
+    let first = asked(press(&mut app, "w80<enter>")).remove(0);
+    let second = asked(press(&mut app, "80<enter>")).remove(0);
+    arrives(&mut app, first.0, fake(&first.1));
+    assert!(text_of(&app).contains("trying …"), "{}", text_of(&app));
+    arrives(&mut app, second.0, fake(&second.1));
+    assert!(text_of(&app).contains("TCP IPv4 0.0.0.0:8080: taken"), "{}", text_of(&app));
 }
 
 #[test]

@@ -20,15 +20,15 @@ impl Standing {
     /// Takes in the next look; returns those that were there before, by their index in it.
     pub fn observe(&mut self, observed: &Observed) -> Vec<usize> {
         let capacities = Capacities::of(observed);
-        let unreserved = |socket: &Socket| {
-            let space = capacities.dynamic_space(socket)?;
-            let dynamic = observed.spaces[space].dynamic.as_ref()?;
-            let known = observed.knows_range(socket.space());
-            (known && !dynamic.reserved.contains(socket.local_port())).then_some(())
+        let may_be_handed_out = |socket: &Socket| {
+            let space = capacities.dynamic_space(socket);
+            let dynamic = space.and_then(|space| observed.spaces[space].dynamic.as_ref());
+            dynamic.is_some_and(|dynamic| !dynamic.reserved.contains(socket.local_port()))
+                && observed.knows_range(socket.space())
         };
         let sockets = observed.sockets.iter().enumerate();
         let now: Vec<_> = sockets
-            .filter(|(_, socket)| socket.state == State::Listen && unreserved(socket).is_some())
+            .filter(|(_, socket)| socket.state == State::Listen && may_be_handed_out(socket))
             .map(|(index, socket)| (index, (socket.local(), socket.cookie(), socket.created())))
             .collect();
         let standing = now.iter().filter(|(_, identity)| self.before.contains(identity));

@@ -31,7 +31,7 @@ pub(super) struct Args {
     /// For connections to this destination only; nothing is sent there, a name is looked up
     #[arg(long, value_name = "HOST:PORT")]
     remote: Option<String>,
-    /// Which of both [default: both, and taken in one of them is taken]
+    /// For TCP or UDP only [default: both; taken in one of them is taken]
     #[arg(long, value_parser = values::protocol())]
     protocol: Option<Protocol>,
     /// What to print

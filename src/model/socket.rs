@@ -102,6 +102,7 @@ pub struct Socket {
     pub holders: Holders,
     /// The cookie, or when it was created in tenths of a microsecond since 1970.
     mark: u64,
+    /// [`NO_UID`] where it was not read.
     uid: u32,
     /// The inode; in TIME_WAIT, the milliseconds left.
     inode_or_left: u32,
@@ -117,6 +118,9 @@ pub struct Socket {
     read: Read,
 }
 
+/// `(uid_t) -1`: the number that is no user.
+const NO_UID: u32 = u32::MAX;
+
 /// Which numbers of a socket were read: one bit each. What was not read is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Read(u8);
@@ -125,14 +129,20 @@ impl Read {
     const LEFT: Self = Self(1);
     const RECEIVED: Self = Self(1 << 1);
     const SENT: Self = Self(1 << 2);
-    const UID: Self = Self(1 << 3);
+    const NO_PORT: Self = Self(1 << 3);
     const INODE: Self = Self(1 << 4);
     const COOKIE: Self = Self(1 << 5);
     const CREATED: Self = Self(1 << 6);
+    /// A value, not whether it was read.
+    const NO_PORT_IS_SET: Self = Self(1 << 7);
 
     /// The number, where it was read.
     fn get<T>(self, which: Self, number: T) -> Option<T> {
-        (self.0 & which.0 != 0).then_some(number)
+        self.has(which).then_some(number)
+    }
+
+    fn has(self, which: Self) -> bool {
+        self.0 & which.0 != 0
     }
 
     /// Notes whether it was read, and gives back the number to keep.
@@ -151,7 +161,7 @@ impl Socket {
             ends: Ends::new(local, None),
             holders: Holders::Nobody,
             mark: 0,
-            uid: 0,
+            uid: NO_UID,
             inode_or_left: 0,
             namespace,
             protocol,
@@ -230,12 +240,24 @@ impl Socket {
     /// The user id the system notes on the socket (Unix).
     #[must_use]
     pub fn uid(&self) -> Option<u32> {
-        self.read.get(Read::UID, self.uid)
+        Some(self.uid).filter(|uid| *uid != NO_UID)
     }
 
     /// Notes the user id.
     pub fn set_uid(&mut self, uid: Option<u32>) {
-        self.uid = self.read.set(Read::UID, uid);
+        self.uid = uid.unwrap_or(NO_UID);
+    }
+
+    /// Whether `IP_BIND_ADDRESS_NO_PORT` is set on it (Linux since 5.10; never read of a TIME_WAIT).
+    #[must_use]
+    pub fn bind_address_no_port(&self) -> Option<bool> {
+        self.read.get(Read::NO_PORT, self.read.has(Read::NO_PORT_IS_SET))
+    }
+
+    /// Notes whether that option is set.
+    pub fn set_bind_address_no_port(&mut self, set: Option<bool>) {
+        let set = self.read.set(Read::NO_PORT, set);
+        self.read.set(Read::NO_PORT_IS_SET, set.then_some(()));
     }
 
     /// The inode by which a process's descriptor names it (Linux); none once it is orphaned.
@@ -364,6 +386,12 @@ mod tests {
             (numbers, socket.inode(), socket.cookie(), socket.created(), socket.expires())
         };
         assert_eq!(all(&socket), ([None; 3], None, None, None, None));
+        for set in [None, Some(true), Some(false), None] {
+            socket.set_bind_address_no_port(set);
+            assert_eq!(socket.bind_address_no_port(), set);
+            assert_eq!(all(&socket), ([None; 3], None, None, None, None), "it is beside the others");
+        }
+        socket.set_bind_address_no_port(Some(true));
         socket.set_receive_queue(Some(0));
         socket.set_send_queue(Some(0));
         socket.set_uid(Some(0));
@@ -377,5 +405,6 @@ mod tests {
         socket.set_receive_queue(None);
         socket.set_uid(None);
         assert_eq!(all(&socket), ([None, Some(0), None], None, None, Some(0), None));
+        assert_eq!(socket.bind_address_no_port(), Some(true));
     }
 }

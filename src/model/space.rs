@@ -3,7 +3,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use super::{PortRange, PortSet};
+use super::{Port, PortRange, PortSet};
 
 /// IPv4 or IPv6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -145,6 +145,20 @@ impl DynamicRange {
     #[must_use]
     pub fn capacity(&self) -> u32 {
         self.range.size() - self.reserved_inside()
+    }
+
+    /// Whether `connect()` of Linux without `bind()` looks at this port first: it has the parity of the
+    /// range's start. `bind()` to port 0 looks at the others first.
+    #[must_use]
+    pub fn prefers(&self, port: Port) -> bool {
+        (port.0 ^ self.range.start().0) & 1 == 0
+    }
+
+    /// How many ports of that parity can be handed out.
+    #[must_use]
+    pub fn preferred(&self) -> u32 {
+        let ports = (self.range.start().0..=self.range.end().0).map(Port);
+        ports.map(|port| u32::from(self.prefers(port) && !self.reserved.contains(port))).sum()
     }
 
     /// How many ports of the range are reserved or excluded.

@@ -19,11 +19,7 @@ pub(super) fn find(facts: &Facts) -> Vec<Finding> {
     };
     let space = facts.snapshot.spaces.iter().find(|space| space.id == toward.destination.space());
     let Some(dynamic) = space.and_then(|space| space.dynamic.as_ref()) else { return Vec::new() };
-    let preferred = |port: Port| (port.0 ^ dynamic.range.start().0) & 1 == 0;
-    let half = (dynamic.range.start().0..=dynamic.range.end().0)
-        .map(Port)
-        .filter(|port| preferred(*port) && !dynamic.reserved.contains(*port))
-        .count();
+    let half = dynamic.preferred();
     let mut taken: Vec<Port> = facts
         .snapshot
         .sockets
@@ -31,11 +27,11 @@ pub(super) fn find(facts: &Facts) -> Vec<Finding> {
         .zip(facts.destination_of)
         .filter(|(_, index)| index.is_some_and(|index| index.get() == toward.index))
         .map(|(socket, _)| socket.local_port())
-        .filter(|port| dynamic.range.contains(*port) && preferred(*port))
+        .filter(|port| dynamic.range.contains(*port) && dynamic.prefers(*port))
         .collect();
     taken.sort_unstable();
     taken.dedup();
-    let (Ok(taken), Ok(half)) = (u32::try_from(taken.len()), u32::try_from(half)) else { return Vec::new() };
+    let Ok(taken) = u32::try_from(taken.len()) else { return Vec::new() };
     let share = Share::of(taken, half);
     if share < GONE {
         return Vec::new();

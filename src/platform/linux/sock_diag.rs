@@ -35,6 +35,13 @@ const ALL_BUT_BOUND: u32 = 0x1FFE;
 /// `TCP_CLOSE`: the state in which a bound socket arrives.
 const TCP_CLOSE: u8 = 7;
 
+/// `INET_DIAG_SOCKOPT`, a `struct inet_diag_sockopt` that kernels send unasked since 5.10.
+const INET_DIAG_SOCKOPT: u16 = 22;
+/// Its second byte begins with the bit-field `bind_address_no_port`.
+const BIND_ADDRESS_NO_PORT: u8 = if cfg!(target_endian = "big") { 0x80 } else { 0x01 };
+/// The flags in the type of an attribute, `NLA_F_NESTED` and `NLA_F_NET_BYTEORDER`.
+const NLA_FLAGS: u16 = 0xC000;
+
 /// One of the four tables of a network namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Table {
@@ -170,11 +177,12 @@ pub(super) struct Entry {
     send_queue: u32,
     uid: u32,
     inode: u32,
+    bind_address_no_port: Option<bool>,
 }
 
 impl Entry {
     fn read(bytes: &[u8]) -> Option<Self> {
-        let bytes: &[u8; ENTRY_LEN] = bytes.first_chunk()?;
+        let (bytes, attributes) = bytes.split_first_chunk::<ENTRY_LEN>()?;
         Some(Self {
             family: bytes[0],
             state: bytes[1],
@@ -189,6 +197,7 @@ impl Entry {
             send_queue: u32_at(bytes, 60)?,
             uid: u32_at(bytes, 64)?,
             inode: u32_at(bytes, 68)?,
+            bind_address_no_port: bind_address_no_port(attributes),
         })
     }
 
@@ -221,6 +230,7 @@ impl Entry {
             socket.set_send_queue(Some(self.send_queue));
             socket.set_inode((self.inode != 0).then_some(self.inode));
             socket.set_uid((self.inode != 0 || self.uid != 0).then_some(self.uid));
+            socket.set_bind_address_no_port(self.bind_address_no_port);
         }
         Ok(Some(socket))
     }
@@ -232,6 +242,23 @@ impl Entry {
             _ => return Err(Malformed("an unknown address family")),
         };
         Ok(SocketAddr::new(ip, port))
+    }
+}
+
+/// Whether the option of this name is set; none where the kernel did not say.
+fn bind_address_no_port(attributes: &[u8]) -> Option<bool> {
+    Some(attribute(attributes, INET_DIAG_SOCKOPT)?.get(1)? & BIND_ADDRESS_NO_PORT != 0)
+}
+
+/// The value of the first attribute of a type (`struct nlattr`).
+fn attribute(mut attributes: &[u8], wanted: u16) -> Option<&[u8]> {
+    loop {
+        let (length, kind) = (usize::from(u16_at(attributes, 0)?), u16_at(attributes, 2)?);
+        let value = attributes.get(4..length)?;
+        if kind & !NLA_FLAGS == wanted {
+            return Some(value);
+        }
+        attributes = attributes.get(length.next_multiple_of(4)..)?;
     }
 }
 
@@ -272,6 +299,7 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 pub(super) mod tests {
     use super::*;
     use proptest::prelude::*;
+    use rstest::rstest;
 
     const HERE: NamespaceId = NamespaceId(4026);
 
@@ -344,6 +372,7 @@ pub(super) mod tests {
             socket.set_uid(Some(0));
             socket.set_inode(Some(97262));
             socket.set_cookie(Some(0x1005));
+            socket.set_bind_address_no_port(Some(false));
         });
         let time_wait =
             Socket::new(HERE, Protocol::Tcp, State::TimeWait, local("127.0.0.1:40001")).with(|socket| {
@@ -365,6 +394,43 @@ pub(super) mod tests {
         assert_eq!(sockets.iter().map(Socket::receive_queue).collect::<Vec<_>>(), [Some(5), Some(0)]);
         assert_eq!(sockets[0].inode(), None, "not accepted yet");
         assert_eq!(sockets[0].uid(), None);
+    }
+
+    /// An attribute as the kernel lays it out.
+    fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+        let mut bytes = u16::try_from(4 + value.len()).unwrap().to_ne_bytes().to_vec();
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend(value);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes
+    }
+
+    #[rstest]
+    #[case::not_set(&[attribute(22, &[0x52, 0])], Some(false))]
+    #[case::set(&[attribute(22, &[0x52, BIND_ADDRESS_NO_PORT])], Some(true))]
+    #[case::other_bits_are_not_it(&[attribute(22, &[0xFF, !BIND_ADDRESS_NO_PORT])], Some(false))]
+    #[case::behind_others(&[attribute(8, &[0]), attribute(15, &[0; 4]), attribute(22, &[0, 0xFF])], Some(true))]
+    #[case::with_flags(&[attribute(0x8000 | 22, &[0, 0xFF])], Some(true))]
+    #[case::longer_in_a_later_kernel(&[attribute(22, &[0, 0xFF, 7, 7, 7])], Some(true))]
+    #[case::none(&[], None)]
+    #[case::not_among_others(&[attribute(8, &[0]), attribute(21, &[1; 8])], None)]
+    #[case::one_byte(&[attribute(22, &[0xFF])], None)]
+    #[case::empty(&[attribute(22, &[])], None)]
+    #[case::cut(&[attribute(22, &[0, 0xFF])[..5].to_vec()], None)]
+    #[case::a_length_of_0(&[vec![0; 4], attribute(22, &[0, 0xFF])], None)]
+    #[case::a_length_below_its_header(&[attribute(22, &[]).iter().map(|byte| byte & !4).collect()], None)]
+    #[case::a_length_beyond_the_end(&[vec![0xFF; 8]], None)]
+    fn only_what_the_kernel_said_of_an_option_is_read(
+        #[case] attributes: &[Vec<u8>],
+        #[case] expected: Option<bool>,
+    ) {
+        let whole = bytes(TCP4);
+        let payload = [&whole[16..88], &attributes.concat()].concat();
+        let read = sockets(&message(SOCK_DIAG_BY_FAMILY, 2, 1, &payload), Protocol::Tcp);
+        assert_eq!(read.iter().map(Socket::bind_address_no_port).collect::<Vec<_>>(), [expected]);
+        let time_wait = [&whole[140..212], &attributes.concat()].concat();
+        let read = sockets(&message(SOCK_DIAG_BY_FAMILY, 2, 1, &time_wait), Protocol::Tcp);
+        assert_eq!((read[0].state, read[0].bind_address_no_port()), (State::TimeWait, None));
     }
 
     #[test]
@@ -407,6 +473,16 @@ pub(super) mod tests {
         #[test]
         fn hostile_bytes_end_and_do_no_harm(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
             prop_assert!(Messages::of(&bytes).count() <= bytes.len() / NLMSG_HDRLEN + 1);
+        }
+
+        #[test]
+        fn hostile_attributes_cost_nothing_but_themselves(attributes in prop::collection::vec(any::<u8>(), 0..80)) {
+            let whole = bytes(TCP4);
+            let payload = [&whole[16..88], &attributes].concat();
+            let read = sockets(&message(SOCK_DIAG_BY_FAMILY, 2, 1, &payload), Protocol::Tcp);
+            let mut expected = sockets(&whole, Protocol::Tcp).remove(0);
+            expected.set_bind_address_no_port(bind_address_no_port(&attributes));
+            prop_assert_eq!(read, [expected]);
         }
 
         #[test]

@@ -8,6 +8,8 @@ mod support;
 
 #[path = "faults/actions.rs"]
 mod actions;
+#[path = "faults/binds.rs"]
+mod binds;
 #[path = "faults/files.rs"]
 mod files;
 #[path = "faults/memory.rs"]

@@ -4,6 +4,7 @@
 //! say it is. Nothing here knows how it will be shown.
 
 mod ahead;
+mod binders;
 pub mod column;
 mod connection;
 mod events;
@@ -34,6 +35,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use binders::Binder;
 pub use column::{Column, Direction, Item, Sort, Value};
 pub use failures::{Failing, Failures, RefusedBind};
 pub use filter::{Filter, FilterError};
@@ -47,6 +49,7 @@ pub use verdict::Verdict;
 use crate::history::History;
 use crate::model::{Limits, Observed, Progress, Snapshot, System};
 use ahead::Ahead;
+use binders::Binders;
 use events::EventLog;
 use failures::FailureWindow;
 use grouping::{Groupings, add_failures, add_trends, members};
@@ -67,6 +70,7 @@ pub struct Analysis {
     failures: FailureWindow,
     events: EventLog,
     standing: Standing,
+    binders: Binders,
 }
 
 impl Analysis {
@@ -92,6 +96,7 @@ impl Analysis {
         let row_of_owner = members(&processes.rows);
         let mut led = rows::destinations(&observed, &processes);
         let mut spaces = usage::count(&observed);
+        let mut binders = Vec::new();
         if is_whole {
             let look = Look {
                 observed: &observed,
@@ -106,6 +111,7 @@ impl Analysis {
             let (fresh, before) = (fresh.filter(|_| comparable), before.map(|tick| tick.taken.elapsed));
             let tick = look.tick(fresh.as_ref(), self.failures.newest(), before);
             self.history.record(tick);
+            binders = self.binders.observe(&observed, &processes, &led, &self.history);
         }
         let failures = self.failures.summary();
         add_failures(&mut processes.rows, &row_of_owner, failures.as_ref());
@@ -125,6 +131,7 @@ impl Analysis {
             destination_of: &led.destination_of,
             history: &self.history,
             failures: failures.as_ref(),
+            binders: &binders,
             events,
             ahead: &ahead,
             standing: &standing,
@@ -142,6 +149,7 @@ impl Analysis {
             group_by: GroupBy::Process,
             rows: processes.rows,
             destinations: led.destinations.into(),
+            binders: binders.into(),
             failures,
             events: events.iter().map(|logged| logged.event).collect(),
             time_wait,

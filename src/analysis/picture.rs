@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::grouping::Groupings;
 use super::rows::Index;
-use super::{Destination, Failures, Filter, Finding, GroupBy, Row, SpaceUsage, Verdict};
+use super::{Binder, Destination, Failures, Filter, Finding, GroupBy, Row, SpaceUsage, Verdict};
 use crate::history::History;
 use crate::model::{Observed, Owner, PortEvent};
 
@@ -26,6 +26,8 @@ pub struct Picture {
     pub rows: Arc<[Row]>,
     /// Where the ports lead to, in no particular order.
     pub destinations: Arc<[Destination]>,
+    /// Who binds before it connects, or seems to, those with the most ports first.
+    pub binders: Arc<[Binder]>,
     /// Ports that were refused in the last 10 s; none when nothing traces that.
     pub failures: Option<Failures>,
     /// The event log of the last 24 hours, oldest first.

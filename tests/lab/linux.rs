@@ -2,6 +2,8 @@
 
 #[path = "namespace.rs"]
 mod namespace;
+#[path = "outgoing.rs"]
+mod outgoing;
 #[path = "protocol.rs"]
 mod protocol;
 #[path = "roles.rs"]

@@ -52,6 +52,9 @@ pub enum Role {
     Bound { at: IpAddr, count: usize },
     /// Makes this many connections to servers of the lab, in turn.
     Client { to: Vec<SocketAddr>, count: usize, fate: Fate },
+    /// Makes this many connections to servers of the lab, in turn, and keeps them; their local ports come
+    /// about in this way.
+    Connect { to: Vec<SocketAddr>, count: usize, port: LocalPort },
     /// Opens this many UDP sockets, connected when there is somewhere to connect them to.
     Udp { at: IpAddr, count: usize, to: Option<SocketAddr> },
     /// Listens, and passes the socket on to a child.
@@ -65,6 +68,22 @@ pub enum Role {
     },
     /// Binds a TCP socket after the other and keeps them, in the background.
     Leak { at: IpAddr, pace: Pace },
+}
+
+/// How a connection comes by its local port.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LocalPort {
+    /// `connect()` alone.
+    Connect,
+    /// `bind()` to port 0 before it.
+    Bind,
+    /// The same with `SO_REUSEADDR`.
+    BindReusing,
+    /// The same with `IP_BIND_ADDRESS_NO_PORT`.
+    NoPort,
+    /// `connect()` with `IP_LOCAL_PORT_RANGE`.
+    Range { start: u16, end: u16 },
 }
 
 /// What becomes of a client's connections.

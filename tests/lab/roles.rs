@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::env;
 use std::error::Error;
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio, id};
 use std::thread;
@@ -15,7 +15,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::protocol::{Closed, Done, Fate, Held, Pace, Role, Started};
-use super::{Outcome, wait_for_the_end};
+use super::{Outcome, outgoing, wait_for_the_end};
 
 const LISTEN: &str = "listen";
 const BOUND: &str = "bound";
@@ -70,7 +70,12 @@ fn perform(role: Role) -> Outcome<(Vec<Held>, Vec<Kept>)> {
         Role::Bound { at, count } => each(0..count, |_| bind_only(at)),
         Role::Udp { at, count, to } => each(0..count, |_| open_udp(at, to)),
         Role::Shared { listen } => share(listen),
-        Role::Client { to, count, fate } => connect_all(&to, count, fate),
+        Role::Client { to, count, fate } => connect_all(&to, count, |to| connect(to, fate)),
+        Role::Connect { to, count, port } => connect_all(&to, count, |to| {
+            let from =
+                if to.is_ipv4() { (Ipv4Addr::LOCALHOST, 0).into() } else { (Ipv6Addr::LOCALHOST, 0).into() };
+            meet(outgoing::open(from, to, port)?, Fate::Kept)
+        }),
         Role::Churn { to, pace, keeps } => Ok((Vec::new(), vec![in_background(pace, churn(to, keeps))])),
         Role::Leak { at, pace } => {
             let mut leaked = Vec::new();
@@ -166,10 +171,14 @@ fn attend(mut connection: TcpStream) -> io::Result<Option<TcpStream>> {
     }
 }
 
-fn connect_all(to: &[SocketAddr], count: usize, fate: Fate) -> Outcome<(Vec<Held>, Vec<Kept>)> {
+fn connect_all(
+    to: &[SocketAddr],
+    count: usize,
+    connect: impl Fn(SocketAddr) -> Outcome<(Vec<Held>, Option<TcpStream>)>,
+) -> Outcome<(Vec<Held>, Vec<Kept>)> {
     let (mut sockets, mut resources) = (Vec::new(), Vec::new());
     for &address in to.iter().cycle().take(count) {
-        let (both_ends, connection) = connect(address, fate)?;
+        let (both_ends, connection) = connect(address)?;
         sockets.extend(both_ends);
         resources.extend(connection.map(Kept::from));
     }
@@ -202,7 +211,11 @@ fn now() -> u64 {
 
 /// Connects, and returns when the connection has met its fate at both ends.
 fn connect(to: SocketAddr, fate: Fate) -> Outcome<(Vec<Held>, Option<TcpStream>)> {
-    let mut connection = TcpStream::connect(to)?;
+    meet(TcpStream::connect(to)?, fate)
+}
+
+/// Returns when a connection has met its fate at both ends.
+fn meet(mut connection: TcpStream, fate: Fate) -> Outcome<(Vec<Held>, Option<TcpStream>)> {
     let (local, remote) = (connection.local_addr()?, connection.peer_addr()?);
     connection.write_all(match fate {
         Fate::Kept => b"k",

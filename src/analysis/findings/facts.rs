@@ -15,7 +15,7 @@ use crate::analysis::failures::Failures;
 use crate::analysis::forecast::{Forecast, HORIZON};
 use crate::analysis::ports::{Capacities, distinct_ports};
 use crate::analysis::rows::Index;
-use crate::analysis::{Destination, Row, RowKey, SpaceUsage};
+use crate::analysis::{Binder, Destination, Row, RowKey, SpaceUsage};
 use crate::history::{History, Sample};
 use crate::model::{Level, Observed, Owner, PortSet, Share, Socket, SpaceId, State, System};
 use crate::text::{safe, span, thousands};
@@ -31,6 +31,8 @@ pub(in crate::analysis) struct Facts<'a> {
     pub destination_of: &'a [Option<Index>],
     pub history: &'a History,
     pub failures: Option<&'a Failures>,
+    /// Who binds before it connects, those with the most ports first.
+    pub binders: &'a [Binder],
     /// The event log of the last 24 hours.
     pub events: &'a [Logged],
     pub ahead: &'a Ahead<'a>,

@@ -30,7 +30,7 @@ pub(super) fn holders<'a>(facts: &Facts<'a>, among: impl Fn(&Socket) -> bool) ->
     let mut by_row: HashMap<u32, Holder> = HashMap::new();
     let sockets = facts.snapshot.sockets.iter().zip(facts.row_of);
     for (socket, row) in sockets.filter(|(socket, _)| among(socket) && facts.is_dynamic(socket)) {
-        let holder = by_row.entry(*row).or_insert_with(|| Holder::of(&facts.rows[*row as usize]));
+        let holder = by_row.entry(*row).or_insert_with(|| Holder::of(vec![&facts.rows[*row as usize]]));
         holder.held.entry(socket.space()).or_default().push(socket.local_port());
         holder.states[socket.state as usize] += 1;
     }
@@ -85,8 +85,9 @@ pub(super) fn pool_sentence(pool: &Pool, holders: &[Holder]) -> String {
 }
 
 impl<'a> Holder<'a> {
-    fn of(row: &'a Row) -> Self {
-        Self { rows: vec![row], held: BTreeMap::new(), states: Default::default(), suspect: None }
+    /// These rows, of which what they hold is not counted yet.
+    pub fn of(rows: Vec<&'a Row>) -> Self {
+        Self { rows, held: BTreeMap::new(), states: Default::default(), suspect: None }
     }
 
     fn tidy(&mut self) {

@@ -5,6 +5,7 @@
 //! not prove, a finding does not claim: many TIME_WAIT sockets are no exhaustion, refused ports are.
 
 mod binds;
+mod binds_first;
 mod bound_leak;
 mod buckets;
 mod churn;
@@ -26,6 +27,8 @@ mod seen;
 mod tests;
 #[cfg(test)]
 mod tests_of_binds;
+#[cfg(test)]
+mod tests_of_binds_first;
 #[cfg(test)]
 mod tests_of_course;
 #[cfg(test)]
@@ -286,10 +289,11 @@ impl Link {
 }
 
 /// Every rule; of equally severe findings that of the earlier rule comes first.
-const RULES: [fn(&Facts) -> Vec<Finding>; 17] = [
+const RULES: [fn(&Facts) -> Vec<Finding>; 18] = [
     failures::find,
     destination::find,
     pool::find,
+    binds_first::find,
     unknown::find,
     bound_leak::find,
     churn::find,
@@ -309,6 +313,7 @@ const RULES: [fn(&Facts) -> Vec<Finding>; 17] = [
 /// What the facts show, the worst first; of equally severe ones that of the earlier rule.
 pub(super) fn find(facts: &Facts) -> Vec<Finding> {
     let mut findings: Vec<_> = RULES.iter().flat_map(|rule| rule(facts)).collect();
+    binds_first::advise(&mut findings, facts);
     for finding in &mut findings {
         // Its files are none of this namespace's trouble.
         if finding.owner.is_some_and(|owner| facts.is_elsewhere(owner)) {

@@ -410,7 +410,7 @@ pub(super) mod tests {
     #[case::set(&[attribute(22, &[0x52, BIND_ADDRESS_NO_PORT])], Some(true))]
     #[case::other_bits_are_not_it(&[attribute(22, &[0xFF, !BIND_ADDRESS_NO_PORT])], Some(false))]
     #[case::behind_others(&[attribute(8, &[0]), attribute(15, &[0; 4]), attribute(22, &[0, 0xFF])], Some(true))]
-    #[case::with_flags(&[attribute(0x8000 | 22, &[0, 0xFF])], Some(true))]
+    #[case::with_flags(&[attribute(0x8000 | INET_DIAG_SOCKOPT, &[0, 0xFF])], Some(true))]
     #[case::longer_in_a_later_kernel(&[attribute(22, &[0, 0xFF, 7, 7, 7])], Some(true))]
     #[case::none(&[], None)]
     #[case::not_among_others(&[attribute(8, &[0]), attribute(21, &[1; 8])], None)]

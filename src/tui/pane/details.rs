@@ -121,6 +121,7 @@ fn of_sockets(env: &Env<'_>, owner: Owner) -> Vec<Fact> {
     facts.extend(
         counted.filter(|(_, count)| *count != Some(0)).map(|(name, count)| (name, count.map(number))),
     );
+    facts.extend(binds_first(env, owner));
     facts.push(("Owner known", Some(attributions(row)).filter(|known| !known.is_empty())));
     let shared = shared(env, owner);
     if shared.with_others > 0 {
@@ -133,6 +134,14 @@ fn of_sockets(env: &Env<'_>, owner: Owner) -> Vec<Fact> {
         facts.push(("Shared", Some(text)));
     }
     facts
+}
+
+/// `900 of 900 ports of the odd parity`
+fn binds_first(env: &Env<'_>, owner: Owner) -> Option<Fact> {
+    let binder = env.picture()?.binders.iter().find(|binder| binder.owner == owner && binder.is_proven())?;
+    let (bound, ports) = (thousands(binder.bound.into()), thousands(binder.ports.into()));
+    let parity = if binder.odd { "odd" } else { "even" };
+    Some(("Binds first", Some(format!("{bound} of {ports} ports of the {parity} parity"))))
 }
 
 /// `11,914 exact · 938 observed`

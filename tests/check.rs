@@ -78,7 +78,7 @@ fn what_is_left_is_not_known_where_what_is_reserved_is_not() {
     };
     for (report, fields) in [
         (json(&["check"]), ["capacity", "share", "full_in_seconds"]),
-        (json(&["snapshot"]), ["capacity", "free", "reserved"]),
+        (json(&["snapshot"]), ["free", "largest_free_block", "reserved"]),
         (json(&["range"]), ["capacity", "reserved", "reserved"]),
     ] {
         let space = &report["port_spaces"][0];

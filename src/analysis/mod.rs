@@ -5,6 +5,7 @@
 
 mod ahead;
 mod binders;
+mod blocks;
 pub mod column;
 mod connection;
 mod events;
@@ -36,6 +37,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use binders::Binder;
+pub use blocks::{BLOCK, FreeBlocks};
 pub use column::{Column, Direction, Item, Sort, Value};
 pub use failures::{Failing, Failures, RefusedBind};
 pub use filter::{Filter, FilterError};

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Forecast;
 use super::ahead::{Ahead, level};
+use super::blocks::{FreeBlocks, free_blocks};
 use crate::history::History;
 use crate::model::{Counts, DynamicRange, Observed, PortSet, Share, SpaceId, State};
 
@@ -27,6 +28,8 @@ pub struct SpaceUsage {
     pub in_use: Option<u32>,
     /// Of these, the ports that something else than a TIME_WAIT holds.
     pub held: Option<u32>,
+    /// Its free ports in a row; none when not all sockets or what is reserved could be read.
+    pub free_blocks: Option<FreeBlocks>,
     /// Its sockets by state, inside the range and outside; `seen_ports` is the least that is in use.
     pub counts: Counts,
     /// The most ports that were in use at once, as far back as is remembered.
@@ -72,6 +75,7 @@ pub(super) fn count(snapshot: &Observed) -> Vec<SpaceUsage> {
                 most,
                 in_use: None,
                 held: None,
+                free_blocks: None,
                 counts: Counts::without(snapshot.unread_in(space.id)),
                 peak: None,
                 trend: Vec::new(),
@@ -100,6 +104,9 @@ pub(super) fn count(snapshot: &Observed) -> Vec<SpaceUsage> {
         usage.in_use = Some(usage.counts.seen_ports);
         usage.held = Some(held.count_in(dynamic.range));
         usage.counts.ports = usage.in_use;
+        if snapshot.unseen_in(usage.id) == Some(0) && usage.capacity.is_some() {
+            usage.free_blocks = Some(free_blocks(dynamic, ports));
+        }
     }
     usages.into_iter().map(|(usage, ..)| usage).collect()
 }

@@ -32,6 +32,8 @@
 //! - `in_use`: distinct local ports of the range that sockets hold, in any state but BOUND where `bound` is
 //!   null; null when not all its sockets could be read
 //! - `free`: `capacity` less `in_use`
+//! - `largest_free_block`: the most ports of the range in a row that are neither in use nor reserved
+//! - `free_blocks_of_64`: how many rows of 64 such ports begin at a multiple of 64, as WinNAT and HNS need them
 //! - `by_state`: sockets, inside the range and outside, by state: `bound`, `listen`, `syn_sent`,
 //!   `syn_received`, `established`, `fin_wait_1`, `fin_wait_2`, `close_wait`, `closing`, `last_ack`,
 //!   `time_wait`, `udp`

@@ -20,6 +20,8 @@ pub(super) struct SpaceRecord {
     capacity: Option<u32>,
     in_use: Option<u32>,
     free: Option<u32>,
+    largest_free_block: Option<u32>,
+    free_blocks_of_64: Option<u32>,
     by_state: ByState,
 }
 
@@ -37,6 +39,8 @@ impl SpaceRecord {
             capacity: usage.capacity,
             in_use: usage.in_use,
             free: usage.free(),
+            largest_free_block: usage.free_blocks.map(|blocks| blocks.largest),
+            free_blocks_of_64: usage.free_blocks.map(|blocks| blocks.aligned),
             by_state: ByState(usage.counts),
         }
     }

@@ -37,7 +37,7 @@ fn assert_null(value: &Value, fields: &[&str]) {
 }
 
 /// Every count of a port space, and of a process.
-const OF_SPACE: [&str; 2] = ["in_use", "free"];
+const OF_SPACE: [&str; 4] = ["in_use", "free", "largest_free_block", "free_blocks_of_64"];
 const OF_PROCESS: [&str; 10] = [
     "ports",
     "bound",

@@ -35,6 +35,8 @@ pub struct PortSpace {
     pub capacity: Option<u32>,
     pub in_use: Option<u32>,
     pub free: Option<u32>,
+    pub largest_free_block: Option<u32>,
+    pub free_blocks_of_64: Option<u32>,
     pub by_state: BTreeMap<String, usize>,
 }
 

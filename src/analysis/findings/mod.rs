@@ -15,6 +15,7 @@ mod destination;
 mod facts;
 mod failures;
 mod failures_with_room;
+mod free_blocks;
 mod handle_limit;
 mod handles;
 mod holders;
@@ -289,7 +290,7 @@ impl Link {
 }
 
 /// Every rule; of equally severe findings that of the earlier rule comes first.
-const RULES: [fn(&Facts) -> Vec<Finding>; 18] = [
+const RULES: [fn(&Facts) -> Vec<Finding>; 19] = [
     failures::find,
     destination::find,
     pool::find,
@@ -308,6 +309,7 @@ const RULES: [fn(&Facts) -> Vec<Finding>; 18] = [
     time_wait_with_room::find,
     range::find,
     listeners_in_range::find,
+    free_blocks::find,
 ];
 
 /// What the facts show, the worst first; of equally severe ones that of the earlier rule.

@@ -9,10 +9,10 @@ use rstest::rstest;
 
 use super::*;
 use crate::analysis::tests_support::{at, failed, owner, process, snapshot, tcp};
-use crate::analysis::{Analysis, Filter, GroupBy, Picture};
+use crate::analysis::{Analysis, Filter, GroupBy, Picture, SpaceUsage};
 use crate::model::{
-    DynamicRange, Gap, Level, Missing, Port, PortEvent, PortOperation, PortRange, PortSet, Process, Snapshot,
-    Socket, State, System, TimeWaitReuse, Trace,
+    DynamicRange, Gap, Level, Missing, Port, PortEvent, PortOperation, PortRange, PortSet, Process, Protocol,
+    Snapshot, Socket, State, System, TimeWaitReuse, Trace,
 };
 
 pub(super) const THERE: &str = "10.0.0.2:80";
@@ -420,4 +420,47 @@ fn all_is_quiet_when_all_is_well() {
         assert_eq!(picture.verdict.severity, Severity::Ok);
         assert!(picture.verdict.sentence.contains(" of "), "{}", picture.verdict.sentence);
     }
+}
+
+/// Every so many ports one is in use, of 16,384 as Windows has them.
+#[rstest]
+#[case::one_in_each_block(System::Windows, 64, 0, Some(Severity::Note))]
+#[case::a_block_is_left(System::Windows, 64, 1, None)]
+#[case::few(System::Windows, 256, 0, None)]
+#[case::nobody_takes_blocks(System::Linux, 64, 0, None)]
+#[case::no_room(System::Windows, 1, 0, None)]
+fn ports_are_free_and_none_in_a_row(
+    #[case] system: System,
+    #[case] every: usize,
+    #[case] less: usize,
+    #[case] expected: Option<Severity>,
+) {
+    let ports: Vec<u16> = (49_160..=65_535).step_by(every).collect();
+    let socket =
+        |port: &u16| tcp(State::Established, &format!("10.0.0.1:{port}"), Some(THERE), Some(owner(7)));
+    let picture = story(system, 0, |_| {
+        let mut machine = snapshot(ports[..ports.len() - less].iter().map(socket).collect());
+        let range = PortRange::new(Port(49_152), Port(65_535)).unwrap();
+        machine.spaces.truncate(1);
+        machine.spaces[0].dynamic = Some(DynamicRange { range, reserved: PortSet::new() });
+        machine
+    });
+    assert_eq!(found(&picture, "no_free_block"), expected);
+    if expected.is_some() {
+        assert_eq!(
+            title(&picture, "no_free_block"),
+            "TCP IPv4: 16,128 of 16,384 ports are free, but no block of 64 in a row"
+        );
+    }
+}
+
+#[test]
+fn what_is_free_in_a_row_is_not_known_where_sockets_are_not() {
+    let mut machine = snapshot(many(State::Established, 10, Some(THERE)));
+    machine.gaps = vec![Gap::error(Missing::Bound(None), "not listed")];
+    let picture = look(&mut Analysis::default(), machine);
+    let is_known = |space: &SpaceUsage| (space.id.protocol, space.free_blocks.is_some());
+    let expected =
+        [(Protocol::Tcp, false), (Protocol::Tcp, false), (Protocol::Udp, true), (Protocol::Udp, true)];
+    assert_eq!(picture.spaces.iter().map(is_known).collect::<Vec<_>>(), expected);
 }

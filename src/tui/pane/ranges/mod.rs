@@ -8,7 +8,7 @@ use ratatui::style::Style;
 
 use self::port_map::PortMap;
 use crate::analysis::range_plan::{self, Proposal, RangeFacts};
-use crate::analysis::{Picture, SpaceUsage};
+use crate::analysis::{BLOCK, FreeBlocks, Picture, SpaceUsage};
 use crate::model::{DynamicRange, PortRange, SpaceId, System};
 use crate::platform::control::{RangeState, Store};
 use crate::remedy::range::RangePlan;
@@ -199,6 +199,7 @@ impl Component for Ranges {
         let Some(picture) = env.picture() else { return Drawn::default() };
         let mut lines = Lines { area, next: 0 };
         table(self.space, picture, &mut lines, buffer);
+        lines.text(&blocks(picture.spaces.get(self.space)), WEAK, buffer);
         let choice = self.choice(env);
         fill(buffer, lines.take(), "─", WEAK);
         if area.height >= LEAST_ROWS
@@ -289,6 +290,20 @@ fn table(selected: usize, picture: &Picture, lines: &mut Lines, buffer: &mut Buf
             buffer.set_style(line.intersection(buffer.area), SELECTED);
             put(buffer, line, line.x, ">", SELECTED);
         }
+    }
+}
+
+/// What is free in a row of a port space.
+fn blocks(usage: Option<&SpaceUsage>) -> String {
+    let Some(usage) = usage else { return String::new() };
+    match usage.free_blocks {
+        Some(FreeBlocks { largest, aligned }) => format!(
+            "{}: at most {} ports free in a row, {} free blocks of {BLOCK}",
+            usage.id,
+            thousands(largest.into()),
+            thousands(aligned.into())
+        ),
+        None => format!("{}: what is free in a row is not known", usage.id),
     }
 }
 

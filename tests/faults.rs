@@ -18,6 +18,8 @@ mod memory;
 mod range;
 #[path = "faults/reads.rs"]
 mod reads;
+#[path = "faults/settings.rs"]
+mod settings;
 #[path = "faults/terminal.rs"]
 mod terminal;
 #[path = "faults/text.rs"]

@@ -21,6 +21,7 @@
 //! - `degradations`: what could not be read
 //! - `findings`: what is wrong and what to do, the worst first
 //! - `events`: what the event log says of ports, the last 24 hours
+//! - `settings`: what Linux is set to beside the ranges
 //!
 //! ## `port_spaces`
 //! - `family`: `"ipv4"` or `"ipv6"`; v4-mapped addresses are IPv4
@@ -67,6 +68,11 @@
 //! - `id`: 4227, 4231 or 4266, oldest first
 //! - `time`: RFC 3339
 //! - `meaning`: what it says
+//!
+//! ## `settings`
+//! By the names of their sysctls, null where they are not there: `tcp_tw_reuse` (0, 1 or 2), `tcp_timestamps`
+//! and `tcp_tw_recycle` (true or false), `tcp_max_tw_buckets`, and in seconds `tcp_fin_timeout`,
+//! `nf_conntrack_tcp_timeout_time_wait` and `nf_conntrack_tcp_timeout_established`
 
 use std::io::{self, Write};
 
@@ -78,6 +84,7 @@ use super::Excerpt;
 use super::finding::{EventRecord, FindingRecord, KeyOf};
 use super::gap::GapRecord;
 use super::record::{Records, SpaceRecord};
+use super::settings::SettingsRecord;
 use crate::analysis::{Destination, Row};
 use crate::model::{Backend, Socket};
 use crate::text::SafeWriter;
@@ -100,6 +107,7 @@ struct Document<'a> {
     degradations: Vec<GapRecord>,
     findings: Vec<FindingRecord<'a>>,
     events: Vec<EventRecord>,
+    settings: SettingsRecord,
 }
 
 impl<'a> Document<'a> {
@@ -124,6 +132,7 @@ impl<'a> Document<'a> {
             degradations: snapshot.gaps.iter().map(GapRecord::of).collect(),
             findings: FindingRecord::all(picture, key_of),
             events: picture.events.iter().map(EventRecord::of).collect(),
+            settings: SettingsRecord::of(&snapshot.limits),
         }
     }
 }

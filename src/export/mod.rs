@@ -17,6 +17,7 @@ pub mod json;
 pub mod probe;
 pub mod range;
 mod record;
+mod settings;
 pub mod table;
 #[cfg(test)]
 mod tests;

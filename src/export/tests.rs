@@ -142,7 +142,8 @@ fn json_says_what_was_seen() {
       ],
       "events": [
         {"id": 4231, "time": "1969-12-31T20:00:00Z", "meaning": "A program asked for a TCP port, and every dynamic TCP port was taken."}
-      ]
+      ],
+      "settings": {"tcp_tw_reuse": null, "tcp_timestamps": null, "tcp_tw_recycle": null, "tcp_max_tw_buckets": null, "tcp_fin_timeout": null, "nf_conntrack_tcp_timeout_time_wait": null, "nf_conntrack_tcp_timeout_established": null}
     }
     "#);
 }

@@ -52,6 +52,8 @@ pub struct Limits {
     pub time_wait: Option<Duration>,
     /// Linux: whether a TIME_WAIT's port may be taken for a new connection.
     pub time_wait_reuse: Option<TimeWaitReuse>,
+    /// Linux: whether TCP sends timestamps, `tcp_timestamps`; without them no such port is taken.
+    pub timestamps: Option<bool>,
     /// Linux: TIME_WAIT sockets of the namespace against `net.ipv4.tcp_max_tw_buckets`.
     pub time_wait_sockets: Option<Level>,
     /// Linux: connections that got no TIME_WAIT because of that limit, since the namespace exists
@@ -62,6 +64,14 @@ pub struct Limits {
     /// Linux: connections the full table of tracked ones refused since the namespace exists
     /// (`insert_failed` and `drop` of `/proc/net/stat/nf_conntrack`, all processors).
     pub tracking_failed: Option<u64>,
+    /// Linux: how long a closed connection stays tracked, `nf_conntrack_tcp_timeout_time_wait`.
+    pub tracked_time_wait: Option<Duration>,
+    /// Linux: how long an idle one does, `nf_conntrack_tcp_timeout_established`.
+    pub tracked_established: Option<Duration>,
+    /// Linux before 4.12: whether `tcp_tw_recycle` is on.
+    pub time_wait_recycle: Option<bool>,
+    /// Linux: how long a FIN_WAIT_2 without its process lasts, `tcp_fin_timeout`.
+    pub fin_timeout: Option<Duration>,
     /// Linux: open files of the whole system, `/proc/sys/fs/file-nr`.
     pub open_files: Option<Level>,
     /// How many handles or descriptors a process may have open (Linux: the soft `RLIMIT_NOFILE`), of

@@ -22,6 +22,7 @@ pub struct Report {
     pub degradations: Vec<Degradation>,
     pub findings: Vec<Finding>,
     pub events: Vec<serde_json::Value>,
+    pub settings: BTreeMap<String, serde_json::Value>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

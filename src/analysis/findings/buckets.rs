@@ -25,9 +25,13 @@ pub(super) fn find(facts: &Facts) -> Vec<Finding> {
         title: format!("the kernel's TIME_WAITs run out: {}", evidence.join("; ")),
         evidence,
         why: "Above net.ipv4.tcp_max_tw_buckets the kernel closes connections without TIME_WAIT. Ports come \
-              back at once, at the price of late packets in a new connection: it is no exhaustion of ports.",
+              back at once, at the price of late packets in a new connection: it is no exhaustion of ports. Old \
+              advice lowers the limit for that; the kernel's manual says not to.",
         next: vec![
-            Step::run("sysctl net.ipv4.tcp_max_tw_buckets", "shows the limit"),
+            Step::run(
+                "sysctl net.ipv4.tcp_max_tw_buckets",
+                "shows the limit; -w …=262144 raises it to what large machines have by default",
+            ),
             Step::on_screen(Act::SortByTimeWait, "see whose TIME_WAITs they are"),
         ],
         link: Link::filtered(View::Sockets, "state:time_wait"),

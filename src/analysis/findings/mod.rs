@@ -18,6 +18,7 @@ mod failures_with_room;
 mod free_blocks;
 mod handle_limit;
 mod handles;
+mod harmful;
 mod holders;
 mod listeners_in_range;
 mod parity;
@@ -32,6 +33,8 @@ mod tests_of_binds;
 mod tests_of_binds_first;
 #[cfg(test)]
 mod tests_of_course;
+#[cfg(test)]
+mod tests_of_harmful;
 #[cfg(test)]
 mod tests_of_holders;
 #[cfg(test)]
@@ -290,7 +293,7 @@ impl Link {
 }
 
 /// Every rule; of equally severe findings that of the earlier rule comes first.
-const RULES: [fn(&Facts) -> Vec<Finding>; 19] = [
+const RULES: [fn(&Facts) -> Vec<Finding>; 20] = [
     failures::find,
     destination::find,
     pool::find,
@@ -310,6 +313,7 @@ const RULES: [fn(&Facts) -> Vec<Finding>; 19] = [
     range::find,
     listeners_in_range::find,
     free_blocks::find,
+    harmful::find,
 ];
 
 /// What the facts show, the worst first; of equally severe ones that of the earlier rule.

@@ -42,10 +42,12 @@ impl SystemLimits for ProcLimits {
         let file = |path: &str| read::bytes(format!("/proc/{path}")).unwrap_or_default();
         let one = |path: &str| number(file(path).trim_ascii());
         let level = |used: Option<u64>, most: Option<u64>| Some(Level { used: used?, most: most? });
+        let seconds = |path: &str| one(path).map(Duration::from_secs);
         let time_wait = field_after(&file("net/sockstat"), b"TCP:", b"tw");
         let limits = Limits {
             time_wait: Some(TIME_WAIT),
             time_wait_reuse: reuse(one("sys/net/ipv4/tcp_tw_reuse")),
+            timestamps: one("sys/net/ipv4/tcp_timestamps").map(|setting| setting != 0),
             time_wait_sockets: level(time_wait, one("sys/net/ipv4/tcp_max_tw_buckets")),
             time_wait_overflow: counter(&file("net/netstat"), b"TcpExt:", b"TCPTimeWaitOverflow"),
             tracked: level(
@@ -53,6 +55,10 @@ impl SystemLimits for ProcLimits {
                 one("sys/net/netfilter/nf_conntrack_max"),
             ),
             tracking_failed: tracking_failed(&file("net/stat/nf_conntrack")),
+            tracked_time_wait: seconds("sys/net/netfilter/nf_conntrack_tcp_timeout_time_wait"),
+            tracked_established: seconds("sys/net/netfilter/nf_conntrack_tcp_timeout_established"),
+            time_wait_recycle: one("sys/net/ipv4/tcp_tw_recycle").map(|setting| setting != 0),
+            fin_timeout: seconds("sys/net/ipv4/tcp_fin_timeout"),
             open_files: open_files(&file("sys/fs/file-nr")),
             handles: self.handles(processes),
         };
@@ -220,6 +226,7 @@ mod tests {
         assert!(reading.value.time_wait_sockets.is_some_and(|level| level.most > 0));
         assert!(reading.value.open_files.is_some_and(|level| 0 < level.used && level.used <= level.most));
         assert!(reading.value.time_wait_reuse.is_some() && reading.value.time_wait_overflow.is_some());
+        assert!(reading.value.fin_timeout.is_some());
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! toward its destination; `bind()` to port 0 takes the others first. So a connection on one of the others,
 //! where `connect()` still had the choice, was bound, unless `IP_BIND_ADDRESS_NO_PORT` says that it was not.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use foldhash::fast::RandomState;
 
@@ -83,6 +83,9 @@ impl Binder {
 #[derive(Debug, Default)]
 pub(super) struct Binders {
     proven: HashMap<Owner, Binder, RandomState>,
+    ranges: HashMap<SpaceId, DynamicRange, RandomState>,
+    /// Those that were there when a range changed: their ports are of another one, with another half.
+    unclear: HashSet<Owner, RandomState>,
 }
 
 impl Binders {
@@ -95,23 +98,40 @@ impl Binders {
         led: &Destinations,
         history: &History,
     ) -> Vec<Binder> {
-        let mut binders = binders(snapshot, processes, led, history);
-        self.proven
-            .retain(|owner, _| snapshot.processes.contains_key(owner) && !snapshot.ended.contains(owner));
-        for binder in &mut binders {
-            match self.proven.get(&binder.owner) {
-                _ if binder.is_proven() => {
-                    self.proven.insert(binder.owner, binder.clone());
-                }
-                Some(proven) if binder.held >= LEAST => {
-                    *binder = Binder { held: binder.held, ..proven.clone() };
-                }
-                _ => {}
-            }
+        let lives = |owner: &Owner| snapshot.processes.contains_key(owner) && !snapshot.ended.contains(owner);
+        self.proven.retain(|owner, _| lives(owner));
+        self.unclear.retain(lives);
+        if self.range_changes(snapshot) {
+            self.unclear.extend(snapshot.processes.keys());
         }
-        binders.retain(Binder::binds);
+        let look = Look { snapshot, processes, led, capacities: Capacities::of(snapshot) };
+        let mut binders = binders(&look, history, |owner| self.proven.contains_key(owner));
+        binders.retain_mut(|binder| {
+            let is_clear = !self.unclear.contains(&binder.owner);
+            if is_clear && binder.is_proven() {
+                self.proven.insert(binder.owner, binder.clone());
+                return true;
+            }
+            let proven = self.proven.get(&binder.owner).filter(|_| binder.held >= LEAST);
+            if let Some(proven) = proven {
+                *binder = Binder { held: binder.held, ..proven.clone() };
+            }
+            proven.is_some() || is_clear && binder.binds()
+        });
         binders.sort_by_key(|binder| (std::cmp::Reverse(binder.held), binder.owner));
         binders
+    }
+
+    /// Whether a range is another one than it was last.
+    fn range_changes(&mut self, snapshot: &Observed) -> bool {
+        let mut changes = false;
+        for space in &snapshot.spaces {
+            let Some(dynamic) = &space.dynamic else { continue };
+            if self.ranges.get(&space.id) != Some(dynamic) {
+                changes |= self.ranges.insert(space.id, dynamic.clone()).is_some();
+            }
+        }
+        changes
     }
 }
 
@@ -135,9 +155,11 @@ struct Look<'a> {
     capacities: Capacities<'a>,
 }
 
-fn binders(snapshot: &Observed, processes: &Rows, led: &Destinations, history: &History) -> Vec<Binder> {
-    let look = Look { snapshot, processes, led, capacities: Capacities::of(snapshot) };
-    let mut suspects = vec![false; processes.rows.len()];
+/// What the ports of processes tell, of those that are proven to bind first and those that may.
+fn binders(look: &Look, history: &History, is_proven: impl Fn(&Owner) -> bool) -> Vec<Binder> {
+    let Look { snapshot, processes, .. } = *look;
+    let mut suspects: Vec<bool> =
+        processes.rows.iter().map(|row| row.owners.first().is_some_and(&is_proven)).collect();
     look.told().filter(|told| told.bound).for_each(|told| suspects[told.row] = true);
     if !suspects.contains(&true) || snapshot.unread().tcp {
         return Vec::new();

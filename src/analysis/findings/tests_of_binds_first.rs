@@ -9,8 +9,10 @@ use super::tests::{THERE, found, look, story, title};
 use super::{Act, Finding, Severity, Step, View};
 use crate::analysis::tests_support::{at, owner, process, snapshot, tcp};
 use crate::analysis::{Analysis, Picture};
-use crate::model::{Gap, Missing, Owner, Reason, Snapshot, Socket, SpaceId, State, System};
-use crate::model::{NamespaceId, Protocol};
+use crate::model::{
+    Gap, Holders, Missing, NamespaceId, Owner, Port, PortRange, Protocol, Reason, Snapshot, Socket, SpaceId,
+    State, System,
+};
 
 const ELSEWHERE: &str = "10.0.0.3:80";
 
@@ -72,7 +74,7 @@ fn local(socket: &mut Socket, local: &str) {
 #[case::where_some_are_not_said(changed(odd(300, THERE, 7), |index, socket| {
     if index % 2 == 0 { socket.set_bind_address_no_port(None); }
 }), true)]
-#[case::without_an_owner(changed(odd(300, THERE, 7), |_, socket| socket.holders = crate::model::Holders::Nobody), false)]
+#[case::without_an_owner(changed(odd(300, THERE, 7), |_, socket| socket.holders = Holders::Nobody), false)]
 #[case::time_waits(changed(odd(300, THERE, 7), |_, socket| socket.state = State::TimeWait), false)]
 #[case::udp(changed(odd(300, THERE, 7), |_, socket| {
     (socket.protocol, socket.state) = (Protocol::Udp, State::Udp);
@@ -179,10 +181,61 @@ fn who_has_used_up_the_ports_of_bind_takes_the_others(
     assert_eq!(accused(&picture), if expected { vec![7] } else { vec![] });
 }
 
+fn with_range(mut machine: Snapshot, start: u16, end: u16) -> Snapshot {
+    let range = PortRange::new(Port(start), Port(end)).unwrap();
+    machine
+        .spaces
+        .iter_mut()
+        .filter_map(|space| space.dynamic.as_mut())
+        .for_each(|dynamic| dynamic.range = range);
+    machine
+}
+
+/// What `connect()` took from the range before is of no parity of the next.
+#[rstest]
+#[case::whose_start_is_odd(even(100, THERE, 7), 9_999, 10_999)]
+#[case::that_is_wider([even(500, THERE, 8), odd(100, THERE, 7)].concat(), 10_000, 60_999)]
+fn a_range_that_is_changed_accuses_nobody(
+    #[case] sockets: Vec<Socket>,
+    #[case] start: u16,
+    #[case] end: u16,
+) {
+    let mut analysis = Analysis::default();
+    assert!(accused(&look(&mut analysis, machine(sockets.clone()))).is_empty());
+    let changed = |second| at(second, with_range(machine(sockets.clone()), start, end));
+    assert!(accused(&look(&mut analysis, changed(1))).is_empty());
+    assert!(accused(&look(&mut analysis, changed(2))).is_empty());
+
+    let later = process(owner(70), "later", "svc");
+    let bound = changed_owner(&sockets, 70, start);
+    let mut machine = at(3, with_range(machine([sockets, bound].concat()), start, end));
+    machine.processes.extend([later]);
+    assert_eq!(accused(&look(&mut analysis, machine)), [70], "it came after that");
+}
+
+/// Sockets of another process, on ports that `bind()` takes first from a range that starts there.
+fn changed_owner(sockets: &[Socket], who: u32, start: u16) -> Vec<Socket> {
+    let moved = |(index, socket): (usize, &Socket)| {
+        let mut socket = one(0, THERE, who, socket.bind_address_no_port());
+        local(&mut socket, &format!("10.0.0.1:{}", start + 101 + 2 * u16::try_from(index).unwrap()));
+        socket.set_remote("10.0.0.9:443".parse().ok());
+        socket
+    };
+    sockets.iter().take(100).enumerate().map(moved).collect()
+}
+
+#[test]
+fn who_has_been_proven_stays_so_in_another_range() {
+    let mut analysis = Analysis::default();
+    assert_eq!(accused(&look(&mut analysis, machine(odd(100, THERE, 7)))), [7]);
+    let next = at(1, with_range(machine(odd(100, THERE, 7)), 9_999, 10_999));
+    assert_eq!(accused(&look(&mut analysis, next)), [7]);
+}
+
 #[test]
 fn many_processes_of_one_program_are_accused_together() {
     let workers: Vec<_> = changed(odd(60, THERE, 9), |index, socket| {
-        socket.holders = crate::model::Holders::One(owner(9 + u32::try_from(index).unwrap() % 3));
+        socket.holders = Holders::One(owner(9 + u32::try_from(index).unwrap() % 3));
     });
     let picture = seen(&workers);
     assert_eq!(accused(&picture), [0]);
@@ -215,14 +268,7 @@ fn an_incomplete_table_proves_nothing() {
 #[test]
 fn in_a_range_that_starts_odd_the_even_ports_are_bound() {
     let picture = |sockets: Vec<Socket>| {
-        story(System::Linux, 0, |_| {
-            let mut machine = machine(sockets.clone());
-            for dynamic in machine.spaces.iter_mut().filter_map(|space| space.dynamic.as_mut()) {
-                dynamic.range =
-                    crate::model::PortRange::new(crate::model::Port(10_001), dynamic.range.end()).unwrap();
-            }
-            machine
-        })
+        story(System::Linux, 0, |_| with_range(machine(sockets.clone()), 10_001, 10_999))
     };
     let found = picture(changed(even(100, THERE, 7), |index, socket| {
         local(socket, &format!("10.0.0.1:{}", 10_002 + 2 * index));

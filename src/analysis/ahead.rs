@@ -77,7 +77,7 @@ impl<'a> Ahead<'a> {
 
     /// Whether a new connection may take a port toward a destination whose last is in TIME_WAIT.
     pub fn reuses(&self, id: DestinationId) -> bool {
-        self.reuse.is_some_and(|reuse| reuse.allows(id.remote.ip()))
+        self.reuse.is_some_and(|reuse| reuse.allows(id.local, id.remote.ip()))
     }
 
     /// How long the samples reach back.

@@ -28,18 +28,18 @@ pub enum TimeWaitReuse {
     Off,
     /// 1: where the peer sends timestamps, after `tcp_tw_reuse_delay` (1 s unless set).
     Everywhere,
-    /// 2, the default: only toward loopback.
+    /// 2, the default: only over loopback.
     Loopback,
 }
 
 impl TimeWaitReuse {
-    /// Whether it allows that for connections to this address.
+    /// Whether it allows that for connections between these addresses: one on loopback is enough.
     #[must_use]
-    pub fn allows(self, remote: IpAddr) -> bool {
+    pub fn allows(self, local: IpAddr, remote: IpAddr) -> bool {
         match self {
             Self::Off => false,
             Self::Everywhere => true,
-            Self::Loopback => remote.to_canonical().is_loopback(),
+            Self::Loopback => [local, remote].iter().any(|address| address.to_canonical().is_loopback()),
         }
     }
 }
@@ -52,6 +52,8 @@ pub struct Limits {
     pub time_wait: Option<Duration>,
     /// Linux: whether a TIME_WAIT's port may be taken for a new connection.
     pub time_wait_reuse: Option<TimeWaitReuse>,
+    /// Linux since 6.14: how old it has to be for that, `tcp_tw_reuse_delay`.
+    pub time_wait_reuse_delay: Option<Duration>,
     /// Linux: whether TCP sends timestamps, `tcp_timestamps`; without them no such port is taken.
     pub timestamps: Option<bool>,
     /// Linux: TIME_WAIT sockets of the namespace against `net.ipv4.tcp_max_tw_buckets`.
@@ -77,4 +79,27 @@ pub struct Limits {
     /// How many handles or descriptors a process may have open (Linux: the soft `RLIMIT_NOFILE`), of
     /// processes that have many.
     pub handles: HashMap<Owner, u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case(TimeWaitReuse::Off, "127.0.0.1", "127.0.0.1", false)]
+    #[case(TimeWaitReuse::Loopback, "127.0.0.1", "127.9.0.1", true)]
+    #[case(TimeWaitReuse::Loopback, "::1", "::1", true)]
+    #[case(TimeWaitReuse::Loopback, "::ffff:127.0.0.1", "::ffff:127.0.0.1", true)]
+    #[case(TimeWaitReuse::Loopback, "127.0.0.1", "10.0.0.1", true)]
+    #[case(TimeWaitReuse::Loopback, "10.0.0.1", "10.0.0.1", false)]
+    #[case(TimeWaitReuse::Everywhere, "10.0.0.1", "10.0.0.2", true)]
+    fn reuse_goes_by_the_addresses(
+        #[case] reuse: TimeWaitReuse,
+        #[case] local: IpAddr,
+        #[case] remote: IpAddr,
+        #[case] expected: bool,
+    ) {
+        assert_eq!(reuse.allows(local, remote), expected);
+    }
 }

@@ -258,7 +258,10 @@ impl Ledger {
             self.name(claim.owner, claim.name);
             Holders::One(claim.owner)
         });
-        let reuse = snapshot.limits.time_wait_reuse.is_none_or(|reuse| reuse.allows(remote.ip()));
+        let reuse = snapshot
+            .limits
+            .time_wait_reuse
+            .is_none_or(|reuse| reuse.allows(socket.local().ip(), remote.ip()));
         let known = before.filter(|before| {
             // Had it closed right after it was last seen, another could have come and gone since.
             let unseen = || Stamp::at(now).since(before.at).saturating_sub(waited.unwrap_or_default());

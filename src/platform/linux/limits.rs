@@ -47,6 +47,7 @@ impl SystemLimits for ProcLimits {
         let limits = Limits {
             time_wait: Some(TIME_WAIT),
             time_wait_reuse: reuse(one("sys/net/ipv4/tcp_tw_reuse")),
+            time_wait_reuse_delay: one("sys/net/ipv4/tcp_tw_reuse_delay").map(Duration::from_millis),
             timestamps: one("sys/net/ipv4/tcp_timestamps").map(|setting| setting != 0),
             time_wait_sockets: level(time_wait, one("sys/net/ipv4/tcp_max_tw_buckets")),
             time_wait_overflow: counter(&file("net/netstat"), b"TcpExt:", b"TCPTimeWaitOverflow"),
@@ -227,6 +228,7 @@ mod tests {
         assert!(reading.value.open_files.is_some_and(|level| 0 < level.used && level.used <= level.most));
         assert!(reading.value.time_wait_reuse.is_some() && reading.value.time_wait_overflow.is_some());
         assert!(reading.value.fin_timeout.is_some());
+        assert!(reading.value.timestamps.is_some());
     }
 
     #[test]

@@ -82,6 +82,12 @@ pub fn span(span: Duration) -> String {
     }
 }
 
+/// A duration in seconds, all of its digits, without unit: `60`, `0.1`.
+#[must_use]
+pub fn seconds(duration: Duration) -> String {
+    duration.as_secs_f64().to_string()
+}
+
 /// A time left as on a clock: `1:41`, `0:07`, `1:02:03`.
 #[must_use]
 pub fn clock(left: Duration) -> String {

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::Forecast;
-use super::forecast::{HORIZON, Rate, SteadyState, forecast, forecast_settling};
+use super::forecast::{HORIZON, Rate, SteadyState, forecast_settling};
+use super::reuse::Reuse;
 use crate::history::{Fill, Flow, History, Tick};
-use crate::model::{DestinationId, Observed, SpaceId, System, TimeWaitReuse};
+use crate::model::{DestinationId, Observed, Socket, SpaceId, System};
 
 /// Over how long new TIME_WAIT sockets are counted, and over how long when they have just become more.
 const WINDOWS: [Duration; 2] = [Duration::from_secs(30), Duration::from_secs(10)];
@@ -25,7 +26,7 @@ pub(super) fn level(tick: &Tick, id: SpaceId) -> Option<u32> {
 pub(super) struct Ahead<'a> {
     history: &'a History,
     linux: bool,
-    reuse: Option<TimeWaitReuse>,
+    reuse: Option<Reuse>,
     /// How long a TIME_WAIT lasts here, where that is known.
     time_wait: Option<Duration>,
 }
@@ -33,7 +34,7 @@ pub(super) struct Ahead<'a> {
 impl<'a> Ahead<'a> {
     pub fn new(history: &'a History, snapshot: &Observed, time_wait: Option<Duration>) -> Self {
         let linux = snapshot.host.system == System::Linux;
-        Self { history, linux, reuse: snapshot.limits.time_wait_reuse, time_wait }
+        Self { history, linux, reuse: Reuse::of(&snapshot.limits), time_wait }
     }
 
     /// When so many ports of a port space will be in use.
@@ -52,11 +53,10 @@ impl<'a> Ahead<'a> {
             return Forecast::NotEnoughData;
         }
         let held = self.history.series(HORIZON, |tick| flow(tick, id)?.held);
-        if self.reuses(id) {
-            return forecast(&held, capacity);
-        }
-        let all = self.history.series(HORIZON, |tick| flow(tick, id)?.ports);
-        forecast_settling(&all, &held, || self.settled_toward(id, capacity), capacity)
+        let taken = self.history.series(HORIZON, |tick| flow(tick, id)?.taken);
+        let keeps = self.keeps(id).unwrap_or(SHORTEST_TIME_WAIT);
+        let settled = || self.rate_toward(id).map_or(0.0, |rate| rate.surely) * keeps.as_secs_f64();
+        forecast_settling(&taken, &held, settled, capacity)
     }
 
     /// Where the churn in a port space leads, `in_use` of whose ports are taken.
@@ -67,17 +67,36 @@ impl<'a> Ahead<'a> {
         Some(SteadyState::of(rate, self.time_wait?, fill.held, waiting, capacity))
     }
 
-    /// Where the churn toward a destination leads, when `elsewhere` more ports can't lead there.
-    pub fn churn_toward(&self, id: DestinationId, elsewhere: u32, capacity: u32) -> Option<SteadyState> {
+    /// Where the churn toward a destination leads, when `elsewhere` more ports can't lead there and so many
+    /// more connections a second are `refused`.
+    pub fn churn_toward(
+        &self,
+        id: DestinationId,
+        elsewhere: u32,
+        refused: f64,
+        capacity: u32,
+    ) -> Option<SteadyState> {
         let flow = flow(self.history.last()?, id)?;
-        let waiting = flow.ports?.saturating_sub(flow.held?);
+        let waiting = flow.taken?.saturating_sub(flow.held?);
         let held = flow.held?.saturating_add(elsewhere);
-        Some(SteadyState::of(self.rate_toward(id)?, self.time_wait?, held, waiting, capacity))
+        let rate = self.rate_toward(id)?.and(refused);
+        Some(SteadyState::of(rate, self.keeps(id)?, held, waiting, capacity))
     }
 
-    /// Whether a new connection may take a port toward a destination whose last is in TIME_WAIT.
-    pub fn reuses(&self, id: DestinationId) -> bool {
-        self.reuse.is_some_and(|reuse| reuse.allows(id.local, id.remote.ip()))
+    /// How long a TIME_WAIT toward a destination keeps its port from a new connection, where that is known.
+    pub fn keeps(&self, id: DestinationId) -> Option<Duration> {
+        self.reused_after(id).or(self.time_wait)
+    }
+
+    /// After how long a new connection may take the port of a TIME_WAIT toward a destination; none where it
+    /// never may.
+    pub fn reused_after(&self, id: DestinationId) -> Option<Duration> {
+        self.reuse?.after(id)
+    }
+
+    /// Whether a new connection may take the port of this socket.
+    pub fn gives_way(&self, socket: &Socket) -> bool {
+        self.reuse.is_some_and(|reuse| reuse.gives_way(socket))
     }
 
     /// How long the samples reach back.
@@ -114,15 +133,35 @@ impl<'a> Ahead<'a> {
         let rate = self.rate_toward(id).map_or(0.0, |rate| rate.surely);
         let settled = rate * self.time_wait().as_secs_f64();
         // connect() takes those of one parity again before it looks at the other half.
-        if self.reuses(id) { settled.min(f64::from(capacity) / 2.0) } else { settled }
+        let half = f64::from(capacity) / 2.0;
+        match self.reused_after(id) {
+            Some(after) => settled.min((rate * after.as_secs_f64()).max(half)),
+            None => settled,
+        }
     }
 
     fn time_wait(&self) -> Duration {
         self.time_wait.unwrap_or(SHORTEST_TIME_WAIT)
     }
 
-    fn rate_toward(&self, id: DestinationId) -> Option<Rate> {
-        self.rate(|tick| flow(tick, id).map_or(0, |flow| flow.waits))
+    /// How many connections toward a destination come to be in TIME_WAIT per second.
+    pub fn rate_toward(&self, id: DestinationId) -> Option<Rate> {
+        let seen = self.rate(|tick| flow(tick, id).map_or(0, |flow| flow.waits))?;
+        Some(self.rate_by_age(id).filter(|aged| aged.surely > seen.per_second).unwrap_or(seen))
+    }
+
+    /// The same by how many are too young to be taken again. A port that was taken several times between two
+    /// looks counts once as new, so that only these tell how fast it goes.
+    fn rate_by_age(&self, id: DestinationId) -> Option<Rate> {
+        let after = self.reused_after(id)?;
+        let young = |tick: &Tick| {
+            let flow = flow(tick, id)?;
+            Some(flow.taken?.saturating_sub(flow.held?))
+        };
+        let young = self.history.series(WINDOWS[1], |tick| Some(young(tick).unwrap_or(0)));
+        let span = after * u32::try_from(young.len()).unwrap_or(u32::MAX);
+        let sum: u32 = young.iter().map(|(_, young)| young).sum();
+        Some(Rate::over(f64::from(sum) / span.as_secs_f64(), span))
     }
 
     /// How many of something new come per second; none before it was counted for a while.

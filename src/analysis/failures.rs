@@ -31,6 +31,22 @@ pub struct Failures {
     pub binds: Vec<RefusedBind>,
 }
 
+impl Failures {
+    /// How many of them a second were in `connect()`.
+    #[must_use]
+    pub fn connects_per_second(&self) -> f64 {
+        self.per_second - self.binds_per_second()
+    }
+
+    /// How many of them a second were in `bind()`.
+    #[must_use]
+    pub fn binds_per_second(&self) -> f64 {
+        let sum = |count: fn(&Failing) -> u64| self.processes.iter().map(count).sum::<u64>() as f64;
+        let all = sum(|one| one.connect + one.bind);
+        if all > 0.0 { self.per_second * sum(|one| one.bind) / all } else { 0.0 }
+    }
+}
+
 /// A port that a process asked for by its number and was refused in the last 10 s.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RefusedBind {

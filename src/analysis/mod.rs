@@ -19,6 +19,7 @@ mod picture;
 mod ports;
 pub mod range_plan;
 pub mod reserve;
+mod reuse;
 mod rows;
 mod standing;
 #[cfg(test)]

@@ -9,6 +9,7 @@ use compact_str::{CompactString, format_compact};
 use foldhash::fast::RandomState;
 
 use super::ports::{Capacities, distinct, distinct_ports};
+use super::reuse::Reuse;
 use crate::model::{
     Attribution, Counts, DestinationId, Holders, NamespaceId, Observed, Owner, Port, Process, Protocol,
     Share, Socket, SpaceId, State,
@@ -141,7 +142,9 @@ pub struct Destination {
     pub remote: SocketAddr,
     /// Its sockets by state; `ports` are the distinct local ports in the range toward it.
     pub counts: Counts,
-    /// Ports toward it as a share of capacity.
+    /// Of these, the ports in TIME_WAIT that a new connection may take all the same.
+    pub reusable: u32,
+    /// The others as a share of capacity: what a new connection can't have.
     pub fill: Option<Share>,
     /// The rows of the processes that are known to connect to it: there may be many in each of many destinations.
     pub(super) processes: Box<[u32]>,
@@ -301,7 +304,7 @@ pub(super) struct Destinations {
 /// Groups the outgoing connections of a snapshot by where they lead to. A connection is outgoing when
 /// it has a peer and its local port is inside the dynamic range and no listener's.
 pub(super) fn destinations(snapshot: &Observed, processes: &Rows) -> Destinations {
-    let capacities = Capacities::of(snapshot);
+    let (capacities, reuse) = (Capacities::of(snapshot), Reuse::of(&snapshot.limits));
     let listening: HashSet<(NamespaceId, Port), RandomState> = snapshot
         .sockets
         .iter()
@@ -322,7 +325,9 @@ pub(super) fn destinations(snapshot: &Observed, processes: &Rows) -> Destination
             destinations.push(nothing_toward(id, snapshot));
             u32::try_from(destinations.len() - 1).unwrap_or(u32::MAX)
         });
-        destinations[index as usize].counts.add(socket.state);
+        let destination = &mut destinations[index as usize];
+        destination.counts.add(socket.state);
+        destination.reusable += u32::from(reuse.is_some_and(|reuse| reuse.gives_way(socket)));
         Index::new(index as usize)
     };
     let destination_of: Vec<_> = snapshot.sockets.iter().map(&mut count).collect();
@@ -346,7 +351,7 @@ pub(super) fn destinations(snapshot: &Observed, processes: &Rows) -> Destination
             destination.counts.seen_ports = count;
             if destination.counts.is_whole() {
                 destination.counts.ports = Some(count);
-                destination.fill = capacities.share(space, count);
+                destination.fill = capacities.share(space, count.saturating_sub(destination.reusable));
             }
         },
     );
@@ -361,6 +366,7 @@ fn nothing_toward(id: DestinationId, snapshot: &Observed) -> Destination {
         local,
         remote,
         counts: Counts::without(snapshot.unread_in(id.space())),
+        reusable: 0,
         fill: None,
         processes: Box::default(),
         new_per_second: None,

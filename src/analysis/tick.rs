@@ -107,5 +107,6 @@ fn flow(destination: &Destination) -> Flow {
     let (ports, waiting) = (destination.counts.ports, destination.counts.of(State::TimeWait));
     // No two connections toward a destination share a port.
     let held = ports.zip(waiting).map(|(ports, waiting)| ports.saturating_sub(waiting));
-    Flow { ports, held, ..Flow::default() }
+    let taken = ports.map(|ports| ports.saturating_sub(destination.reusable));
+    Flow { ports, held, taken, ..Flow::default() }
 }

@@ -118,9 +118,9 @@ fn json_says_what_was_seen() {
         {"pid": 77, "start_time": null, "name": "=cmd\u001b[2J\u202e\n\"é\udb40\udc41", "path": null, "user": null, "ports": null, "bound": 0, "time_wait": 0, "close_wait": 0, "established": 0, "syn_sent": 0, "fin_wait": 0, "listen": 1, "udp": 1, "sockets": 2, "handles": null, "ended": false, "attribution": {"exact": 2, "observed": 0, "listener": 0, "inferred": 0, "unknown": 0}, "share": null, "new_per_second": null, "failures_per_second": null, "trend": [2], "service": null, "namespace": null}
       ],
       "destinations": [
-        {"protocol": "tcp", "local_address": "10.0.0.5", "remote_address": "10.0.0.9", "remote_port": 1433, "ports": 2, "fill": 0.002002002002002002, "pids": [4312], "time_wait": 1, "close_wait": 0, "established": 1, "sockets": 2, "namespace": null},
-        {"protocol": "tcp", "local_address": "10.0.0.5", "remote_address": "10.0.0.7", "remote_port": 80, "ports": 1, "fill": 0.001001001001001001, "pids": [], "time_wait": 1, "close_wait": 0, "established": 0, "sockets": 1, "namespace": null},
-        {"protocol": "tcp", "local_address": "::1", "remote_address": "2001:db8::7", "remote_port": 443, "ports": 1, "fill": 0.001001001001001001, "pids": [99], "time_wait": 0, "close_wait": 1, "established": 0, "sockets": 1, "namespace": null}
+        {"protocol": "tcp", "local_address": "10.0.0.5", "remote_address": "10.0.0.9", "remote_port": 1433, "ports": 2, "fill": 0.002002002002002002, "pids": [4312], "time_wait": 1, "close_wait": 0, "established": 1, "sockets": 2, "namespace": null, "reusable": 0},
+        {"protocol": "tcp", "local_address": "10.0.0.5", "remote_address": "10.0.0.7", "remote_port": 80, "ports": 1, "fill": 0.001001001001001001, "pids": [], "time_wait": 1, "close_wait": 0, "established": 0, "sockets": 1, "namespace": null, "reusable": 0},
+        {"protocol": "tcp", "local_address": "::1", "remote_address": "2001:db8::7", "remote_port": 443, "ports": 1, "fill": 0.001001001001001001, "pids": [99], "time_wait": 0, "close_wait": 1, "established": 0, "sockets": 1, "namespace": null, "reusable": 0}
       ],
       "sockets": [
         {"protocol": "tcp", "family": "ipv4", "local_address": "0.0.0.0", "local_port": 10000, "remote_address": null, "remote_port": null, "state": "bound", "pid": 4312, "attribution": "exact", "expires_ms": null, "name": "orders.exe", "receive_queue": null, "send_queue": null, "uid": null, "namespace": null},

@@ -57,6 +57,8 @@ pub struct Flow {
     pub ports: Option<u32>,
     /// Of these, the ports that something else than a TIME_WAIT holds.
     pub held: Option<u32>,
+    /// Of these, the ports that a new connection can't have: not those in TIME_WAIT that it may take.
+    pub taken: Option<u32>,
     /// Connections opened since the sample before.
     pub born: u32,
     /// Connections that have entered TIME_WAIT since the sample before.

@@ -99,7 +99,7 @@ static COLUMNS: &[Column<Destination>] = &[
         fields: &[Field {
             position: 5,
             name: "fill",
-            meaning: "`ports` as a share of capacity, 0 to 1",
+            meaning: "`ports` less `reusable` as a share of capacity, 0 to 1",
             ..Field::ALL
         }],
         ..Column::AMOUNT
@@ -110,7 +110,16 @@ static COLUMNS: &[Column<Destination>] = &[
         width: (6, 7),
         rank: 40,
         value: |one, _| Value::count(one.counts.of(State::TimeWait)),
-        fields: &[Field { position: 7, name: "time_wait", meaning: "sockets in TIME_WAIT", ..Field::ALL }],
+        fields: &[
+            Field { position: 7, name: "time_wait", meaning: "sockets in TIME_WAIT", ..Field::ALL },
+            Field {
+                position: 12,
+                name: "reusable",
+                meaning: "of these, those whose port `connect()` may take again",
+                value: Some(|one, _| Value::count(one.counts.of(State::TimeWait).map(|_| one.reusable))),
+                ..Field::ALL
+            },
+        ],
         ..Column::AMOUNT
     },
     Column {

@@ -1,13 +1,15 @@
 //! Connections are opened and closed so fast that their TIME_WAIT sockets fill the range.
 
-use super::facts::{Facts, Toward};
+use std::time::Duration;
+
+use super::facts::{Facts, Toward, most};
 use super::holders::{Holder, holders};
 use super::seen::seen_there;
 use super::{Act, Finding, Link, Severity, Step, View};
 use crate::analysis::SpaceUsage;
 use crate::analysis::forecast::{Forecast, Outcome, SteadyState};
 use crate::model::{PortSet, Protocol, Share, Socket, State};
-use crate::text::{per_second, span, thousands};
+use crate::text::{per_second, seconds, span, thousands};
 
 /// How many destinations are looked at.
 const MOST: usize = 8;
@@ -15,8 +17,7 @@ const MOST: usize = 8;
 pub(super) fn find(facts: &Facts) -> Vec<Finding> {
     if facts.is_linux() {
         let toward = facts.toward(Share::percent(1.0));
-        let toward = toward.iter().take(MOST).filter(|toward| !facts.ahead.reuses(toward.destination.id()));
-        toward.filter_map(|toward| toward_destination(toward, facts)).collect()
+        toward.iter().take(MOST).filter_map(|toward| toward_destination(toward, facts)).collect()
     } else {
         let spaces = facts.spaces.iter().filter(|space| space.id.protocol == Protocol::Tcp);
         spaces.filter_map(|space| in_space(space, facts)).collect()
@@ -41,7 +42,8 @@ fn toward_destination(toward: &Toward, facts: &Facts) -> Option<Finding> {
         socket.state == State::Bound && socket.space() == space.id && facts.is_dynamic(socket)
     });
     let bound: PortSet = bound.map(Socket::local_port).collect();
-    let state = facts.ahead.churn_toward(id, bound.len(), toward.capacity)?;
+    let refused = facts.refused_toward(id);
+    let state = facts.ahead.churn_toward(id, bound.len(), refused, toward.capacity)?;
     let severity = severity(&state, destination.fill?, space.forecast, facts)?;
     let remote = destination.remote;
     let link = Link::filtered(
@@ -50,6 +52,14 @@ fn toward_destination(toward: &Toward, facts: &Facts) -> Option<Finding> {
     );
     let mut finding = finding(&format!("to {remote}"), &facts.holders_toward(toward), &state, severity, link);
     finding.evidence.extend(seen_there(facts, id));
+    if let Some(after) = facts.ahead.reused_after(id) {
+        finding.evidence[0] =
+            format!("connect() may take the port of a TIME_WAIT again after {} s here", seconds(after));
+    }
+    finding.evidence.extend(most(facts, toward).map(|most| most.line()));
+    if refused > 0.0 {
+        finding.evidence.push(format!("{}/s of them are refused", per_second(refused)));
+    }
     Some(finding)
 }
 
@@ -72,7 +82,7 @@ fn finding(place: &str, holders: &[Holder], state: &SteadyState, severity: Sever
     let churn = format!(
         "{}/s × {} s = {}",
         per_second(state.per_second),
-        state.time_wait.as_secs(),
+        seconds(state.keeps),
         thousands(rounded(state.ports)),
     );
     let beside = match state.held {
@@ -85,10 +95,10 @@ fn finding(place: &str, holders: &[Holder], state: &SteadyState, severity: Sever
     let sum = format!("{churn}{beside} of {}", thousands(state.capacity.into()));
     let end = match state.outcome {
         Outcome::Settles(share) => format!("will settle at {share}"),
-        Outcome::NeverFits(left) if left.is_zero() => "never fits".to_owned(),
+        Outcome::NeverFits(left) if left < Duration::from_secs(1) => "never fits".to_owned(),
         Outcome::NeverFits(left) => format!("never fits: full in {}", span(left)),
     };
-    let mut evidence = vec![format!("a TIME_WAIT lasts {} here", span(state.time_wait))];
+    let mut evidence = vec![format!("a TIME_WAIT lasts {} here", span(state.keeps))];
     evidence.extend(holders.iter().take(3).map(Holder::holds));
     let all: u32 = holders.iter().map(Holder::ports).sum();
     let first = holders.first().filter(|holder| holder.is_known());

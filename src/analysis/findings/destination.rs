@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::facts::{Facts, Toward, forecast_line, full_in, used};
+use super::facts::{Facts, Toward, forecast_line, full_in, most, used};
 use super::holders::Holder;
 use super::seen::seen_there;
 use super::{Act, Finding, Link, Severity, Step, View};
@@ -30,7 +30,7 @@ pub(super) fn find(facts: &Facts) -> Vec<Finding> {
 }
 
 fn severity(toward: &Toward, forecast: Forecast, facts: &Facts) -> Option<Severity> {
-    let many = Share::of(toward.taken + toward.reusable, toward.capacity) >= facts.thresholds.warn;
+    let many = Share::of(toward.ports(), toward.capacity) >= facts.thresholds.warn;
     // Elsewhere ports run out in the pool, which has its own rule, and what is reused is not taken.
     match facts.thresholds.judge_course(toward.share, forecast) {
         severity if severity > Severity::Ok && facts.is_linux() => Some(severity),
@@ -43,7 +43,7 @@ fn finding(severity: Severity, toward: &Toward, forecast: Forecast, facts: &Fact
     let holders = facts.holders_toward(toward);
     let known = holders.first().filter(|holder| holder.can_be_named());
     let waiting = destination.counts.seen(State::TimeWait);
-    let ports = toward.taken + toward.reusable;
+    let ports = toward.ports();
     let mostly = if waiting * 2 > ports {
         format!(", {} TIME_WAIT", thousands(waiting.into()))
     } else {
@@ -65,14 +65,20 @@ fn finding(severity: Severity, toward: &Toward, forecast: Forecast, facts: &Fact
         let least = if destination.fill.is_none() { "at least " } else { "" };
         format!("{place} {least}{used}{mostly}{}{whose}", full_in(forecast))
     };
+    let again = match toward.reusable {
+        0 => String::new(),
+        reusable => format!(", of which connect() may take {} again", thousands(reusable.into())),
+    };
     let mut evidence = vec![
         format!(
-            "from {}: {} ports are taken, {waiting} of them by TIME_WAITs",
+            "from {}: {} ports lead there, {} of them in TIME_WAIT{again}",
             destination.local,
-            thousands(ports.into())
+            thousands(ports.into()),
+            thousands(waiting.into())
         ),
         forecast_line(forecast),
     ];
+    evidence.extend(most(facts, toward).map(|most| most.line()));
     evidence.extend(holders.iter().take(3).map(Holder::holds));
     evidence.extend(seen_there(facts, destination.id()));
     Finding {

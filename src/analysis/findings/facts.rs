@@ -9,7 +9,7 @@ use std::time::Duration;
 use foldhash::fast::RandomState;
 
 use super::Thresholds;
-use crate::analysis::ahead::Ahead;
+use crate::analysis::ahead::{Ahead, flow};
 use crate::analysis::events::Logged;
 use crate::analysis::failures::Failures;
 use crate::analysis::forecast::{Forecast, HORIZON};
@@ -17,8 +17,11 @@ use crate::analysis::ports::{Capacities, distinct_ports};
 use crate::analysis::rows::Index;
 use crate::analysis::{Binder, Destination, Row, RowKey, SpaceUsage};
 use crate::history::{History, Sample};
-use crate::model::{Level, Observed, Owner, PortSet, Share, Socket, SpaceId, State, System};
-use crate::text::{safe, span, thousands};
+use crate::model::{DestinationId, Level, Observed, Owner, PortSet, Share, Socket, SpaceId, State, System};
+use crate::text::{per_second, safe, seconds, span, thousands};
+
+/// How long back something counts as happening now.
+pub(super) const NOW: Duration = Duration::from_secs(10);
 
 /// Everything that is known when findings are looked for.
 pub(in crate::analysis) struct Facts<'a> {
@@ -64,6 +67,13 @@ pub(in crate::analysis) struct Toward<'a> {
     pub reusable: u32,
     pub capacity: u32,
     pub share: Share,
+}
+
+impl Toward<'_> {
+    /// Ports that lead there, whether a new connection can have them or not.
+    pub fn ports(&self) -> u32 {
+        self.taken + self.reusable
+    }
 }
 
 impl Pool<'_> {
@@ -119,8 +129,8 @@ impl<'a> Facts<'a> {
         all.iter().find(|(space, _)| *space == id).map(|(_, fullest)| *fullest)
     }
 
-    /// The destinations filled to at least `from`, fullest first. Where the system gives out ports in
-    /// TIME_WAIT again, these do not count as taken.
+    /// The destinations with ports for at least `from`, fullest first. Those in TIME_WAIT that the system gives
+    /// out again do not count as taken.
     pub fn toward(&self, from: Share) -> Vec<Toward<'a>> {
         let mut toward: Vec<_> = self
             .destinations
@@ -131,11 +141,7 @@ impl<'a> Facts<'a> {
                 if Share::of(ports, capacity) < from {
                     return None;
                 }
-                let reusable = if self.ahead.reuses(destination.id()) {
-                    destination.counts.seen(State::TimeWait)
-                } else {
-                    0
-                };
+                let reusable = destination.reusable;
                 let taken = ports.saturating_sub(reusable);
                 let share = Share::of(taken, capacity);
                 Some(Toward { index, destination, taken, reusable, capacity, share })
@@ -146,6 +152,31 @@ impl<'a> Facts<'a> {
         toward
     }
 
+    /// The destination toward which `connect()` finds no port, or hardly any.
+    ///
+    /// Where ports come back soon a look may come too late to see that they were gone. Connections that are
+    /// refused prove it, toward a destination that has had them all in that time.
+    pub fn out_toward(&self) -> Option<Toward<'a>> {
+        let warn = self.thresholds.warn;
+        let toward = self.toward(warn);
+        let refuses = self.failures.is_some_and(|failures| failures.connects_per_second() > 0.0);
+        let had_all = |toward: &Toward| {
+            let held = toward.ports().saturating_sub(toward.destination.counts.seen(State::TimeWait));
+            let flows = self.history.within(NOW).filter_map(|tick| flow(tick, toward.destination.id()));
+            Share::of(flows.map(|flow| flow.waits).sum::<u32>() + held, toward.capacity) >= warn
+        };
+        let out = |toward: &Toward| toward.share >= warn || refuses && toward.reusable > 0 && had_all(toward);
+        toward.into_iter().filter(|_| self.is_linux()).find(out)
+    }
+
+    /// How many more connections a second toward a destination are refused, where it is the one whose ports are
+    /// gone.
+    pub fn refused_toward(&self, id: DestinationId) -> f64 {
+        let is_it = || self.out_toward().is_some_and(|toward| toward.destination.id() == id);
+        let refused = self.failures.map_or(0.0, Failures::connects_per_second);
+        if refused > 0.0 && is_it() { refused } else { 0.0 }
+    }
+
     /// How many ports a port space hands out at the most.
     pub fn capacity(&self, id: SpaceId) -> Option<u32> {
         self.spaces.iter().find(|space| space.id == id)?.most
@@ -153,10 +184,7 @@ impl<'a> Facts<'a> {
 
     /// Whether ports are short: where the system runs out first, it is at least at the warning.
     pub fn is_short(&self) -> bool {
-        let short = |share: Share| share >= self.thresholds.warn;
-        self.pools(self.thresholds.warn).first().is_some_and(|pool| short(pool.share))
-            || self.is_linux()
-                && self.toward(self.thresholds.warn).first().is_some_and(|toward| short(toward.share))
+        !self.pools(self.thresholds.warn).is_empty() || self.out_toward().is_some()
     }
 
     /// Whether a port space may be at the warning for all that could be read of it. One whose range is not
@@ -182,7 +210,7 @@ impl<'a> Facts<'a> {
                 || tick
                     .destinations
                     .iter()
-                    .any(|(id, flow)| flow.ports.is_some_and(|ports| short(ports, id.space())))
+                    .any(|(id, flow)| flow.taken.is_some_and(|taken| short(taken, id.space())))
         })
     }
 
@@ -248,6 +276,41 @@ fn fullest_addresses(snapshot: &Observed) -> Vec<(SpaceId, (IpAddr, u32))> {
             Some((space.id, (address, everywhere.len() + own)))
         })
         .collect()
+}
+
+/// How many connections a second a destination takes whose ports are in TIME_WAIT for a while after each.
+pub(super) struct Most {
+    pub per_second: f64,
+    /// How many ports there are for them.
+    ports: u32,
+    keeps: Duration,
+    /// Whether `connect()` takes the ports again before TIME_WAIT ends.
+    reuses: bool,
+}
+
+/// The same where most of the ports are in TIME_WAIT.
+pub(super) fn most(facts: &Facts, toward: &Toward) -> Option<Most> {
+    let (id, waiting) = (toward.destination.id(), toward.destination.counts.seen(State::TimeWait));
+    if waiting * 2 <= toward.ports() {
+        return None;
+    }
+    let ports = toward.capacity.saturating_sub(toward.ports().saturating_sub(waiting));
+    let keeps = facts.ahead.keeps(id)?;
+    let per_second = f64::from(ports) / keeps.as_secs_f64();
+    Some(Most { per_second, ports, keeps, reuses: facts.ahead.reused_after(id).is_some() })
+}
+
+impl Most {
+    /// `1,000 ports ÷ 60 s: no more than 17 connections a second`
+    pub fn line(&self) -> String {
+        let again = if self.reuses { ", after which connect() takes a TIME_WAIT's port again" } else { "" };
+        format!(
+            "{} ports ÷ {} s{again}: no more than {} connections a second",
+            thousands(self.ports.into()),
+            seconds(self.keeps),
+            per_second(self.per_second)
+        )
+    }
 }
 
 /// `orders.exe (4312)`

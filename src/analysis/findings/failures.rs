@@ -4,14 +4,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::facts::Facts;
+use super::facts::{Facts, NOW, Pool, Toward, most};
 use super::holders::Holder;
 use super::{Act, Finding, Link, Severity, Step, View};
 use crate::analysis::failures::{Failing, Failures};
+use crate::model::Share;
 use crate::text::{age, per_second, safe, thousands};
-
-/// The window in which failures count as happening now.
-const NOW: Duration = Duration::from_secs(10);
 
 /// How many who are refused the title names.
 const NAMED: usize = 2;
@@ -20,11 +18,14 @@ pub(super) fn find(facts: &Facts) -> Vec<Finding> {
     let failures = facts.failures.filter(|failures| failures.recent > 0);
     let ages = recent(facts);
     let short = facts.is_short();
-    let (place, holders) = if short { gone(facts) } else { Default::default() };
+    let out = if short { Out::of(facts) } else { Out::default() };
+    let (place, holders) = out.gone(facts);
     let title = match failures {
         Some(failures) if short => {
             let refused = victims(failures, holders.first());
-            format!("ports run out now: {place}; {} failures/s{refused}", per_second(failures.per_second))
+            let only = if out.only_for_bind(facts) { " for bind()" } else { "" };
+            let rate = per_second(failures.per_second);
+            format!("ports run out now{only}: {place}; {rate} failures/s{refused}")
         }
         Some(failures) if facts.was_short(NOW) => {
             format!(
@@ -42,7 +43,7 @@ pub(super) fn find(facts: &Facts) -> Vec<Finding> {
         id: "ports_refused",
         severity: if short { Severity::Critical } else { Severity::Warn },
         title,
-        evidence: evidence(failures, &holders, facts),
+        evidence: evidence(failures, &holders, &out, facts),
         why: "The system was asked for a port and had none to give. This proves the exhaustion.",
         next: vec![
             Step::on_screen(
@@ -56,25 +57,87 @@ pub(super) fn find(facts: &Facts) -> Vec<Finding> {
     }]
 }
 
-/// Where the ports are gone, in the words of who holds them, and all who do: where it is fullest.
-fn gone<'a>(facts: &Facts<'a>) -> (String, Vec<Holder<'a>>) {
-    let toward = facts.toward(facts.thresholds.warn).into_iter().next().filter(|_| facts.is_linux());
-    let pool = facts.pools(facts.thresholds.warn).into_iter().next();
-    let (place, capacity, taken, holders) = match (toward, pool) {
-        (Some(toward), pool) if pool.as_ref().is_none_or(|pool| pool.share <= toward.share) => {
-            let place = format!("toward {}", toward.destination.remote);
-            (place, toward.capacity, toward.taken, facts.holders_toward(&toward))
+/// What has run out: where a program asks, and how.
+#[derive(Default)]
+struct Out<'a> {
+    /// For `connect()`: toward the destination whose ports are gone.
+    toward: Option<Toward<'a>>,
+    /// For `bind()` to port 0, and where everything takes from one pool.
+    pool: Option<Pool<'a>>,
+}
+
+impl<'a> Out<'a> {
+    fn of(facts: &Facts<'a>) -> Self {
+        Self { toward: facts.out_toward(), pool: facts.pools(facts.thresholds.warn).into_iter().next() }
+    }
+
+    /// The one of them that more is refused of, or that is fuller.
+    fn first(&self, facts: &Facts<'a>) -> (Option<&Toward<'a>>, Option<&Pool<'a>>) {
+        let (Some(toward), Some(pool)) = (&self.toward, &self.pool) else {
+            return (self.toward.as_ref(), self.pool.as_ref());
+        };
+        let [connects, binds] = facts
+            .failures
+            .map_or([0.0; 2], |failures| [failures.connects_per_second(), failures.binds_per_second()]);
+        // To bind() the ports that connect() may take again are gone as well.
+        let all = Share::of(toward.ports(), toward.capacity);
+        let is_toward = if binds > connects { false } else { all.max(toward.share) >= pool.share };
+        if is_toward { (Some(toward), None) } else { (None, Some(pool)) }
+    }
+
+    /// Where the ports are gone, in the words of who holds them, and all who do.
+    fn gone(&self, facts: &Facts<'a>) -> (String, Vec<Holder<'a>>) {
+        let (place, capacity, taken, holders, most) = match self.first(facts) {
+            (Some(toward), _) => {
+                let place = format!("toward {}", toward.destination.remote);
+                let most = most(facts, toward).map_or_else(String::new, |most| {
+                    format!(", no more than {}/s fit", per_second(most.per_second))
+                });
+                (place, toward.capacity, toward.ports(), facts.holders_toward(toward), most)
+            }
+            (_, Some(pool)) => {
+                let place = format!("in {}", pool.name());
+                (place, pool.capacity, pool.ports, facts.holders_in(pool), String::new())
+            }
+            _ => return Default::default(),
+        };
+        let who = match holders.first() {
+            Some(holder) => holder.holds_of(capacity, &place),
+            None => {
+                format!("{} of {} are taken {place}", thousands(taken.into()), thousands(capacity.into()))
+            }
+        };
+        (who + &most, holders)
+    }
+
+    /// Whether only `bind()` is refused, as far as is traced.
+    fn only_for_bind(&self, facts: &Facts) -> bool {
+        let binds_only =
+            |failures: &Failures| failures.binds_per_second() > 0.0 && failures.connects_per_second() <= 0.0;
+        facts.is_linux() && self.pool.is_some() && facts.failures.is_some_and(binds_only)
+    }
+
+    /// Which of `bind()` and `connect()` finds no port, and what the other still finds.
+    fn which(&self, facts: &Facts) -> Option<String> {
+        let refused = facts.failures.is_some_and(|failures| failures.connects_per_second() > 0.0);
+        if !facts.is_linux() {
+            return None;
         }
-        (_, Some(pool)) => {
-            (format!("in {}", pool.name()), pool.capacity, pool.ports, facts.holders_in(&pool))
+        match (&self.toward, &self.pool) {
+            (Some(toward), None) => Some(format!(
+                "connect() toward {} finds no port; bind() to port 0 still does, and connect() elsewhere",
+                toward.destination.remote
+            )),
+            (Some(toward), Some(_)) => Some(format!(
+                "connect() toward {} and bind() to port 0 find no port; connect() elsewhere may still",
+                toward.destination.remote
+            )),
+            (None, Some(_)) if !refused => {
+                Some("bind() to port 0 finds no port; connect() may still find one".to_owned())
+            }
+            _ => None,
         }
-        _ => return Default::default(),
-    };
-    let who = match holders.first() {
-        Some(holder) => holder.holds_of(capacity, &place),
-        None => format!("{} of {} are taken {place}", thousands(taken.into()), thousands(capacity.into())),
-    };
-    (who, holders)
+    }
 }
 
 /// `: health (4377) 31/s, 40 processes of worker 6/s and 3 more, 2/s its own`: who else is refused, most
@@ -125,8 +188,10 @@ fn recent(facts: &Facts) -> Vec<Duration> {
     ages.filter(|age| *age <= facts.thresholds.event_age).collect()
 }
 
-fn evidence(failures: Option<&Failures>, holders: &[Holder], facts: &Facts) -> Vec<String> {
+fn evidence(failures: Option<&Failures>, holders: &[Holder], out: &Out, facts: &Facts) -> Vec<String> {
     let mut lines: Vec<_> = holders.iter().take(3).map(Holder::holds).collect();
+    lines.extend(out.which(facts));
+    lines.extend(out.toward.as_ref().and_then(|toward| most(facts, toward)).map(|most| most.line()));
     if let Some(failures) = failures {
         lines.extend(failures.processes.iter().take(5).map(line));
         lines.push(format!("{} failures since the trace began", thousands(failures.total)));

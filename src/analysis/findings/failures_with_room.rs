@@ -23,8 +23,14 @@ pub(super) fn find(facts: &Facts) -> Vec<Finding> {
     let mut evidence: Vec<_> = failures.processes.iter().take(5).map(failures::line).collect();
     evidence.push(format!("the fullest range, {}, has {room} ports free", space.id));
     if let Some(toward) = facts.toward(Share::default()).first() {
+        let waits = match toward.reusable {
+            0 => String::new(),
+            waits => {
+                format!(", beside {} in TIME_WAIT that connect() may take again", thousands(waits.into()))
+            }
+        };
         evidence.push(format!(
-            "the fullest destination, {}, takes {}",
+            "the fullest destination, {}, takes {}{waits}",
             toward.destination.remote,
             of(toward.taken, toward.capacity)
         ));

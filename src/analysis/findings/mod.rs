@@ -41,6 +41,8 @@ mod tests_of_holders;
 mod tests_of_late_starts;
 #[cfg(test)]
 mod tests_of_listeners;
+#[cfg(test)]
+mod tests_of_reuse;
 mod time_wait_with_room;
 mod unknown;
 

@@ -26,6 +26,7 @@ pub(super) fn find(facts: &Facts) -> Vec<Finding> {
         .iter()
         .zip(facts.destination_of)
         .filter(|(_, index)| index.is_some_and(|index| index.get() == toward.index))
+        .filter(|(socket, _)| !facts.ahead.gives_way(socket))
         .map(|(socket, _)| socket.local_port())
         .filter(|port| dynamic.range.contains(*port) && dynamic.prefers(*port))
         .collect();

@@ -95,17 +95,22 @@ fn a_pool_that_fills_says_when_it_is_full() {
 #[case(System::Linux, 799, None, None)]
 #[case(System::Linux, 800, None, Some(Severity::Warn))]
 #[case(System::Linux, 950, None, Some(Severity::Critical))]
-#[case(System::Linux, 950, Some(TimeWaitReuse::Loopback), Some(Severity::Critical))]
-#[case(System::Linux, 950, Some(TimeWaitReuse::Everywhere), Some(Severity::Note))]
+#[case(System::Linux, 950, Some((TimeWaitReuse::Loopback, 59)), Some(Severity::Critical))]
+#[case(System::Linux, 950, Some((TimeWaitReuse::Everywhere, 59)), Some(Severity::Note))]
+#[case(System::Linux, 950, Some((TimeWaitReuse::Everywhere, 60)), Some(Severity::Critical))]
 #[case(System::Windows, 950, None, Some(Severity::Note))]
 fn a_destination_is_full(
     #[case] system: System,
     #[case] count: u64,
-    #[case] reuse: Option<TimeWaitReuse>,
+    #[case] reuse: Option<(TimeWaitReuse, u64)>,
     #[case] expected: Option<Severity>,
 ) {
+    let (reuse, left) = reuse.unzip();
     let picture = story(system, 0, |_| {
         let mut machine = snapshot(many(State::TimeWait, count, Some(THERE)));
+        for socket in &mut machine.sockets {
+            socket.set_expires(left.map(Duration::from_secs));
+        }
         machine.limits.time_wait_reuse = reuse;
         machine
     });

@@ -1,10 +1,14 @@
-//! Where a steady churn of connections leads: each leaves a TIME_WAIT that holds its port for a while, so
+//! Where a steady churn of connections leads: each leaves a TIME_WAIT that keeps its port for a while, so
 //! that their number settles at rate × length.
 
 use std::time::Duration;
 
 use super::{Forecast, forecast, usual_pace};
 use crate::model::Share;
+
+/// At a rate that takes so much less than all ports they are full for another reason: chance, and looks that
+/// come late.
+const FULL: f64 = 1.1;
 
 /// How many in a time, of what comes by chance.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -22,6 +26,12 @@ impl Rate {
         let chance = 2.0 * (per_second / span.as_secs_f64().max(1.0)).sqrt();
         Self { per_second, surely: (per_second - chance).max(0.0) }
     }
+
+    /// The same with so many more, which are certain.
+    #[must_use]
+    pub fn and(self, more: f64) -> Self {
+        Self { per_second: self.per_second + more, surely: self.surely + more }
+    }
 }
 
 /// Where a steady churn of connections leads.
@@ -29,8 +39,8 @@ impl Rate {
 pub struct SteadyState {
     /// New TIME_WAIT sockets per second.
     pub per_second: f64,
-    /// How long each lasts.
-    pub time_wait: Duration,
+    /// How long each keeps its port.
+    pub keeps: Duration,
     /// How many there will be at a time: rate × length.
     pub ports: f64,
     /// How many ports something else holds.
@@ -51,21 +61,23 @@ pub enum Outcome {
 }
 
 impl SteadyState {
-    /// Where new TIME_WAIT sockets lead that last `time_wait` each, of which there are `waiting` now,
-    /// beside `held` ports that are in use otherwise.
+    /// Where new TIME_WAIT sockets lead that keep their port for `keeps` each, of which there are `waiting`
+    /// now, beside `held` ports that are in use otherwise.
     #[must_use]
-    pub fn of(rate: Rate, time_wait: Duration, held: u32, waiting: u32, capacity: u32) -> Self {
+    pub fn of(rate: Rate, keeps: Duration, held: u32, waiting: u32, capacity: u32) -> Self {
         let whole = f64::from(capacity);
-        let in_the_end = |per_second: f64| f64::from(held) + per_second * time_wait.as_secs_f64();
-        let outcome = if in_the_end(rate.surely) < whole {
+        let in_the_end = |per_second: f64| f64::from(held) + per_second * keeps.as_secs_f64();
+        let free = capacity.saturating_sub(held.saturating_add(waiting));
+        // Of what is full no more can be seen than fits.
+        let surely = if free == 0 { rate.per_second.max(rate.surely) * FULL } else { rate.surely };
+        let outcome = if in_the_end(surely) < whole {
             Outcome::Settles(Share::of(in_the_end(rate.per_second), whole).min(Share::percent(99.9)))
         } else {
-            let free = f64::from(capacity.saturating_sub(held.saturating_add(waiting)));
-            let left = Duration::try_from_secs_f64(free / rate.per_second);
+            let left = Duration::try_from_secs_f64(f64::from(free) / rate.per_second);
             Outcome::NeverFits(left.unwrap_or(Duration::ZERO))
         };
-        let ports = rate.per_second * time_wait.as_secs_f64();
-        Self { per_second: rate.per_second, time_wait, ports, held, capacity, outcome }
+        let ports = rate.per_second * keeps.as_secs_f64();
+        Self { per_second: rate.per_second, keeps, ports, held, capacity, outcome }
     }
 }
 

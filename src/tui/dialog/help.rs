@@ -29,7 +29,7 @@ const WORDS: [(&str, &str); 9] = [
     ("C-WAIT", "CLOSE_WAIT: the peer has closed, the program here has not"),
     ("NEW/s", "new connections a second"),
     ("FAIL/s", "ports asked for and not given, a second, over the last 10 s; needs a trace"),
-    ("FILL%", "ports toward a destination as a share of capacity"),
+    ("FILL%", "ports taken toward a destination, as a share of capacity"),
     ("HOW", "how the owner is known: exact, observed (seen alive before), listener, inferred, unknown"),
 ];
 

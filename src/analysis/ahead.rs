@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Forecast;
-use super::forecast::{HORIZON, Rate, SteadyState, forecast_settling};
+use super::forecast::{HORIZON, Rate, SteadyState, forecast, forecast_settling};
 use super::reuse::Reuse;
 use crate::history::{Fill, Flow, History, Tick};
 use crate::model::{DestinationId, Observed, Socket, SpaceId, System};
@@ -106,6 +106,65 @@ impl<'a> Ahead<'a> {
         last.zip(first).map_or(Duration::ZERO, |(last, first)| last.saturating_sub(first))
     }
 
+    /// How long a TIME_WAIT lasts here, where that is known.
+    pub const fn time_wait_known(&self) -> Option<Duration> {
+        self.time_wait
+    }
+
+    /// How many ports of a port space come to be in TIME_WAIT; none before that was counted for a while.
+    pub fn settling_in(&self, id: SpaceId, capacity: u32) -> Option<f64> {
+        let rate = self.rate(|tick| fill(tick, id).map_or(0, |fill| fill.waits))?;
+        let all = rate.per_second * self.time_wait?.as_secs_f64();
+        Some(if self.linux { all.min(self.settled_in(id, capacity)) } else { all })
+    }
+
+    /// How many more ports toward a destination something takes per second and keeps; 0 unless it does so
+    /// steadily.
+    pub fn growth_toward(&self, id: DestinationId, capacity: u32) -> f64 {
+        growth(&self.history.series(HORIZON, |tick| flow(tick, id)?.held), capacity)
+    }
+
+    /// The same in a port space.
+    pub fn growth_in(&self, id: SpaceId, capacity: u32) -> f64 {
+        growth(&self.history.series(HORIZON, |tick| Some(fill(tick, id)?.held)), capacity)
+    }
+
+    /// How ports toward a destination went before so many were taken, if they are now.
+    pub fn before_gone_toward(&self, id: DestinationId, gone: u32) -> Option<Pace> {
+        let is_gone = |tick: &Tick| flow(tick, id)?.taken.map(|taken| taken >= gone);
+        let read = |tick: &Tick| flow(tick, id).and_then(|flow| Some((flow.held?, flow.waits)));
+        self.before_gone(is_gone, read)
+    }
+
+    /// The same in a port space.
+    pub fn before_gone_in(&self, id: SpaceId, gone: u32) -> Option<Pace> {
+        let is_gone = |tick: &Tick| level(tick, id).map(|in_use| in_use >= gone);
+        self.before_gone(is_gone, |tick| fill(tick, id).map(|fill| (fill.held, fill.waits)))
+    }
+
+    fn before_gone(
+        &self,
+        is_gone: impl Fn(&Tick) -> Option<bool>,
+        read: impl Fn(&Tick) -> Option<(u32, u32)>,
+    ) -> Option<Pace> {
+        let mut ticks = self.history.ticks().rev().peekable();
+        let mut gone = false;
+        while ticks.next_if(|tick| is_gone(tick) == Some(true)).is_some() {
+            gone = true;
+        }
+        let last = ticks.peek().filter(|_| gone)?.taken.elapsed;
+        let before: Vec<&Tick> =
+            ticks.take_while(|tick| last.saturating_sub(tick.taken.elapsed) <= WINDOWS[1]).collect();
+        let (oldest, newest) = (before.last()?, before.first()?);
+        let span = newest.taken.elapsed.saturating_sub(oldest.taken.elapsed);
+        let (first, last) = (read(oldest).unwrap_or_default(), read(newest)?);
+        let waits: u32 =
+            before.iter().rev().skip(1).filter_map(|tick| read(tick)).map(|(_, waits)| waits).sum();
+        let per_second = |count: u32| f64::from(count) / span.as_secs_f64();
+        (span >= LEAST)
+            .then(|| Pace { waits: per_second(waits), grows: per_second(last.0.saturating_sub(first.0)) })
+    }
+
     /// How many ports of a port space surely come to be in TIME_WAIT.
     fn settled_in(&self, id: SpaceId, capacity: u32) -> f64 {
         let sockets =
@@ -172,6 +231,24 @@ impl<'a> Ahead<'a> {
         let [long, short] = WINDOWS.map(over);
         let (long, short) = (long?, short?);
         Some(if short.surely > long.per_second { short } else { long })
+    }
+}
+
+/// How ports went.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Pace {
+    /// As many connections a second ended in TIME_WAIT.
+    pub waits: f64,
+    /// As many more ports a second something else held.
+    pub grows: f64,
+}
+
+/// How fast what is held grows, where that goes on until all ports are gone.
+fn growth(held: &[(Duration, u32)], capacity: u32) -> f64 {
+    let left = held.last().map_or(0, |(_, held)| capacity.saturating_sub(*held));
+    match forecast(held, capacity) {
+        Forecast::FullIn { expected, .. } if !expected.is_zero() => f64::from(left) / expected.as_secs_f64(),
+        _ => 0.0,
     }
 }
 

@@ -8,6 +8,7 @@ mod binders;
 mod blocks;
 pub mod column;
 mod connection;
+mod demand;
 mod events;
 mod failures;
 pub mod filter;
@@ -32,6 +33,7 @@ mod tick;
 mod usage;
 mod verdict;
 pub mod why;
+pub mod what_if;
 
 use std::cell::OnceCell;
 use std::sync::Arc;
@@ -140,9 +142,11 @@ impl Analysis {
             standing: &standing,
             thresholds: &self.thresholds,
             fullest: OnceCell::new(),
+            what_if: OnceCell::new(),
         };
         let findings = findings::find(&facts);
         let verdict = verdict::verdict(&findings, &facts);
+        let what_if = facts.what_if().cloned();
         let (observed, processes) = (Arc::new(observed), grouping::Grouping::from(processes));
         let groupings = Groupings::new(Arc::clone(&observed), self.history.clone(), processes.clone());
         let picture = Picture {
@@ -156,6 +160,7 @@ impl Analysis {
             failures,
             events: events.iter().map(|logged| logged.event).collect(),
             time_wait,
+            what_if,
             snapshot: observed,
             row_of: processes.row_of,
             destination_of: led.destination_of.into(),

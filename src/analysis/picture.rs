@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::grouping::Groupings;
 use super::rows::Index;
+use super::what_if::WhatIf;
 use super::{Binder, Destination, Failures, Filter, Finding, GroupBy, Row, SpaceUsage, Verdict};
 use crate::history::History;
 use crate::model::{Observed, Owner, PortEvent};
@@ -34,6 +35,8 @@ pub struct Picture {
     pub events: Arc<[PortEvent]>,
     /// How long a TIME_WAIT lasts here, read or measured; none while that is not known.
     pub time_wait: Option<Duration>,
+    /// What is asked of the ports that run out first and what would help; none before any rate is known.
+    pub what_if: Option<WhatIf>,
     pub(super) row_of: Arc<[u32]>,
     pub(super) destination_of: Arc<[Option<Index>]>,
     pub(super) groupings: Arc<Groupings>,

@@ -12,8 +12,10 @@ use std::time::Duration;
 use compact_str::CompactString;
 
 use super::Picture;
+use super::what_if::{Demand, Outlook};
 use crate::model::{
-    DynamicRange, Family, Port, PortRange, PortSet, Protocol, RangeError, RangeLimits, SpaceId, State, System,
+    DynamicRange, Family, Port, PortRange, PortSet, Protocol, RangeError, RangeLimits, Share, SpaceId, State,
+    System,
 };
 
 /// What every proposal has to say.
@@ -21,6 +23,9 @@ pub const TEMPORARY: &str = "This buys time. Whatever leaks the ports must be fo
 
 /// A range that lasts this long at the current rate is long enough to find the leak.
 const LONG_ENOUGH: Duration = Duration::from_hours(1);
+
+/// Whatever settles at this share of a range or below has room in it.
+const ROOMY: Share = Share::percent(80.0);
 
 /// Where a firewall that lets RPC through expects it (Microsoft, "How to configure RPC dynamic port
 /// allocation to work with firewalls").
@@ -44,6 +49,8 @@ pub struct RangeFacts {
     pub peak: Option<u32>,
     /// Net change of the ports in use per second.
     pub per_second: Option<f64>,
+    /// What is asked of the ports that run out first, when it is asked of these.
+    pub demand: Option<Demand>,
     /// Who listens where, in ascending order of ports.
     pub listeners: Vec<Listener>,
     /// Whether some of the sockets could not be read: others may be in use and listen.
@@ -92,7 +99,10 @@ impl RangeFacts {
         }
         let listeners = listeners.into_values().collect();
         let unread = if shared { snapshot.unread() } else { snapshot.unread_in(space) }.any_table();
-        Some(Self { system: snapshot.host.system, limits, now, used, peak, per_second, listeners, unread })
+        let demand = picture.what_if.as_ref().map(|what_if| &what_if.demand);
+        let demand = demand.filter(|demand| shared || demand.place.space() == space).cloned();
+        let system = snapshot.host.system;
+        Some(Self { system, limits, now, used, peak, per_second, demand, listeners, unread })
     }
 }
 
@@ -132,6 +142,10 @@ pub enum Lasts {
     FullAlready,
     /// Until it is full.
     For(Duration),
+    /// What is asked for settles at this share of it.
+    Settles(Share),
+    /// It is enough for so many connections a second; how many are asked for is not known.
+    UpTo(f64),
     /// Use does not grow.
     NotGrowing,
     /// No rate is known yet.
@@ -241,10 +255,22 @@ pub fn weigh(facts: &RangeFacts, candidate: Candidate, range: PortRange) -> Prop
 }
 
 fn lasts(facts: &RangeFacts, range: PortRange, capacity: u32) -> Lasts {
-    let free = capacity.saturating_sub(facts.used.count_in(range));
+    let used = facts.used.count_in(range);
+    let free = capacity.saturating_sub(used);
+    // Ports that are used faster than this are used by something else as well.
+    let rate = facts.per_second.unwrap_or(0.0);
+    let demand = facts.demand.as_ref().filter(|demand| rate <= demand.per_second * 1.2 + demand.grows * 1.2);
     match facts.per_second {
         _ if free == 0 => Lasts::FullAlready,
         _ if facts.unread => Lasts::Unknown,
+        _ if let Some(demand) = demand => {
+            match demand.outlook(demand.keeps, capacity, used.min(demand.held + demand.waiting)) {
+                Outlook::Fits(share) => Lasts::Settles(share),
+                Outlook::UpTo(most) => Lasts::UpTo(most),
+                Outlook::FullIn(time) => Lasts::For(time),
+                Outlook::NeverFits => Lasts::For(Duration::ZERO),
+            }
+        }
         None => Lasts::Unknown,
         Some(rate) if rate <= 0.0 => Lasts::NotGrowing,
         Some(rate) => {
@@ -257,7 +283,8 @@ fn is_enough(proposal: &Proposal, peak: Option<u32>) -> bool {
     match proposal.lasts {
         Lasts::For(time) => time >= LONG_ENOUGH,
         Lasts::FullAlready => false,
-        Lasts::NotGrowing | Lasts::Unknown => {
+        Lasts::Settles(share) => share <= ROOMY,
+        Lasts::NotGrowing | Lasts::UpTo(_) | Lasts::Unknown => {
             peak.is_none_or(|peak| u64::from(peak) * 2 <= u64::from(proposal.capacity))
         }
     }

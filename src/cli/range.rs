@@ -180,8 +180,8 @@ fn suggest(wanted: SpaceArgs, now: &RangeState, format: Format) -> Result<()> {
         .collect();
     output::print_as(
         format,
-        |out| export::write_proposals(&proposals, out),
-        |out| export::write_proposals_json(&proposals, out),
+        |out| export::write_proposals(&proposals, picture.what_if.as_ref(), out),
+        |out| export::write_proposals_json(&proposals, picture.what_if.as_ref(), out),
     )
 }
 
@@ -258,9 +258,9 @@ impl Change {
     }
 }
 
-/// Looks once, or for a while, which shows how fast ports are used up.
+/// Looks once, or for a while, which shows how fast ports are used up and how often they are refused.
 fn look(watch: Option<Duration>) -> Result<Picture> {
-    collect(super::open(None)?, Way { span: watch, ..Way::default() })
+    collect(super::open(None)?, Way { span: watch, trace: true, ..Way::default() })
 }
 
 fn facts<'a>(

@@ -24,6 +24,7 @@ mod tests;
 #[cfg(test)]
 mod tests_of_why;
 pub mod why;
+pub mod what_if;
 
 pub use excerpt::{Excerpt, Order};
 pub use finding::KeyOf;

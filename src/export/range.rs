@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::document;
 use super::gap::GapRecord;
 use crate::analysis::range_plan::{Lasts, Listener, Proposal};
+use crate::analysis::what_if::WhatIf;
 use crate::analysis::{Picture, SpaceUsage};
 use crate::model::{DynamicRange, Gap, Missing, Port, PortRange, Share, SpaceId};
 use crate::platform::control::{ControlError, FileContent, RangeState};
@@ -137,11 +138,19 @@ fn rows<'a>(now: Now<'a>, picture: &'a Picture) -> impl Iterator<Item = Row> {
     })
 }
 
-/// Writes the proposals, the one to take first.
+/// Writes what would help, where a rate is known, and the proposals, the one to take first.
 ///
 /// # Errors
 /// When `out` can't be written.
-pub fn write_proposals(proposals: &[(SpaceId, Proposal, RangePlan)], out: &mut impl Write) -> io::Result<()> {
+pub fn write_proposals(
+    proposals: &[(SpaceId, Proposal, RangePlan)],
+    what_if: Option<&WhatIf>,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    if let Some(all) = what_if {
+        super::what_if::lines(all).iter().try_for_each(|line| writeln!(out, "{line}"))?;
+        writeln!(out)?;
+    }
     if proposals.is_empty() {
         return writeln!(out, "There is nothing to propose: the range is not known, or as wide as it gets.");
     }
@@ -177,14 +186,19 @@ pub fn write_by_hand(plan: &RangePlan, out: &mut impl Write) -> io::Result<()> {
 /// When `out` can't be written.
 pub fn write_proposals_json(
     proposals: &[(SpaceId, Proposal, RangePlan)],
+    what_if: Option<&WhatIf>,
     out: &mut impl Write,
 ) -> io::Result<()> {
+    let what_if = super::what_if::record(what_if);
     let proposals: Vec<_> = proposals
         .iter()
         .map(|(id, proposal, plan)| {
+            let settles = if let Lasts::Settles(share) = proposal.lasts { Some(share) } else { None };
             let (lasts, seconds) = match proposal.lasts {
                 Lasts::FullAlready => ("full_already", None),
                 Lasts::For(time) => ("for", Some(time.as_secs())),
+                Lasts::Settles(_) => ("settles", None),
+                Lasts::UpTo(_) => ("up_to", None),
                 Lasts::NotGrowing => ("not_growing", None),
                 Lasts::Unknown => ("unknown", None),
             };
@@ -193,14 +207,14 @@ pub fn write_proposals_json(
                 "candidate": proposal.candidate.title(),
                 "start": proposal.range.start(), "num": proposal.range.size(), "end": proposal.range.end(),
                 "capacity": proposal.capacity, "gained": proposal.gained,
-                "lasts": lasts, "lasts_seconds": seconds,
+                "lasts": lasts, "lasts_seconds": seconds, "settles_at": settles,
                 "listeners_inside": proposal.listeners.iter().map(ListenerJson::from).collect::<Vec<_>>(),
                 "excluded_inside": proposal.excluded.iter().copied().map(ends).collect::<Vec<_>>(),
                 "plan": PlanJson::from(plan),
             })
         })
         .collect();
-    document::write(out, &serde_json::json!({ "schema": SCHEMA, "proposals": proposals }))
+    document::write(out, &serde_json::json!({ "schema": SCHEMA, "proposals": proposals, "what_if": what_if }))
 }
 
 /// What became of a change, for whoever said yes to it.

@@ -10,11 +10,13 @@ use foldhash::fast::RandomState;
 
 use super::Thresholds;
 use crate::analysis::ahead::{Ahead, flow};
+use crate::analysis::demand;
 use crate::analysis::events::Logged;
 use crate::analysis::failures::Failures;
 use crate::analysis::forecast::{Forecast, HORIZON};
 use crate::analysis::ports::{Capacities, distinct_ports};
 use crate::analysis::rows::Index;
+use crate::analysis::what_if::WhatIf;
 use crate::analysis::{Binder, Destination, Row, RowKey, SpaceUsage};
 use crate::history::{History, Sample};
 use crate::model::{DestinationId, Level, Observed, Owner, PortSet, Share, Socket, SpaceId, State, System};
@@ -44,6 +46,8 @@ pub(in crate::analysis) struct Facts<'a> {
     pub thresholds: &'a Thresholds,
     /// The fullest local address of each port space, once somebody asks.
     pub fullest: OnceCell<Vec<(SpaceId, (IpAddr, u32))>>,
+    /// What is asked of the ports that run out first, once somebody asks.
+    pub what_if: OnceCell<Option<WhatIf>>,
 }
 
 /// What `bind()` to port 0 takes from: on Linux the ports of one local address, elsewhere the pool.
@@ -167,6 +171,11 @@ impl<'a> Facts<'a> {
         };
         let out = |toward: &Toward| toward.share >= warn || refuses && toward.reusable > 0 && had_all(toward);
         toward.into_iter().filter(|_| self.is_linux()).find(out)
+    }
+
+    /// What is asked of the ports that run out first, and what would help.
+    pub fn what_if(&self) -> Option<&WhatIf> {
+        self.what_if.get_or_init(|| demand::find(self)).as_ref()
     }
 
     /// How many more connections a second toward a destination are refused, where it is the one whose ports are

@@ -48,7 +48,7 @@ mod unknown;
 
 use std::time::Duration;
 
-pub(super) use facts::Facts;
+pub(super) use facts::{Facts, Pool, Toward};
 
 use super::Forecast;
 use crate::model::{Owner, Share};

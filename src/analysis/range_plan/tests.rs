@@ -16,6 +16,7 @@ fn windows(now: PortRange) -> RangeFacts {
         used: PortSet::new(),
         peak: None,
         per_second: None,
+        demand: None,
         listeners: Vec::new(),
         unread: false,
     }

@@ -8,7 +8,7 @@ use crate::analysis::reserve;
 use crate::model::{DynamicRange, Family, Protocol, SpaceId, System};
 use crate::platform::control::{FileContent, RangeFile, RangeState, RangeStep, Store};
 use crate::remedy::plan::{Plan, Refusal};
-use crate::text::{age, safe, thousands};
+use crate::text::{age, per_second, safe, thousands};
 
 /// What has to be said of a change that may have been made elsewhere.
 const UNCERTAIN: &str = "nothing proves that porttop set it in this network namespace and not in one that had \
@@ -287,6 +287,8 @@ fn sentence(proposal: &Proposal) -> String {
     let lasts = match proposal.lasts {
         Lasts::FullAlready => "full already".to_owned(),
         Lasts::For(time) => format!("lasts {} at the current rate", age(time)),
+        Lasts::Settles(share) => format!("settles at {share} of it at the current rate"),
+        Lasts::UpTo(most) => format!("enough for {}/s", per_second(most)),
         Lasts::NotGrowing => "use does not grow now".to_owned(),
         Lasts::Unknown => "how long it lasts is not known yet".to_owned(),
     };

@@ -125,6 +125,7 @@ fn plan(now: &RangeState, spaces: &[(Family, Protocol)]) -> RangePlan {
             used: PortSet::new(),
             peak: None,
             per_second: None,
+            demand: None,
             listeners: Vec::new(),
             unread: false,
         };

@@ -22,6 +22,7 @@ fn proposal(now: &RangeState, start: u32, count: u32, listeners: &[u16]) -> Prop
         used: PortSet::new(),
         peak: None,
         per_second: None,
+        demand: None,
         listeners: listeners
             .iter()
             .map(|port| Listener { port: Port(*port), protocol: Protocol::Tcp, name: Some("erl".into()) })

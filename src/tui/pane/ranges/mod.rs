@@ -9,6 +9,7 @@ use ratatui::style::Style;
 use self::port_map::PortMap;
 use crate::analysis::range_plan::{self, Proposal, RangeFacts};
 use crate::analysis::{BLOCK, FreeBlocks, Picture, SpaceUsage};
+use crate::export::what_if;
 use crate::model::{DynamicRange, PortRange, SpaceId, System};
 use crate::platform::control::{RangeState, Store};
 use crate::remedy::range::RangePlan;
@@ -217,6 +218,9 @@ impl Component for Ranges {
         }
         if let Some(undo) = self.undo(env).filter(|_| env.shared.acts) {
             lines.text(&undo, Style::new(), buffer);
+        }
+        for line in picture.what_if.iter().flat_map(what_if::lines) {
+            lines.text(&line, Style::new(), buffer);
         }
         match (&choice, &self.reading) {
             (Some(choice), Some(Ok(read))) => proposal(&read.now, choice, &mut lines, buffer),

@@ -23,8 +23,12 @@ pub(super) fn find(facts: &Facts) -> Option<WhatIf> {
     let in_space = facts.spaces.iter().filter_map(|space| {
         let pool = facts.pool(space)?;
         let fills = pool.share >= facts.thresholds.warn || pool.forecast.expected().is_some();
-        // On Linux connect() finds ports that are in use, toward another destination.
-        if fills || !facts.is_linux() { in_pool(facts, &pool) } else { None }
+        // On Linux connect() finds ports that are in use, toward another destination. How many it leaves in
+        // TIME_WAIT where it takes them again is its own choice, and no rate tells it.
+        let toward = facts.destinations.iter().filter(|one| one.space() == space.id);
+        let reusable: u32 = toward.map(|one| one.reusable).sum();
+        let is_told = fills && reusable * 2 <= pool.ports;
+        if is_told || !facts.is_linux() { in_pool(facts, &pool) } else { None }
     });
     let demands = toward.into_iter().chain(in_space);
     let all = demands.map(|demand| {

@@ -32,7 +32,7 @@ pub(super) fn find(facts: &Facts) -> Option<WhatIf> {
     });
     let demands = toward.into_iter().chain(in_space);
     let all = demands.map(|demand| {
-        let means = means(facts, &demand);
+        let means = means(facts, demand.place);
         what_if(demand, &means)
     });
     all.reduce(|first, other| if is_worse(&other, &first) { other } else { first })
@@ -125,7 +125,7 @@ struct Asked {
 
 impl Asked {
     /// The demand with these rates; none when nothing is asked for, as far as can be seen.
-    fn of(self, demand: Demand) -> Option<Demand> {
+    fn of(self, mut demand: Demand) -> Option<Demand> {
         let (before, refused) = (self.before.unwrap_or_default(), self.refused);
         let [waits, held] = if self.waits { [refused, 0.0] } else { [0.0, refused] };
         // What was asked for before they were gone still is.
@@ -133,27 +133,32 @@ impl Asked {
         let grows = (demand.grows + held).max(before.grows);
         let more = per_second > self.seen || grows > demand.grows;
         let at_least = self.is_gone && !self.traced && !more;
-        let demand = Demand { per_second, grows, at_least, ..demand };
+        (demand.per_second, demand.grows, demand.at_least) = (per_second, grows, at_least);
         (per_second > 0.0 || grows > 0.0).then_some(demand)
     }
 }
 
-/// What can be changed for a demand.
-fn means(facts: &Facts, demand: &Demand) -> Means {
+/// After how long `connect()` takes a port in TIME_WAIT again where it may.
+pub(super) fn reuse_delay(facts: &Facts) -> Duration {
+    reuse::delay(&facts.snapshot.limits)
+}
+
+/// What can be changed for the ports of a place.
+pub(super) fn means(facts: &Facts, place: Place) -> Means {
     let (limits, system) = (&facts.snapshot.limits, facts.snapshot.host.system);
     let (mut reuse, mut sooner) = (None, None);
-    if let Place::Toward(id) = demand.place
+    if let Place::Toward(id) = place
         && id.protocol == Protocol::Tcp
     {
         let is_reused = facts.ahead.reused_after(id).is_some();
         reuse = (!is_reused && limits.time_wait_reuse.is_some())
-            .then(|| (reuse::delay(limits), limits.timestamps == Some(false)));
+            .then(|| (reuse_delay(facts), limits.timestamps == Some(false)));
         let delay = limits.time_wait_reuse_delay.filter(|delay| is_reused && *delay > SHORT_DELAY);
         sooner = delay.map(|_| SHORT_DELAY);
     }
     let lowest = if system == System::Windows { 1025 } else { 1024 };
     let widest = PortRange::new(Port(lowest), Port(u16::MAX));
-    let space = facts.snapshot.spaces.iter().find(|space| space.id == demand.place.space());
+    let space = facts.snapshot.spaces.iter().find(|space| space.id == place.space());
     let range = widest.zip(space.and_then(|space| space.dynamic.as_ref()));
     let range = range.map(|(range, now)| (range, range.size() - now.reserved.count_in(range)));
     Means { reuse, sooner, range, addresses: system == System::Linux }

@@ -32,10 +32,15 @@ impl Reuse {
 
     /// Whether a new connection may take the port of this socket. One of unknown age keeps it.
     pub fn gives_way(self, socket: &Socket) -> bool {
-        let Some(left) = socket.expires().filter(|_| socket.state == State::TimeWait) else { return false };
         let after = DestinationId::of(socket).and_then(|id| self.after(id));
-        after.is_some_and(|after| LINUX_TIME_WAIT.saturating_sub(left) >= after)
+        age(socket).zip(after).is_some_and(|(age, after)| age >= after)
     }
+}
+
+/// How long a socket has been in TIME_WAIT, where that is known.
+pub(super) fn age(socket: &Socket) -> Option<Duration> {
+    let left = socket.expires().filter(|_| socket.state == State::TimeWait)?;
+    Some(LINUX_TIME_WAIT.saturating_sub(left))
 }
 
 /// After how long a TIME_WAIT gives its port away where it does.

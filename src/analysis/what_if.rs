@@ -10,7 +10,7 @@ use crate::model::{DestinationId, PortRange, Share, SpaceId};
 use crate::text::{per_second, span, thousands};
 
 /// A pool of connections that are kept open has at least so many in it.
-const POOL: u32 = 50;
+pub const POOL: u32 = 50;
 
 /// What fills more slowly than this is not said to fill.
 const FARTHEST: Duration = Duration::from_hours(24);
@@ -140,9 +140,10 @@ impl Demand {
                 None => {}
             }
         }
-        match self.at_least {
-            true => Outlook::UpTo(self.most_per_second(keeps, capacity)),
-            false => Outlook::Fits(Share::of(end, whole)),
+        if self.at_least {
+            Outlook::UpTo(self.most_per_second(keeps, capacity))
+        } else {
+            Outlook::Fits(Share::of(end, whole))
         }
     }
 

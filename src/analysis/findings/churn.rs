@@ -5,9 +5,10 @@ use std::time::Duration;
 use super::facts::{Facts, Toward, most};
 use super::holders::{Holder, holders};
 use super::seen::seen_there;
-use super::{Act, Finding, Link, Severity, Step, View};
+use super::{Finding, Link, Severity, Step, View, remedies};
 use crate::analysis::SpaceUsage;
 use crate::analysis::forecast::{Forecast, Outcome, SteadyState};
+use crate::analysis::what_if::Place;
 use crate::model::{PortSet, Protocol, Share, Socket, State};
 use crate::text::{per_second, seconds, span, thousands};
 
@@ -31,7 +32,9 @@ fn in_space(space: &SpaceUsage, facts: &Facts) -> Option<Finding> {
     let waiting = |socket: &Socket| socket.space() == space.id && socket.state == State::TimeWait;
     let holders = holders(facts, waiting);
     let link = Link::filtered(View::Sockets, format!("family:{} state:time_wait", space.id.family.key()));
-    Some(finding(&format!("in {}", space.id), &holders, &state, severity, link))
+    let waiting = space.in_use?.saturating_sub(space.held?);
+    let next = remedies::of_time_waits(facts, Place::Space(space.id), waiting);
+    Some(finding(&format!("in {}", space.id), &holders, &state, severity, next, link))
 }
 
 fn toward_destination(toward: &Toward, facts: &Facts) -> Option<Finding> {
@@ -50,7 +53,10 @@ fn toward_destination(toward: &Toward, facts: &Facts) -> Option<Finding> {
         View::Sockets,
         format!("remote:{} rport:{} state:time_wait", remote.ip(), remote.port()),
     );
-    let mut finding = finding(&format!("to {remote}"), &facts.holders_toward(toward), &state, severity, link);
+    let waiting = destination.counts.seen(State::TimeWait);
+    let next = remedies::of_time_waits(facts, Place::Toward(id), waiting);
+    let holders = facts.holders_toward(toward);
+    let mut finding = finding(&format!("to {remote}"), &holders, &state, severity, next, link);
     finding.evidence.extend(seen_there(facts, id));
     if let Some(after) = facts.ahead.reused_after(id) {
         finding.evidence[0] =
@@ -78,7 +84,14 @@ fn severity(state: &SteadyState, share: Share, forecast: Forecast, facts: &Facts
     }
 }
 
-fn finding(place: &str, holders: &[Holder], state: &SteadyState, severity: Severity, link: Link) -> Finding {
+fn finding(
+    place: &str,
+    holders: &[Holder],
+    state: &SteadyState,
+    severity: Severity,
+    next: Vec<Step>,
+    link: Link,
+) -> Finding {
     let churn = format!(
         "{}/s × {} s = {}",
         per_second(state.per_second),
@@ -114,10 +127,7 @@ fn finding(place: &str, holders: &[Holder], state: &SteadyState, severity: Sever
         evidence,
         why: "Who closes a connection first keeps its port in TIME_WAIT. TIME_WAIT alone is not exhaustion; \
               this rate of new ones decides how many ports it takes in the end.",
-        next: vec![
-            Step::Do("let the program keep its connections open and reuse them (pool, keep-alive)".into()),
-            Step::on_screen(Act::Show(View::Ranges), "see how long a wider range would last"),
-        ],
+        next,
         link,
         owner: first.and_then(Holder::owner),
     }

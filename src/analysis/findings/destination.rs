@@ -5,10 +5,14 @@ use std::cmp::Reverse;
 use super::facts::{Facts, Toward, forecast_line, full_in, most, used};
 use super::holders::Holder;
 use super::seen::seen_there;
-use super::{Act, Finding, Link, Severity, Step, View};
+use super::{Act, Finding, Link, Severity, Step, View, remedies};
 use crate::analysis::Forecast;
+use crate::analysis::what_if::Place;
 use crate::model::{Share, State};
 use crate::text::thousands;
+
+/// Why its process is not to be ended.
+pub(super) const FREES_NONE: &str = "ending a process frees none of its TIME_WAITs at once";
 
 /// How many destinations are looked at, and how many are named.
 const MOST: (usize, usize) = (8, 3);
@@ -39,7 +43,7 @@ fn severity(toward: &Toward, forecast: Forecast, facts: &Facts) -> Option<Severi
 }
 
 fn finding(severity: Severity, toward: &Toward, forecast: Forecast, facts: &Facts) -> Finding {
-    let destination = toward.destination;
+    let (destination, id) = (toward.destination, toward.destination.id());
     let holders = facts.holders_toward(toward);
     let known = holders.first().filter(|holder| holder.can_be_named());
     let waiting = destination.counts.seen(State::TimeWait);
@@ -78,6 +82,10 @@ fn finding(severity: Severity, toward: &Toward, forecast: Forecast, facts: &Fact
         ),
         forecast_line(forecast),
     ];
+    let waits = waiting * 2 > ports;
+    if waits {
+        evidence.push(FREES_NONE.to_owned());
+    }
     evidence.extend(most(facts, toward).map(|most| most.line()));
     evidence.extend(holders.iter().take(3).map(Holder::holds));
     evidence.extend(seen_there(facts, destination.id()));
@@ -88,29 +96,26 @@ fn finding(severity: Severity, toward: &Toward, forecast: Forecast, facts: &Fact
         evidence,
         why: "connect() needs a port that is free toward its destination: (local address, port, remote \
               address, remote port) must be new. Other destinations still have room.",
-        next: next(severity, waiting * 2 > ports),
-        link: Link::filtered(
-            View::Destinations,
-            format!("remote:{} rport:{}", destination.remote.ip(), destination.remote.port()),
-        ),
+        next: match severity {
+            Severity::Note => Vec::new(),
+            _ if waits => remedies::of_time_waits(facts, Place::Toward(id), waiting),
+            _ => vec![
+                Step::on_screen(Act::Show(View::Destinations), "see who connects there"),
+                Step::on_screen(Act::Show(View::Ranges), "widen the range: buys time"),
+            ],
+        },
+        link: link(toward, waits),
         owner: known.and_then(Holder::owner),
     }
 }
 
-fn next(severity: Severity, waits: bool) -> Vec<Step> {
-    if severity == Severity::Note {
-        return Vec::new();
-    }
-    let mut steps = vec![Step::on_screen(Act::Show(View::Destinations), "see who connects there")];
+/// Where the connections toward a destination are listed; where they wait, so that they can be closed there.
+pub(super) fn link(toward: &Toward, waits: bool) -> Link {
+    let remote = toward.destination.remote;
+    let filter = format!("remote:{} rport:{}", remote.ip(), remote.port());
     if waits {
-        steps.push(Step::Do(
-            "let the program keep its connections open and reuse them (pool, keep-alive)".into(),
-        ));
-        steps.push(Step::run(
-            "sysctl -w net.ipv4.tcp_tw_reuse=1",
-            "lets connect() take ports in TIME_WAIT where the peer sends timestamps",
-        ));
+        Link::filtered(View::Sockets, filter + " state:time_wait")
+    } else {
+        Link::filtered(View::Destinations, filter)
     }
-    steps.push(Step::on_screen(Act::Show(View::Ranges), "widen the range: buys time"));
-    steps
 }

@@ -9,12 +9,13 @@ use std::time::Duration;
 use foldhash::fast::RandomState;
 
 use super::Thresholds;
-use crate::analysis::ahead::{Ahead, flow};
+use crate::analysis::ahead::Ahead;
 use crate::analysis::demand;
 use crate::analysis::events::Logged;
 use crate::analysis::failures::Failures;
 use crate::analysis::forecast::{Forecast, HORIZON};
 use crate::analysis::ports::{Capacities, distinct_ports};
+use crate::analysis::reuse::age;
 use crate::analysis::rows::Index;
 use crate::analysis::what_if::WhatIf;
 use crate::analysis::{Binder, Destination, Row, RowKey, SpaceUsage};
@@ -81,6 +82,11 @@ impl Toward<'_> {
 }
 
 impl Pool<'_> {
+    /// How many of its ports are held by nothing but a TIME_WAIT, at the least.
+    pub fn waiting(&self) -> u32 {
+        self.space.held.map_or(0, |held| self.ports.saturating_sub(held))
+    }
+
     /// `TCP IPv4`, `TCP IPv4 of 10.0.0.5`
     pub fn name(&self) -> String {
         let address = self.address.map_or_else(String::new, |address| format!(" of {address}"));
@@ -159,15 +165,19 @@ impl<'a> Facts<'a> {
     /// The destination toward which `connect()` finds no port, or hardly any.
     ///
     /// Where ports come back soon a look may come too late to see that they were gone. Connections that are
-    /// refused prove it, toward a destination that has had them all in that time.
+    /// refused prove it, toward a destination whose ports were all taken in that time.
     pub fn out_toward(&self) -> Option<Toward<'a>> {
         let warn = self.thresholds.warn;
         let toward = self.toward(warn);
         let refuses = self.failures.is_some_and(|failures| failures.connects_per_second() > 0.0);
         let had_all = |toward: &Toward| {
-            let held = toward.ports().saturating_sub(toward.destination.counts.seen(State::TimeWait));
-            let flows = self.history.within(NOW).filter_map(|tick| flow(tick, toward.destination.id()));
-            Share::of(flows.map(|flow| flow.waits).sum::<u32>() + held, toward.capacity) >= warn
+            let since = self.ahead.reused_after(toward.destination.id()).unwrap_or_default() + NOW;
+            let there = |(socket, index): &(&Socket, &Option<Index>)| {
+                index.is_some_and(|index| index.get() == toward.index)
+                    && (socket.state != State::TimeWait || age(socket).is_some_and(|age| age <= since))
+            };
+            let had = self.snapshot.sockets.iter().zip(self.destination_of).filter(there).count();
+            Share::of(u32::try_from(had).unwrap_or(u32::MAX), toward.capacity) >= warn
         };
         let out = |toward: &Toward| toward.share >= warn || refuses && toward.reusable > 0 && had_all(toward);
         toward.into_iter().filter(|_| self.is_linux()).find(out)

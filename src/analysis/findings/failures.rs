@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use super::facts::{Facts, NOW, Pool, Toward, most};
 use super::holders::Holder;
-use super::{Act, Finding, Link, Severity, Step, View};
+use super::{Act, Finding, Link, Severity, Step, View, destination, remedies};
 use crate::analysis::failures::{Failing, Failures};
-use crate::model::Share;
+use crate::analysis::what_if::Place;
+use crate::model::{Share, State};
 use crate::text::{age, per_second, safe, thousands};
 
 /// How many who are refused the title names.
@@ -39,20 +40,29 @@ pub(super) fn find(facts: &Facts) -> Vec<Finding> {
         _ => format!("ports ran out: {}", logged(&ages)),
     };
     let view = if failures.is_some() { View::Processes } else { View::Events };
-    vec![Finding {
-        id: "ports_refused",
-        severity: if short { Severity::Critical } else { Severity::Warn },
-        title,
-        evidence: evidence(failures, &holders, &out, facts),
-        why: "The system was asked for a port and had none to give. This proves the exhaustion.",
-        next: vec![
+    let waits = out.waits(facts);
+    let mut next = match waits {
+        Some((place, waiting)) => remedies::of_time_waits(facts, place, waiting),
+        None => vec![
             Step::on_screen(
                 Act::Show(View::Processes),
                 "see who holds the ports; ending a process gives them back",
             ),
             Step::on_screen(Act::Show(View::Ranges), "widen the range: buys time until the cause is found"),
         ],
-        link: Link::to(view),
+    };
+    if short {
+        next.extend(remedies::last_resorts(facts, &holders));
+    }
+    let toward = out.first(facts).0.filter(|_| waits.is_some());
+    vec![Finding {
+        id: "ports_refused",
+        severity: if short { Severity::Critical } else { Severity::Warn },
+        title,
+        evidence: evidence(failures, &holders, &out, facts),
+        why: "The system was asked for a port and had none to give. This proves the exhaustion.",
+        next,
+        link: toward.map_or_else(|| Link::to(view), |toward| destination::link(toward, true)),
         owner: holders.first().and_then(Holder::owner),
     }]
 }
@@ -108,6 +118,19 @@ impl<'a> Out<'a> {
             }
         };
         (who + &most, holders)
+    }
+
+    /// Which ports are gone and how many of them are in TIME_WAIT, where that is most of them.
+    fn waits(&self, facts: &Facts<'a>) -> Option<(Place, u32)> {
+        let (place, waiting, ports) = match self.first(facts) {
+            (Some(toward), _) => {
+                let waiting = toward.destination.counts.seen(State::TimeWait);
+                (Place::Toward(toward.destination.id()), waiting, toward.ports())
+            }
+            (_, Some(pool)) => (Place::Space(pool.space.id), pool.waiting(), pool.ports),
+            _ => return None,
+        };
+        (waiting * 2 > ports).then_some((place, waiting))
     }
 
     /// Whether only `bind()` is refused, as far as is traced.
@@ -191,6 +214,9 @@ fn recent(facts: &Facts) -> Vec<Duration> {
 fn evidence(failures: Option<&Failures>, holders: &[Holder], out: &Out, facts: &Facts) -> Vec<String> {
     let mut lines: Vec<_> = holders.iter().take(3).map(Holder::holds).collect();
     lines.extend(out.which(facts));
+    if out.waits(facts).is_some() {
+        lines.push(destination::FREES_NONE.to_owned());
+    }
     lines.extend(out.toward.as_ref().and_then(|toward| most(facts, toward)).map(|most| most.line()));
     if let Some(failures) = failures {
         lines.extend(failures.processes.iter().take(5).map(line));

@@ -126,6 +126,11 @@ impl<'a> Holder<'a> {
         self.held.values().map(|ports| count(ports)).sum()
     }
 
+    /// How many of its sockets are in TIME_WAIT.
+    pub fn waiting(&self) -> u32 {
+        self.states[State::TimeWait as usize]
+    }
+
     fn sockets(&self) -> u32 {
         self.states.iter().sum()
     }

@@ -24,6 +24,7 @@ mod listeners_in_range;
 mod parity;
 mod pool;
 mod range;
+mod remedies;
 mod seen;
 #[cfg(test)]
 mod tests;
@@ -41,6 +42,8 @@ mod tests_of_holders;
 mod tests_of_late_starts;
 #[cfg(test)]
 mod tests_of_listeners;
+#[cfg(test)]
+mod tests_of_remedies;
 #[cfg(test)]
 mod tests_of_reuse;
 mod time_wait_with_room;
@@ -242,6 +245,8 @@ pub enum Act {
     Show(View),
     /// Asks whether to end a process.
     Kill,
+    /// Asks whether to close sockets, where they are listed.
+    CloseSockets,
     /// Lists the handles of the process that a finding is about.
     ListHandles,
     /// Sorts the processes by how many sockets in `TIME_WAIT` they have.

@@ -2,10 +2,12 @@
 
 use std::cmp::Reverse;
 
+use super::destination::FREES_NONE;
 use super::facts::{Facts, Pool, forecast_line};
 use super::holders::Holder;
 use super::holders::pool_sentence;
-use super::{Act, Finding, Link, Severity, Step, View};
+use super::{Act, Finding, Link, Severity, Step, View, remedies};
+use crate::analysis::what_if::Place;
 use crate::text::thousands;
 
 pub(super) fn find(facts: &Facts) -> Vec<Finding> {
@@ -23,22 +25,28 @@ pub(super) fn find(facts: &Facts) -> Vec<Finding> {
     pools.into_iter().map(|(severity, pool)| finding(severity, &pool, facts)).collect()
 }
 
-fn next(first: Option<&Holder>, facts: &Facts) -> Vec<Step> {
+fn next(pool: &Pool, holders: &[Holder], severity: Severity, facts: &Facts) -> Vec<Step> {
+    let (first, waiting) = (holders.first(), pool.waiting());
+    let (waits, is_known) = (waiting * 2 > pool.ports, first.is_some_and(Holder::is_known));
     let mut steps = Vec::new();
-    if first.is_some_and(Holder::is_known) {
-        let what = "end the process that holds the most: its ports come back, TIME_WAITs later";
-        steps.push(Step::on_screen(Act::Kill, what));
-    } else {
+    if !is_known {
         steps.push(Step::on_screen(Act::Show(View::Destinations), "see where most of them lead"));
         if !facts.snapshot.host.elevated {
             let who = if facts.is_linux() { "as root" } else { "as administrator" };
             steps.push(Step::Do(format!("run porttop {who}: it may see whose they are")));
         }
+    } else if !waits {
+        steps.push(Step::on_screen(Act::Kill, end(first)));
     }
-    steps.push(Step::on_screen(
-        Act::Show(View::Ranges),
-        "widen the range: buys time until the cause is found",
-    ));
+    if waits {
+        steps.extend(remedies::of_time_waits(facts, Place::Space(pool.space.id), waiting));
+    } else {
+        let widen = "widen the range: buys time until the cause is found";
+        steps.push(Step::on_screen(Act::Show(View::Ranges), widen));
+    }
+    if severity == Severity::Critical {
+        steps.extend(remedies::last_resorts(facts, holders));
+    }
     steps
 }
 
@@ -50,6 +58,9 @@ fn finding(severity: Severity, pool: &Pool, facts: &Facts) -> Finding {
     ];
     evidence.extend(holders.iter().take(3).map(Holder::holds));
     let first = holders.first();
+    if pool.waiting() * 2 > pool.ports {
+        evidence.push(FREES_NONE.to_owned());
+    }
     Finding {
         id: "pool_full",
         severity,
@@ -62,8 +73,16 @@ fn finding(severity: Severity, pool: &Pool, facts: &Facts) -> Finding {
             "Every outgoing connection takes a port from this one pool. Whether any was refused yet, \
              failures or events 4231 and 4266 would show."
         },
-        next: next(first, facts),
+        next: next(pool, &holders, severity, facts),
         link: Link::filtered(View::Processes, first.map_or_else(String::new, Holder::filter)),
         owner: first.and_then(Holder::owner),
     }
+}
+
+/// What ending the first holder brings.
+fn end(first: Option<&Holder>) -> String {
+    let later = first.map(Holder::waiting).filter(|waiting| *waiting > 0);
+    let later =
+        later.map_or_else(String::new, |waiting| format!(", {} TIME_WAITs later", thousands(waiting.into())));
+    format!("end the process that holds the most: its ports come back at once{later}")
 }

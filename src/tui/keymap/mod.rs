@@ -196,16 +196,19 @@ impl Context {
     }
 }
 
-/// The key for what a finding advises: where the findings are shown, or else in the table of processes.
+/// The key for what a finding advises: where the findings are shown, or else in the tables of processes and
+/// sockets.
 #[must_use]
 pub fn key_of(act: Act) -> String {
     let command = match act {
         Act::Show(view) => Command::Show(view.into()),
         Act::Kill => Command::Kill,
+        Act::CloseSockets => Command::CloseSockets,
         Act::ListHandles => Command::Follow,
         Act::SortByTimeWait => Command::SortBy("time_wait"),
     };
-    let keys = [Context::Findings, Context::Processes].map(|context| context.key_of(command));
+    let keys =
+        [Context::Findings, Context::Processes, Context::Sockets].map(|context| context.key_of(command));
     keys.into_iter().find(|key| !key.is_empty()).unwrap_or_default()
 }
 
@@ -232,9 +235,14 @@ mod tests {
     fn what_a_finding_advises_has_a_key() {
         let views =
             [View::Processes, View::Destinations, View::Sockets, View::Ranges, View::Findings, View::Events];
-        let acts = views.map(Act::Show).into_iter().chain([Act::Kill, Act::ListHandles, Act::SortByTimeWait]);
+        let acts = views.map(Act::Show).into_iter().chain([
+            Act::Kill,
+            Act::CloseSockets,
+            Act::ListHandles,
+            Act::SortByTimeWait,
+        ]);
         let keys: Vec<_> = acts.map(key_of).collect();
-        assert_eq!(keys, ["1", "2", "3", "r", "5", "6", "x", "enter", "t"]);
+        assert_eq!(keys, ["1", "2", "3", "r", "5", "6", "x", "c", "enter", "t"]);
     }
 
     #[test]

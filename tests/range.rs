@@ -125,8 +125,8 @@ fn exhausted_widened_and_set_back() {
 
     let probe = setup.run(&["probe", "127.0.0.1:5000"]);
     let said = String::from_utf8_lossy(&probe.stdout);
-    assert!(said.contains("EADDRINUSE 98: the dynamic range is exhausted"), "{said}");
-    assert!(said.contains("EADDRNOTAVAIL 99: no local port is left toward this destination"), "{said}");
+    assert!(said.contains("EADDRINUSE 98: bind() has no port left"), "{said}");
+    assert!(said.contains("EADDRNOTAVAIL 99: connect() has no port left toward this destination"), "{said}");
     assert_eq!(probe.status.code(), Some(1));
     let tries = setup.json(&["probe", "--format", "json"]);
     assert_eq!(tries["tries"][0]["exhausted"], true);
@@ -144,6 +144,8 @@ fn exhausted_widened_and_set_back() {
 
     let said = setup.succeeds(&set(&["--yes", "--family", "ipv6", "--protocol", "udp"]));
     assert!(said.contains("share this one range") && said.contains("read back and compared"), "{said}");
+    assert!(said.contains("Can a port be had now?\nTCP IPv4  ok"), "{said}");
+    assert!(said.lines().last().is_some_and(|line| line.contains("refused now")), "{said}");
     assert_eq!((&*setup.range(), &*setup.sysctl("ip_local_reserved_ports")), ("20000 21999", "21000"));
     assert!(setup.succeeds(&["probe", "127.0.0.1:5000"]).contains("connect to 127.0.0.1:5000  ok"));
 

@@ -79,7 +79,7 @@ impl<'a> Ahead<'a> {
         let flow = flow(self.history.last()?, id)?;
         let waiting = flow.taken?.saturating_sub(flow.held?);
         let held = flow.held?.saturating_add(elsewhere);
-        let rate = self.rate_toward(id)?.and(refused);
+        let rate = self.asked_toward(id, refused)?;
         Some(SteadyState::of(rate, self.keeps(id)?, held, waiting, capacity))
     }
 
@@ -209,6 +209,17 @@ impl<'a> Ahead<'a> {
         Some(self.rate_by_age(id).filter(|aged| aged.surely > seen.per_second).unwrap_or(seen))
     }
 
+    /// How many connections toward a destination are asked for per second, so many of which are refused: both as
+    /// they were counted in the same time.
+    pub fn asked_toward(&self, id: DestinationId, refused: f64) -> Option<Rate> {
+        if refused <= 0.0 {
+            return self.rate_toward(id);
+        }
+        let seen = self.rate_over(WINDOWS[1], |tick| flow(tick, id).map_or(0, |flow| flow.waits))?;
+        let aged = self.rate_by_age(id).filter(|aged| aged.surely > seen.per_second);
+        Some(aged.unwrap_or(seen).and(refused))
+    }
+
     /// The same by how many are too young to be taken again. A port that was taken several times between two
     /// looks counts once as new, so that only these tell how fast it goes.
     fn rate_by_age(&self, id: DestinationId) -> Option<Rate> {
@@ -225,12 +236,14 @@ impl<'a> Ahead<'a> {
 
     /// How many of something new come per second; none before it was counted for a while.
     fn rate(&self, new: impl Fn(&Tick) -> u32) -> Option<Rate> {
-        let observed = Some(self.observed()).filter(|observed| *observed >= LEAST)?;
-        let over =
-            |span: Duration| Some(Rate::over(self.history.per_second(span, &new)?, span.min(observed)));
-        let [long, short] = WINDOWS.map(over);
+        let [long, short] = WINDOWS.map(|span| self.rate_over(span, &new));
         let (long, short) = (long?, short?);
         Some(if short.surely > long.per_second { short } else { long })
+    }
+
+    fn rate_over(&self, span: Duration, new: impl Fn(&Tick) -> u32) -> Option<Rate> {
+        let observed = Some(self.observed()).filter(|observed| *observed >= LEAST)?;
+        Some(Rate::over(self.history.per_second(span, new)?, span.min(observed)))
     }
 }
 

@@ -54,9 +54,10 @@ fn toward(facts: &Facts) -> Option<Demand> {
     let (id, ahead) = (destination.id(), facts.ahead);
     let waiting = destination.counts.seen(State::TimeWait);
     let held = destination.counts.seen_ports.saturating_sub(waiting);
+    let refused = facts.refused_toward(id);
     let asked = Asked {
-        seen: ahead.rate_toward(id)?.per_second,
-        refused: facts.refused_toward(id),
+        seen: ahead.asked_toward(id, refused)?.per_second - refused,
+        refused,
         traced: facts.failures.is_some(),
         before: ahead.before_gone_toward(id, count_at(GONE, capacity)),
         is_gone: Share::of(taken, capacity) >= GONE,

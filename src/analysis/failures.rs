@@ -22,6 +22,8 @@ pub struct Failures {
     pub recent: u64,
     /// The same per second.
     pub per_second: f64,
+    /// How many per second since the look before the last.
+    pub newest_per_second: f64,
     /// How many since the trace began.
     pub total: u64,
     /// Who failed, most first; of very many, those that failed most.
@@ -171,7 +173,19 @@ impl FailureWindow {
         let others: u64 = self.batches.iter().map(|batch| batch.others).sum();
         let recent = processes.iter().map(|one| one.connect + one.bind).sum::<u64>() + others;
         let binds = summed(self.batches.iter().flat_map(|batch| batch.binds.iter().cloned()));
-        Some(Failures { recent, per_second: recent as f64 / seconds, total: self.total, processes, binds })
+        let newest = self.batches.back().map_or(0.0, |batch| {
+            let sum =
+                batch.counts.iter().map(|(_, _, connect, bind)| connect + bind).sum::<u64>() + batch.others;
+            sum as f64 / batch.covers.as_secs_f64().max(1.0)
+        });
+        Some(Failures {
+            recent,
+            per_second: recent as f64 / seconds,
+            newest_per_second: newest,
+            total: self.total,
+            processes,
+            binds,
+        })
     }
 }
 
@@ -244,7 +258,9 @@ mod tests {
 
         let mut quiet = at(30, snapshot(vec![]));
         quiet.trace = Some(Trace::default());
+        assert!((window.summary().unwrap().newest_per_second - 6.0).abs() < 1e-9);
         window.observe(&quiet);
+        assert!(window.summary().unwrap().newest_per_second <= 0.0);
         assert_eq!(window.summary().map(|now| (now.recent, now.total)), Some((0, 72)));
     }
 }

@@ -14,12 +14,16 @@ use crate::export::{action, range as export};
 use crate::model::{Family, Protocol, SpaceId, System};
 use crate::platform;
 use crate::platform::control::{RangeState, Store};
-use crate::remedy::range::RangePlan;
+use crate::remedy::probe;
+use crate::remedy::range::{RangeOutcome, RangePlan};
 use crate::remedy::service::{RangeReading, Rights, Service};
 use crate::remedy::{License, NotDone, Plan};
 
 /// How long `suggest` looks to see how fast ports are used up.
 const WATCH: Duration = Duration::from_secs(2);
+
+/// How long it looks after a change to see whether ports are still refused.
+const AFTERWARDS: Duration = Duration::from_secs(1);
 
 /// Shows the dynamic port ranges, says what would help, sets them and sets them back
 #[derive(Debug, clap::Args)]
@@ -250,10 +254,20 @@ impl Change {
     }
 
     fn print(&self, plan: &RangePlan, changed: Option<&export::Changed>) -> Result<()> {
+        let set = changed.is_some_and(|changed| {
+            changed.as_ref().is_ok_and(|done| matches!(done.outcome, RangeOutcome::Set { .. }))
+        });
+        // What can't be seen then takes nothing from what was done.
+        let seen = set.then(|| (probe::probe(None).tries, look(Some(AFTERWARDS)).ok()));
+        let after = || {
+            let (tries, picture) = seen.as_ref()?;
+            let failures = picture.as_ref().and_then(|picture| picture.failures.as_ref());
+            Some(export::After { tries, failures })
+        };
         output::print_as(
             self.format,
-            |out| export::write_outcome(plan, changed, out),
-            |out| export::write_outcome_json(plan, changed, out),
+            |out| export::write_outcome(plan, changed, after(), out),
+            |out| export::write_outcome_json(plan, changed, after(), out),
         )
     }
 }

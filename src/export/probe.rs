@@ -7,11 +7,16 @@ use crate::model::{NamespaceId, SpaceId};
 use crate::remedy::NotDone;
 use crate::remedy::probe::{Attempt, Probed, Says, Try};
 
-/// A line per try.
+/// A line per try, and why there was no destination to try.
 #[must_use]
 pub fn lines(probed: &Probed) -> Vec<String> {
     let unresolved = probed.unresolved.as_ref().map(ToString::to_string);
-    probed.tries.iter().map(line).chain(unresolved).collect()
+    tried(&probed.tries).chain(unresolved).collect()
+}
+
+/// A line per try.
+pub(super) fn tried(tries: &[Try]) -> impl Iterator<Item = String> {
+    tries.iter().map(line)
 }
 
 /// Why nothing was tried, in a sentence.
@@ -50,7 +55,14 @@ pub fn write(tries: &[Try], out: &mut impl Write) -> io::Result<()> {
 /// # Errors
 /// When `out` can't be written.
 pub fn write_json(tries: &[Try], namespace: NamespaceId, out: &mut impl Write) -> io::Result<()> {
-    let tries: Vec<_> = tries
+    let (tries, namespace) = (records(tries), namespace.number());
+    let all = serde_json::json!({ "schema": "porttop.probe/1", "namespace": namespace, "tries": tries });
+    document::write(out, &all)
+}
+
+/// The tries as JSON.
+pub(super) fn records(tries: &[Try]) -> Vec<serde_json::Value> {
+    tries
         .iter()
         .map(|tried| {
             let (operation, family, protocol, destination) = match tried.attempt {
@@ -68,8 +80,5 @@ pub fn write_json(tries: &[Try], namespace: NamespaceId, out: &mut impl Write) -
                 "tried": failure.is_none_or(|failure| failure.says != Says::Untried),
             })
         })
-        .collect();
-    let namespace = namespace.number();
-    let all = serde_json::json!({ "schema": "porttop.probe/1", "namespace": namespace, "tries": tries });
-    document::write(out, &all)
+        .collect()
 }

@@ -9,12 +9,13 @@ use super::document;
 use super::gap::GapRecord;
 use crate::analysis::range_plan::{Lasts, Listener, Proposal};
 use crate::analysis::what_if::WhatIf;
-use crate::analysis::{Picture, SpaceUsage};
+use crate::analysis::{Failures, Picture, SpaceUsage};
 use crate::model::{DynamicRange, Gap, Missing, Port, PortRange, Share, SpaceId};
 use crate::platform::control::{ControlError, FileContent, RangeState};
+use crate::remedy::probe::Try;
 use crate::remedy::range::{RangeOutcome, RangePlan};
 use crate::remedy::{Done, NotDone, Plan};
-use crate::text::{safe, thousands};
+use crate::text::{per_second, safe, thousands};
 
 const SCHEMA: &str = "porttop.range/1";
 
@@ -236,13 +237,53 @@ pub fn sentences(plan: &RangePlan, changed: &Changed) -> Vec<String> {
     lines
 }
 
+/// What asking for ports gives after a change, and how often they are refused.
+pub struct After<'a> {
+    /// What was tried.
+    pub tries: &'a [Try],
+    /// Ports that are refused, where that is traced.
+    pub failures: Option<&'a Failures>,
+}
+
+impl After<'_> {
+    /// It in sentences.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let asked = ["Can a port be had now?".to_owned()].into_iter().chain(super::probe::tried(self.tries));
+        asked.chain([refused(self.failures)]).collect()
+    }
+
+    fn record(&self) -> serde_json::Value {
+        let refused = self.failures.map(|failures| failures.newest_per_second);
+        serde_json::json!({ "tries": super::probe::records(self.tries), "failures_per_second": refused })
+    }
+}
+
+/// How often ports are refused now, in a sentence.
+#[must_use]
+pub fn refused(failures: Option<&Failures>) -> String {
+    match failures {
+        Some(failures) if failures.newest_per_second > 0.0 => {
+            format!("{} ports a second are refused now.", per_second(failures.newest_per_second))
+        }
+        Some(_) => "No port is refused now.".into(),
+        None => "Whether ports are refused now is not known: nothing traces that.".into(),
+    }
+}
+
 /// Writes what became of a change; none when nobody said yes to it.
 ///
 /// # Errors
 /// When `out` can't be written.
-pub fn write_outcome(plan: &RangePlan, changed: Option<&Changed>, out: &mut impl Write) -> io::Result<()> {
+pub fn write_outcome(
+    plan: &RangePlan,
+    changed: Option<&Changed>,
+    after: Option<After<'_>>,
+    out: &mut impl Write,
+) -> io::Result<()> {
     let Some(changed) = changed else { return writeln!(out, "Nothing was changed.") };
-    sentences(plan, changed).iter().try_for_each(|line| writeln!(out, "{line}"))
+    let after = after.into_iter().flat_map(|after| after.lines());
+    sentences(plan, changed).into_iter().chain(after).try_for_each(|line| writeln!(out, "{line}"))
 }
 
 /// The plan and what became of it as JSON.
@@ -252,8 +293,10 @@ pub fn write_outcome(plan: &RangePlan, changed: Option<&Changed>, out: &mut impl
 pub fn write_outcome_json(
     plan: &RangePlan,
     changed: Option<&Changed>,
+    after: Option<After<'_>>,
     out: &mut impl Write,
 ) -> io::Result<()> {
+    let after = after.map(|after| after.record());
     let outcome = changed.map(|changed| {
         let kind = match changed {
             Ok(Done { outcome: RangeOutcome::Set { .. }, .. }) => "set",
@@ -272,7 +315,7 @@ pub fn write_outcome_json(
     });
     document::write(
         out,
-        &serde_json::json!({ "schema": SCHEMA, "plan": PlanJson::from(plan), "outcome": outcome }),
+        &serde_json::json!({ "schema": SCHEMA, "plan": PlanJson::from(plan), "outcome": outcome, "after": after }),
     )
 }
 

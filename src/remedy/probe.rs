@@ -209,7 +209,7 @@ const TABLE: [Known; 24] = [
         "EADDRNOTAVAIL",
         Some(PortOperation::Connect),
         Says::Exhausted,
-        "no local port is left toward this destination (or this machine has no address from which to reach it)",
+        "connect() has no port left toward this destination, and may have one toward others (or this machine has no address from which to reach it)",
     ),
     linux(
         99,
@@ -223,7 +223,7 @@ const TABLE: [Known; 24] = [
         "EADDRINUSE",
         Some(PortOperation::Bind),
         Says::Exhausted,
-        "the dynamic range is exhausted: every port of it is in use for this address",
+        "bind() has no port left: all are in use, those in TIME_WAIT too; connect() may still find one, toward destinations that do not use them all",
     ),
     linux(
         98,

@@ -30,7 +30,7 @@ pub enum Request {
     Kill(Box<Confirmed<KillPlan>>),
     /// That sockets are closed.
     Close(Box<Confirmed<ClosePlan>>),
-    /// That a range is set, or set back.
+    /// That a range is set, or set back, and whether a port can be had then.
     SetRange(Box<Confirmed<RangePlan>>, Rights),
     /// What range is set, and what can be undone.
     ReadRange,
@@ -60,8 +60,8 @@ pub enum Response {
     Killed(Box<KillPlan>, Result<(Done<KillOutcome>, Probed), NotDone>),
     /// Sockets were closed.
     Closed(Result<Done<CloseOutcome>, NotDone>),
-    /// The range was set, or set back.
-    RangeSet(Box<RangePlan>, Result<Done<RangeOutcome>, NotDone>),
+    /// The range was set, or set back, and this is what asking for ports gave then.
+    RangeSet(Box<RangePlan>, Result<(Done<RangeOutcome>, Probed), NotDone>),
     /// The range that is set.
     Range(Result<RangeReading, NotDone>),
     /// What asking for ports gave.
@@ -159,7 +159,7 @@ impl Service {
                 Response::Closed(self.executor().and_then(|mut executor| executor.close(&plan)))
             }
             Request::SetRange(plan, rights) => {
-                let done = self.set_range(&plan, rights);
+                let done = self.set_range(&plan, rights).map(|done| (done, probe::probe(None)));
                 Response::RangeSet(Box::new(plan.into_plan()), done)
             }
             Request::ReadRange => Response::Range(Self::range()),

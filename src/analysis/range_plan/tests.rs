@@ -1,6 +1,7 @@
 use super::*;
-use crate::analysis::tests_support::{at, owner, snapshot, tcp};
+use crate::analysis::tests_support::{at, failed, owner, snapshot, tcp};
 use crate::analysis::{Analysis, GroupBy};
+use crate::model::{PortOperation, Trace};
 use proptest::prelude::*;
 use rstest::rstest;
 
@@ -201,4 +202,65 @@ fn the_peak_is_the_one_of_the_picture_wherever_it_is_asked_for() {
     let facts = RangeFacts::gather(&picture, picture.spaces[0].id, limits, now.clone()).unwrap();
     assert_eq!((facts.peak, facts.per_second), (Some(900), Some(-890.0)));
     assert_eq!((picture.spaces[0].peak, facts.now), (facts.peak, now));
+}
+
+/// A leak of 45 ports a second that has taken all 1,000: nothing grows any more, and 45 are refused or nobody
+/// counts them.
+#[rstest]
+#[case::connect(Some(PortOperation::Connect))]
+#[case::bind(Some(PortOperation::Bind))]
+#[case::untraced(None)]
+fn what_was_asked_for_before_all_were_gone_still_is(#[case] refused: Option<PortOperation>) {
+    let mut analysis = Analysis::default();
+    let mut last = None;
+    for second in 0..60 {
+        let (state, remote) = match refused {
+            Some(PortOperation::Connect) => (State::Established, Some("10.0.0.2:80")),
+            _ => (State::Bound, None),
+        };
+        let one = |port| tcp(state, &format!("10.0.0.1:{port}"), remote, Some(owner(7)));
+        let leaked = (45 * second).min(1000);
+        let mut machine = snapshot((10_000..10_000 + leaked).map(one).collect());
+        let failures = refused.iter().flat_map(|refused| (0..45).map(|_| failed(owner(7), *refused)));
+        let failures = failures.filter(|_| leaked == 1000).collect();
+        machine.trace = refused.map(|_| Trace { failures, ..Trace::default() });
+        last = Some(analysis.observe(at(second, machine), GroupBy::Process));
+    }
+    let picture = last.unwrap();
+    assert_eq!(picture.spaces[0].per_second, Some(0.0), "use does not grow");
+    let now = picture.snapshot.spaces[0].dynamic.clone().unwrap();
+    let limits = RangeLimits::linux(Port(1024));
+    let facts = RangeFacts::gather(&picture, picture.spaces[0].id, limits, now).unwrap();
+    let Lasts::For(time) = own(&facts, 10_000, 25_300).unwrap().lasts else { panic!("{facts:?}") };
+    assert!((530..=550).contains(&time.as_secs()), "9 min, not {time:?}");
+}
+
+/// Connections that come and go do not fill a range that has room for all of their `TIME_WAIT`s.
+#[test]
+fn a_churn_that_fits_settles() {
+    let mut analysis = Analysis::default();
+    let mut last = None;
+    for second in 0..40u32 {
+        let ports = 10_000..10_000 + (50 * second).min(1000);
+        let sockets = ports.enumerate().map(|(nth, port)| {
+            let age = second - u32::try_from(nth).unwrap() / 50;
+            let socket = tcp(State::TimeWait, &format!("10.0.0.1:{port}"), Some("10.0.0.2:80"), None);
+            socket.with(|socket| socket.set_expires(Some(Duration::from_secs((60 - age).into()))))
+        });
+        let mut machine = snapshot(sockets.collect());
+        let failures = (0..50).map(|_| failed(owner(7), PortOperation::Connect));
+        let failures = failures.filter(|_| second >= 20).collect();
+        machine.trace = Some(Trace { failures, ..Trace::default() });
+        last = Some(analysis.observe(at(second.into(), machine), GroupBy::Process));
+    }
+    let picture = last.unwrap();
+    let now = picture.snapshot.spaces[0].dynamic.clone().unwrap();
+    let limits = RangeLimits::linux(Port(1024));
+    let facts = RangeFacts::gather(&picture, picture.spaces[0].id, limits, now).unwrap();
+    let Lasts::Settles(share) = own(&facts, 10_000, 10_000).unwrap().lasts else { panic!("{facts:?}") };
+    assert!(
+        share > Share::percent(29.0) && share < Share::percent(36.0),
+        "50/s × 60 s of 10,000, not {share}"
+    );
+    assert!(matches!(own(&facts, 10_000, 2000).unwrap().lasts, Lasts::For(time) if time.as_secs() <= 20));
 }

@@ -11,7 +11,7 @@ use crate::platform::control::Signal;
 use crate::remedy::close::CloseOutcome;
 use crate::remedy::kill::{KillOutcome, KillPlan, TargetOutcome};
 use crate::remedy::probe::Probed;
-use crate::remedy::range::RangePlan;
+use crate::remedy::range::{RangeOutcome, RangePlan};
 use crate::remedy::service::Response;
 use crate::remedy::{Done, NotDone};
 use crate::tui::command::Command;
@@ -100,11 +100,14 @@ impl Report {
     }
 
     /// What came of setting a range.
-    fn range(plan: &RangePlan, changed: &range::Changed) -> Self {
+    fn range(plan: &RangePlan, changed: &Result<(Done<RangeOutcome>, Probed), NotDone>) -> Self {
         match changed {
-            Ok(done) => {
-                let (kind, lines) = (ReportKind::Range, range::sentences(plan, changed));
-                Self { kind, succeeded: done.outcome.succeeded(), lines, again: Vec::new() }
+            Ok((done, probed)) => {
+                let mut lines = range::sentences(plan, &Ok(done.clone()));
+                lines.push("Can a port be had now?".into());
+                lines.extend(probe::lines(probed));
+                let (kind, succeeded) = (ReportKind::Range, done.outcome.succeeded());
+                Self { kind, succeeded, lines, again: Vec::new() }
             }
             Err(why) => Self::not_done(why),
         }
@@ -167,6 +170,9 @@ impl Component for Outcome {
     fn draw(&self, env: &Env<'_>, area: Rect, buffer: &mut Buffer) -> Drawn {
         let mut text = TextLines::new(text_width(area));
         text.add_all(&self.report.lines, Style::new());
+        if let Some(picture) = env.picture().filter(|_| self.report.kind == ReportKind::Range) {
+            text.add(&range::refused(picture.failures.as_ref()), Style::new());
+        }
         let buttons = self.buttons.row(env.system(), false);
         draw_fitting(self.report.title(), &text.lines, self.first, &buttons, area, buffer)
     }

@@ -84,7 +84,7 @@ pub fn fake(request: &Request) -> Response {
             Response::Closed(Ok(done(CloseOutcome { sockets, complaint: None })))
         }
         Request::SetRange(plan, _) => {
-            let set = Ok(done(RangeOutcome::Set { complaint: None }));
+            let set = Ok((done(RangeOutcome::Set { complaint: None }), probed()));
             Response::RangeSet(Box::new(plan.into_plan()), set)
         }
         Request::ReadRange => Response::Range(Ok(ranges())),

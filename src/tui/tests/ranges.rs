@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 
-use super::answers::{arrives, asked, changed, done, play, ranges, requests};
+use super::answers::{arrives, asked, changed, done, play, probed, ranges, requests};
 use super::support::{look, press, screen, text_of};
 use crate::model::{Family, Port, PortRange, Protocol};
 use crate::platform::control::Store;
@@ -105,7 +105,7 @@ fn what_is_already_so_is_not_asked_about() {
     let asked = arrives(&mut app, id, Response::Range(Ok(reading)));
     let [(id, Request::SetRange(plan, _))] = &asked[..] else { panic!("{asked:?}") };
     assert_eq!(plan.plan().commands(), [""; 0]);
-    let already = Ok(done(RangeOutcome::AlreadySo));
+    let already = Ok((done(RangeOutcome::AlreadySo), probed()));
     arrives(&mut app, *id, Response::RangeSet(Box::new(plan.plan().clone()), already));
     assert!(text_of(&app).contains("It is already so: nothing was changed."), "{}", text_of(&app));
 }

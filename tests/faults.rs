@@ -18,6 +18,8 @@ mod memory;
 mod range;
 #[path = "faults/reads.rs"]
 mod reads;
+#[path = "faults/reuse.rs"]
+mod reuse;
 #[path = "faults/settings.rs"]
 mod settings;
 #[path = "faults/terminal.rs"]

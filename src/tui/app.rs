@@ -180,7 +180,7 @@ impl App {
         if shown {
             self.show_latest();
         }
-        shown
+        shown || self.dialog.as_ref().is_some_and(|dialog| dialog.is_live())
     }
 
     fn stands_still(&self) -> bool {

@@ -93,6 +93,11 @@ pub trait Dialog: Component {
         false
     }
 
+    /// Whether it shows what is seen from now on, though the page stands still.
+    fn is_live(&self) -> bool {
+        false
+    }
+
     /// Since when it can be read, where a key may only answer what was read.
     fn delay(&mut self) -> Option<&mut AnswerDelay> {
         None

@@ -1,10 +1,13 @@
 //! What came of a change.
 
+use std::time::Duration;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::question::{Button, Buttons};
+use crate::analysis::Picture;
 use crate::export::{action, probe, range};
 use crate::model::Owner;
 use crate::platform::control::Signal;
@@ -135,6 +138,8 @@ impl Report {
 pub struct Outcome {
     report: Report,
     buttons: Buttons,
+    /// The last look before it.
+    before: Option<Duration>,
     /// The first line on the screen.
     first: usize,
 }
@@ -142,10 +147,11 @@ pub struct Outcome {
 impl Outcome {
     /// The outcome of a report. Who is still there can be ended with more force, which is asked about again.
     #[must_use]
-    pub fn new(report: Report) -> Self {
+    pub fn new(report: Report, latest: Option<&Picture>) -> Self {
         let more = (!report.again.is_empty()).then_some(Button::MoreForce);
         let buttons = Buttons::new([Button::Close].into_iter().chain(more).collect());
-        Self { report, buttons, first: 0 }
+        let before = latest.map(|picture| picture.snapshot.taken.elapsed);
+        Self { report, buttons, before, first: 0 }
     }
 }
 
@@ -170,12 +176,22 @@ impl Component for Outcome {
     fn draw(&self, env: &Env<'_>, area: Rect, buffer: &mut Buffer) -> Drawn {
         let mut text = TextLines::new(text_width(area));
         text.add_all(&self.report.lines, Style::new());
-        if let Some(picture) = env.picture().filter(|_| self.report.kind == ReportKind::Range) {
-            text.add(&range::refused(picture.failures.as_ref()), Style::new());
+        if self.is_live() {
+            let latest = env.shared.latest.as_deref();
+            let since = latest.filter(|picture| Some(picture.snapshot.taken.elapsed) > self.before);
+            let refused = since.map_or_else(
+                || "Looking whether ports are refused …".into(),
+                |picture| range::refused(picture.failures.as_ref()),
+            );
+            text.add(&refused, Style::new());
         }
         let buttons = self.buttons.row(env.system(), false);
         draw_fitting(self.report.title(), &text.lines, self.first, &buttons, area, buffer)
     }
 }
 
-impl Dialog for Outcome {}
+impl Dialog for Outcome {
+    fn is_live(&self) -> bool {
+        self.report.kind == ReportKind::Range
+    }
+}

@@ -95,7 +95,7 @@ impl Dialog for Working {
             }
             _ => match Report::of(response) {
                 Some(report) => {
-                    out.open(Outcome::new(report));
+                    out.open(Outcome::new(report, env.shared.latest.as_deref()));
                     out.read_changed_range(response);
                 }
                 None => return false,

@@ -3,12 +3,13 @@
 use insta::assert_snapshot;
 
 use super::answers::{arrives, asked, changed, done, play, probed, ranges, requests};
-use super::support::{look, press, screen, text_of};
-use crate::model::{Family, Port, PortRange, Protocol};
+use super::support::{failing, look, machine, press, screen, see, text_of};
+use crate::model::{Family, Port, PortRange, Protocol, Snapshot, Trace};
 use crate::platform::control::Store;
 use crate::remedy::range::{Difference, RangeOutcome};
 use crate::remedy::service::{RangeReading, Request, Response, Rights};
 use crate::remedy::{NotDone, Plan};
+use crate::tui::action::Effect;
 use crate::tui::app::App;
 use crate::tui::keymap::Context;
 
@@ -39,6 +40,28 @@ fn the_chosen_proposal_is_set_for_the_chosen_space() {
     let commands = plan.plan().commands();
     assert!(commands[0].starts_with("netsh int ipv6 set dynamicport tcp"), "{commands:?}");
     assert!(commands[0].ends_with(Store::Persistent.key()), "{commands:?}");
+}
+
+/// After a change it is seen whether it helped, though the page behind it stands still.
+#[test]
+fn after_a_change_it_is_said_what_is_refused_now() {
+    let mut app = screen(80, 24);
+    play(&mut app, "r");
+    play(&mut app, "a");
+    play(&mut app, "<right><enter>");
+    let shown = text_of(&app);
+    assert!(shown.contains("Can a port be had now?") && shown.contains("TCP IPv4  ok"), "{shown}");
+    assert!(
+        shown.contains("Looking whether ports are refused"),
+        "what was seen before says nothing: {shown}"
+    );
+    assert_eq!(see(&mut app, failing(12)), [Effect::Draw]);
+    look(&mut app);
+    assert!(text_of(&app).contains(" ports a second are refused now."), "{}", text_of(&app));
+    let quiet = Snapshot { trace: Some(Trace::default()), ..machine(13) };
+    assert_eq!(see(&mut app, quiet), [Effect::Draw]);
+    look(&mut app);
+    assert!(text_of(&app).contains("No port is refused now."), "{}", text_of(&app));
 }
 
 #[test]

@@ -39,7 +39,7 @@ pub fn answered(app: &mut App, answer: Answer) -> Vec<Effect> {
 
 /// Says what came of a change that nobody waits for: at once where nothing else is open, else later.
 fn say(app: &mut App, report: Report) {
-    let outcome = Outcome::new(report);
+    let outcome = Outcome::new(report, app.shared.latest.as_deref());
     if app.dialog.is_none() {
         app.dialog = Some(Box::new(outcome));
     } else {

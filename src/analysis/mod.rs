@@ -32,8 +32,8 @@ mod tests_unread;
 mod tick;
 mod usage;
 mod verdict;
-pub mod why;
 pub mod what_if;
+pub mod why;
 
 use std::cell::OnceCell;
 use std::sync::Arc;

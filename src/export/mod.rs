@@ -23,8 +23,8 @@ pub mod table;
 mod tests;
 #[cfg(test)]
 mod tests_of_why;
-pub mod why;
 pub mod what_if;
+pub mod why;
 
 pub use excerpt::{Excerpt, Order};
 pub use finding::KeyOf;

@@ -2,20 +2,16 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
 use foldhash::fast::RandomState;
 use jiff::Timestamp;
 
 use super::{Case, Cause, Effect, Held, Reason, Relation, Since, Toward, Use};
-use crate::analysis::LINUX_TIME_WAIT;
+use crate::analysis::reuse::Reuse;
 use crate::model::{Family, NamespaceId, Owner, Socket, State};
 
 /// How many groups of sockets are listed; the others are counted.
 const MOST: usize = 12;
-
-/// How old a TIME_WAIT is at least when its port is taken again (`tcp_tw_reuse_delay`).
-const REUSE_DELAY: Duration = Duration::from_secs(1);
 
 type Key = (Effect, Relation, Use, Option<Toward>, NamespaceId, SocketAddr, Option<Owner>);
 
@@ -146,9 +142,9 @@ fn on_windows(case: &Case<'_>, socket: &Socket, by: Use) -> Effect {
 
 /// Whether `connect()` may take the port of a TIME_WAIT; none where the setting is not known.
 fn reusable(case: &Case<'_>, socket: &Socket) -> Option<bool> {
-    let allowed = case.snapshot.limits.time_wait_reuse?.allows(case.remote()?.ip());
-    let age = LINUX_TIME_WAIT.saturating_sub(socket.expires().unwrap_or(LINUX_TIME_WAIT));
-    Some(allowed && age >= REUSE_DELAY)
+    let limits = &case.snapshot.limits;
+    limits.time_wait_reuse?;
+    Some(Reuse::of(limits).is_some_and(|reuse| reuse.gives_way(socket)))
 }
 
 fn held(case: &Case<'_>, socket: &Socket, by: Use, relation: Relation, toward: Option<Toward>) -> Held {

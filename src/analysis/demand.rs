@@ -17,8 +17,14 @@ const SHORT_DELAY: Duration = Duration::from_millis(100);
 /// Destinations with less than this share of the ports are not asked about.
 const LEAST: Share = Share::percent(1.0);
 
-/// What is asked of the ports that run out first, and what would help; none before any rate is known.
-pub(super) fn find(facts: &Facts) -> Option<WhatIf> {
+impl Facts<'_> {
+    /// What is asked of the ports that run out first, and what would help; none before any rate is known.
+    pub fn what_if(&self) -> Option<&WhatIf> {
+        self.what_if.get_or_init(|| find(self)).as_ref()
+    }
+}
+
+fn find(facts: &Facts) -> Option<WhatIf> {
     let toward = facts.is_linux().then(|| toward(facts)).flatten();
     let in_space = facts.spaces.iter().filter_map(|space| {
         let pool = facts.pool(space)?;

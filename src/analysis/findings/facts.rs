@@ -10,7 +10,6 @@ use foldhash::fast::RandomState;
 
 use super::Thresholds;
 use crate::analysis::ahead::Ahead;
-use crate::analysis::demand;
 use crate::analysis::events::Logged;
 use crate::analysis::failures::Failures;
 use crate::analysis::forecast::{Forecast, HORIZON};
@@ -181,11 +180,6 @@ impl<'a> Facts<'a> {
         };
         let out = |toward: &Toward| toward.share >= warn || refuses && toward.reusable > 0 && had_all(toward);
         toward.into_iter().filter(|_| self.is_linux()).find(out)
-    }
-
-    /// What is asked of the ports that run out first, and what would help.
-    pub fn what_if(&self) -> Option<&WhatIf> {
-        self.what_if.get_or_init(|| demand::find(self)).as_ref()
     }
 
     /// How many more connections a second toward a destination are refused, where it is the one whose ports are

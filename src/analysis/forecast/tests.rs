@@ -172,6 +172,8 @@ proptest! {
         waiting in 0u32..65_536,
     ) {
         let exactly = Rate { per_second: rate, surely: rate };
+        // Of what is full no more can be seen than fits.
+        let waiting = waiting.min(65_535 - held);
         let state = SteadyState::of(exactly, Duration::from_secs(seconds), held, waiting, 65_536);
         let fits = f64::from(held) + rate * seconds as f64 <= 65_535.0;
         prop_assert_eq!(matches!(state.outcome, Outcome::Settles(share) if share < Share::percent(100.0)), fits);

@@ -10,8 +10,8 @@ use super::gap::GapRecord;
 use crate::analysis::range_plan::{Lasts, Listener, Proposal};
 use crate::analysis::what_if::WhatIf;
 use crate::analysis::{Failures, Picture, SpaceUsage};
-use crate::model::{DynamicRange, Gap, Missing, Port, PortRange, Share, SpaceId};
-use crate::platform::control::{ControlError, FileContent, RangeState};
+use crate::model::{DynamicRange, Gap, Missing, Port, PortRange, Share, SpaceId, System};
+use crate::platform::control::{ControlError, FileContent, RangeState, Store};
 use crate::remedy::probe::Try;
 use crate::remedy::range::{RangeOutcome, RangePlan};
 use crate::remedy::{Done, NotDone, Plan};
@@ -54,6 +54,15 @@ pub fn write_state(now: Now<'_>, picture: &Picture, out: &mut impl Write) -> io:
     }
     for gap in unread(now, picture) {
         writeln!(out, "not read: {}", safe(&gap.to_string()))?;
+    }
+    for space in now.iter().filter(|now| now.system == System::Windows).flat_map(|now| &now.spaces) {
+        let SpaceId { family, protocol, .. } = space.id;
+        let of = |store| now.ok().and_then(|now| now.stored(family, protocol, store));
+        match of(Store::Persistent) {
+            None => writeln!(out, "not read: what the next start sets for {}", space.id)?,
+            range if range == of(Store::Active) => {}
+            Some(range) => writeln!(out, "{}: the next start sets {range}.", space.id)?,
+        }
     }
     if let Some(file) = now.ok().and_then(|now| now.file.as_ref()) {
         let path = file.path.display();

@@ -13,8 +13,10 @@ use crate::analysis::column::Within;
 use crate::analysis::tests_support::{owner, process, snapshot, tcp, udp};
 use crate::analysis::{Analysis, Destination, Filter, GroupBy, Item, Picture, Row, Sort, Thresholds};
 use crate::model::{
-    Gap, Missing, NamespaceId, Port, PortEvent, PortRange, Process, Remedy, Snapshot, Socket, SpaceId, State,
+    DynamicRange, Gap, Missing, NamespaceId, Port, PortEvent, PortRange, PortSet, PortSpace, Process,
+    RangeLimits, Remedy, Snapshot, Socket, SpaceId, State, System,
 };
+use crate::platform::control::RangeState;
 use crate::text::tests_support::hostile;
 use crate::text::{is_unsafe, split_at, width};
 use crate::tui::keymap::key_of;
@@ -494,4 +496,29 @@ proptest! {
             prop_assert!(numbers.1.is_empty() || numbers.1.starts_with(' '), "{}", table);
         }
     }
+}
+
+#[test]
+fn what_the_next_start_of_windows_sets_is_told_where_it_differs_or_is_not_known() {
+    let ids = SpaceId::all_of(NamespaceId::ONLY);
+    let range = |start, end| PortRange::new(Port(start), Port(end)).unwrap();
+    let dynamic = DynamicRange { range: range(10000, 10999), reserved: PortSet::new() };
+    let place = |id: SpaceId| (id.family, id.protocol);
+    let now = RangeState {
+        system: System::Windows,
+        namespace: NamespaceId::ONLY,
+        identity: None,
+        spaces: ids.map(|id| PortSpace { id, dynamic: Some(dynamic.clone()) }).into(),
+        persistent: [(place(ids[0]), range(10000, 10999)), (place(ids[1]), range(1025, 5000))].into(),
+        limits: RangeLimits::WINDOWS,
+        file: None,
+    };
+    let mut out = Vec::new();
+    super::range::write_state(Ok(&now), &picture(machine(), GroupBy::Process), &mut out).unwrap();
+    let told = String::from_utf8(out).unwrap();
+    let lines: Vec<_> = told.lines().filter(|line| line.contains("the next start sets")).collect();
+    let (unread, differs) = ("not read: what the next start sets for", "the next start sets 1025–5000.");
+    let expected =
+        [format!("{}: {differs}", ids[1]), format!("{unread} {}", ids[2]), format!("{unread} {}", ids[3])];
+    assert_eq!(lines, expected);
 }

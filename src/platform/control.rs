@@ -4,6 +4,7 @@
 //! Each call does what it says once and reports what the system answered. What may be done, whether it
 //! worked and what is written down about it is decided in `remedy`; nothing here asks or retries.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -193,8 +194,8 @@ pub trait SocketControl: Send {
     fn close(&mut self, socket: &Socket) -> Result<(), ControlError>;
 }
 
-/// Until when a range holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Until when a range holds; Windows keeps one for each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Store {
     /// Until the next start of the system.
@@ -254,6 +255,8 @@ pub struct RangeState {
     pub identity: Option<NamespaceIdentity>,
     /// The four port spaces.
     pub spaces: Vec<PortSpace>,
+    /// Windows: the range that the next start of the system sets, for each port space where it could be read.
+    pub persistent: HashMap<(Family, Protocol), PortRange>,
     /// What the system accepts.
     pub limits: RangeLimits,
     /// The file that keeps a range beyond the next start, where it is a file.
@@ -266,6 +269,15 @@ impl RangeState {
     pub fn of(&self, family: Family, protocol: Protocol) -> Option<&DynamicRange> {
         let id = SpaceId { namespace: self.namespace, family, protocol };
         self.spaces.iter().find(|space| space.id == id)?.dynamic.as_ref()
+    }
+
+    /// The range of a port space in a store of Windows, where it could be read.
+    #[must_use]
+    pub fn stored(&self, family: Family, protocol: Protocol, store: Store) -> Option<PortRange> {
+        match store {
+            Store::Active => self.of(family, protocol).map(|dynamic| dynamic.range),
+            Store::Persistent => self.persistent.get(&(family, protocol)).copied(),
+        }
     }
 }
 

@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 
 use super::range::Difference;
 use crate::model::{Family, Missing, Observed, Owner, Pid, Protocol};
-use crate::platform::control::ControlError;
+use crate::platform::control::{ControlError, Store};
 use crate::text::{safe, thousands};
 
 /// Something that will be done once a person says yes.
@@ -104,9 +104,13 @@ impl Refusal {
     }
 
     /// The same of one port space.
-    pub(super) fn unknown_range_of(family: Family, protocol: Protocol) -> Self {
+    pub(super) fn unknown_range_of(family: Family, protocol: Protocol, store: Store) -> Self {
         let (protocol, family) = (protocol.key(), family.key());
-        Self::Nothing(format!("the {protocol} range of {family} now is not known: it could not be restored"))
+        let which = match store {
+            Store::Active => format!("the {protocol} range of {family} now"),
+            Store::Persistent => format!("the {protocol} range of {family} after the next start"),
+        };
+        Self::Nothing(format!("{which} is not known: it could not be restored"))
     }
 }
 

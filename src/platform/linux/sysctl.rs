@@ -1,6 +1,7 @@
 //! Moving the dynamic range: the settings of the namespace, and the file that sets them at the start of
 //! the system.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -120,6 +121,7 @@ impl RangeControl for Sysctls {
             namespace,
             identity: identity().ok(),
             spaces: SpaceId::all_of(namespace).map(space).into(),
+            persistent: HashMap::new(),
             limits: RangeLimits::linux(lowest),
             file: Some(file),
         })

@@ -1,5 +1,6 @@
-use super::change::RangeChange;
+use super::change::{RangeChange, SpaceChange, adjective};
 use super::plan::RangePlan;
+use crate::model::{PortRange, PortSpace, SpaceId};
 use crate::platform::control::{ControlError, Elevation, RangeControl, RangeState, RangeStep};
 use crate::text::safe;
 
@@ -160,20 +161,25 @@ fn concerns_the_same(one: &RangeStep, other: &RangeStep) -> bool {
 
 /// The system reported success, and the reading says otherwise.
 fn not_as_reported(change: &RangeChange, now: &RangeState, said: &str) -> String {
-    let set: Vec<_> = now
-        .spaces
-        .iter()
-        .filter(|space| match change {
-            RangeChange::Linux { .. } => true,
-            RangeChange::Windows { spaces, .. } => spaces
-                .iter()
-                .any(|changed| (changed.family, changed.protocol) == (space.id.family, space.id.protocol)),
-        })
-        .map(|space| match &space.dynamic {
-            Some(dynamic) => format!("{} {}", space.id, dynamic.range),
-            None => format!("{} not readable", space.id),
-        })
-        .collect();
+    let is =
+        |range: Option<PortRange>| range.map_or_else(|| "not readable".to_owned(), |range| range.to_string());
+    let set: Vec<_> = match change {
+        RangeChange::Linux { .. } => {
+            let range = |space: &PortSpace| space.dynamic.as_ref().map(|dynamic| dynamic.range);
+            now.spaces.iter().map(|space| format!("{} {}", space.id, is(range(space)))).collect()
+        }
+        RangeChange::Windows { spaces } => {
+            let place = |space: &SpaceChange| SpaceId {
+                namespace: now.namespace,
+                family: space.family,
+                protocol: space.protocol,
+            };
+            let told = |space: &SpaceChange| {
+                format!("{}{} {}", adjective(space.store), place(space), is(space.read(now)))
+            };
+            spaces.iter().map(told).collect()
+        }
+    };
     let printed = said.split_whitespace().collect::<Vec<_>>().join(" ");
     let printed = if printed.is_empty() { "nothing".into() } else { format!("“{}”", safe(&printed)) };
     format!("the system reported success (it printed {printed}), but read back it is {}", set.join(", "))

@@ -19,10 +19,9 @@ pub enum RangeChange {
     },
     /// One range per port space.
     Windows {
-        /// Which, from what to what.
+        /// Which, from what to what. What is set beyond the next start comes before what is set now: `netsh`
+        /// sets the persistent range for now too, so that both are listed wherever that one changes.
         spaces: Vec<SpaceChange>,
-        /// Until when.
-        store: Store,
     },
 }
 
@@ -36,13 +35,15 @@ pub(super) fn linux_change(
     (before != after || file.is_some()).then_some(RangeChange::Linux { before, after, file })
 }
 
-/// From what to what the range of one port space is moved.
+/// From what to what the range of one port space is moved in one store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpaceChange {
     /// Of which family.
     pub family: Family,
     /// Of which protocol.
     pub protocol: Protocol,
+    /// Until when.
+    pub store: Store,
     /// What was set.
     pub before: PortRange,
     /// What will be.
@@ -59,12 +60,11 @@ impl RangeChange {
                 after: before.clone(),
                 file: file.clone().map(|(before, after)| (after, before)),
             },
-            Self::Windows { spaces, store } => Self::Windows {
+            Self::Windows { spaces } => Self::Windows {
                 spaces: spaces
                     .iter()
                     .map(|space| SpaceChange { before: space.after, after: space.before, ..*space })
                     .collect(),
-                store: *store,
             },
         }
     }
@@ -83,13 +83,14 @@ impl RangeChange {
                 let file = file.as_ref().map(|(before, after)| file_steps(before, after));
                 first.into_iter().chain(second).chain(file.into_iter().flatten()).collect()
             }
-            Self::Windows { spaces, store } => spaces
+            Self::Windows { spaces } => spaces
                 .iter()
+                .filter(|space| space.moves() || spaces.iter().any(|other| other.persists_for(space)))
                 .map(|space| RangeStep::Netsh {
                     family: space.family,
                     protocol: space.protocol,
                     range: space.after,
-                    store: *store,
+                    store: space.store,
                 })
                 .collect(),
         }
@@ -122,16 +123,45 @@ impl RangeChange {
                 }
                 differences
             }
-            Self::Windows { spaces, .. } => {
+            Self::Windows { spaces } => {
                 let of = |space: &SpaceChange| {
-                    let set = now.of(space.family, space.protocol).map(|dynamic| dynamic.range);
-                    let id = Some((space.family, space.protocol));
-                    let is = Difference::Range { space: id, before: space.before, now: set };
-                    (set != Some(space.before)).then_some(is)
+                    let set = space.read(now);
+                    (set != Some(space.before)).then(|| space.differs(space.before, set))
                 };
                 spaces.iter().filter_map(of).collect()
             }
         }
+    }
+}
+
+impl SpaceChange {
+    /// What is set now in its place.
+    pub(super) fn read(&self, now: &RangeState) -> Option<PortRange> {
+        now.stored(self.family, self.protocol, self.store)
+    }
+
+    /// That something else than `before` is set in its place.
+    pub(super) const fn differs(&self, before: PortRange, now: Option<PortRange>) -> Difference {
+        Difference::Range { space: Some((self.family, self.protocol, self.store)), before, now }
+    }
+
+    /// Whether something has to be done for it.
+    pub(super) fn moves(&self) -> bool {
+        self.before != self.after
+    }
+
+    /// Whether this moves what the next start sets, in the port space of `other`.
+    fn persists_for(&self, other: &Self) -> bool {
+        let same = (self.family, self.protocol) == (other.family, other.protocol);
+        same && self.store == Store::Persistent && self.moves()
+    }
+}
+
+/// What a range is called that is kept there.
+pub(super) const fn adjective(store: Store) -> &'static str {
+    match store {
+        Store::Active => "",
+        Store::Persistent => "persistent ",
     }
 }
 
@@ -154,8 +184,8 @@ fn file_steps(before: &FileContent, after: &FileContent) -> Vec<RangeStep> {
 pub enum Difference {
     /// The range.
     Range {
-        /// Of which port space, where each has its own.
-        space: Option<(Family, Protocol)>,
+        /// Of which port space and until when, where each has its own.
+        space: Option<(Family, Protocol, Store)>,
         /// What it was.
         before: PortRange,
         /// What it is; none when it can't be read.
@@ -198,9 +228,12 @@ impl fmt::Display for Difference {
         };
         match self {
             Self::Range { space, before, now } => {
-                f.write_str("the range")?;
-                if let Some((family, protocol)) = space {
-                    write!(f, " of {} {}", protocol.key(), family.key())?;
+                match space {
+                    None => f.write_str("the range")?,
+                    Some((family, protocol, store)) => {
+                        let (protocol, family) = (protocol.key(), family.key());
+                        write!(f, "the {}range of {protocol} {family}", adjective(*store))?;
+                    }
                 }
                 write!(f, " was {before} and is {} now", or(now, "not readable"))
             }

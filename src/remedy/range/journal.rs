@@ -182,7 +182,9 @@ enum Change {
     },
     Windows {
         spaces: Vec<Space>,
-        store: Store,
+        /// An older porttop told it once for all spaces, and knew of the active range only.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        store: Option<Store>,
     },
 }
 
@@ -199,6 +201,8 @@ struct Ends(u16, u16);
 struct Space {
     ipv6: bool,
     udp: bool,
+    #[serde(default)]
+    store: Option<Store>,
     before: Ends,
     after: Ends,
 }
@@ -239,8 +243,8 @@ impl From<&JournalEntry> for Line {
                 file: file.as_ref().map(|(before, after)| [values(before), values(after)]),
                 foreign: matches!(file, Some((FileContent::Foreign(_), _))),
             },
-            RangeChange::Windows { spaces, store } => {
-                Change::Windows { spaces: spaces.iter().map(Space::from).collect(), store: *store }
+            RangeChange::Windows { spaces } => {
+                Change::Windows { spaces: spaces.iter().map(Space::from).collect(), store: None }
             }
         };
         let identity = entry.identity.clone();
@@ -254,6 +258,7 @@ impl From<&SpaceChange> for Space {
         Self {
             ipv6: space.family == Family::Ipv6,
             udp: space.protocol == Protocol::Udp,
+            store: Some(space.store),
             before: space.before.into(),
             after: space.after.into(),
         }
@@ -261,13 +266,18 @@ impl From<&SpaceChange> for Space {
 }
 
 impl Space {
-    fn change(&self) -> Option<SpaceChange> {
-        Some(SpaceChange {
+    /// What was changed in the stores that it tells, or else in those of the whole line.
+    fn changes(&self, of_line: &[Store]) -> Option<Vec<SpaceChange>> {
+        let (before, after) = (self.before.range()?, self.after.range()?);
+        let stores = self.store.as_ref().map_or(of_line, std::slice::from_ref);
+        let change = |store: &Store| SpaceChange {
             family: if self.ipv6 { Family::Ipv6 } else { Family::Ipv4 },
             protocol: if self.udp { Protocol::Udp } else { Protocol::Tcp },
-            before: self.before.range()?,
-            after: self.after.range()?,
-        })
+            store: *store,
+            before,
+            after,
+        };
+        (!stores.is_empty()).then(|| stores.iter().map(change).collect())
     }
 }
 
@@ -284,10 +294,15 @@ impl Line {
                     None => None,
                 },
             },
-            Change::Windows { spaces, store } => RangeChange::Windows {
-                spaces: spaces.iter().map(Space::change).collect::<Option<_>>()?,
-                store: *store,
-            },
+            Change::Windows { spaces, store } => {
+                let stores: &[Store] = match store {
+                    None => &[],
+                    Some(Store::Active) => &[Store::Active],
+                    Some(Store::Persistent) => &[Store::Persistent, Store::Active],
+                };
+                let changes = spaces.iter().map(|space| space.changes(stores));
+                RangeChange::Windows { spaces: changes.collect::<Option<Vec<_>>>()?.concat() }
+            }
         };
         let identity = self.boot.clone().zip(self.cookie);
         Some(JournalEntry {

@@ -100,13 +100,19 @@ impl RangePlan {
         let mut by_hand = Vec::new();
         for (family, protocol, proposal) in wanted {
             let (family, protocol, after) = (*family, *protocol, proposal.range);
-            match now.of(family, protocol) {
-                // What is set now may not last: that it does has to be set all the same.
-                Some(dynamic) if dynamic.range == after && store == Store::Active => {}
-                Some(dynamic) => {
-                    spaces.push(SpaceChange { family, protocol, before: dynamic.range, after });
+            let stores: &[Store] = match store {
+                Store::Active => &[Store::Active],
+                Store::Persistent => &[Store::Persistent, Store::Active],
+            };
+            let mut changes = Vec::new();
+            for &store in stores {
+                match now.stored(family, protocol, store) {
+                    Some(before) => changes.push(SpaceChange { family, protocol, store, before, after }),
+                    None => refusals.push(Refusal::unknown_range_of(family, protocol, store)),
                 }
-                None => refusals.push(Refusal::unknown_range_of(family, protocol)),
+            }
+            if changes.iter().any(SpaceChange::moves) {
+                spaces.append(&mut changes);
             }
             let space = SpaceId { namespace: now.namespace, family, protocol };
             let exclude = |listener: &Listener| reserve::exclude(space, listener.port);
@@ -121,7 +127,7 @@ impl RangePlan {
                 "Windows excludes no port that is in use: run these while the listener is stopped".into(),
             );
         }
-        let change = (!spaces.is_empty()).then_some(RangeChange::Windows { spaces, store });
+        let change = (!spaces.is_empty()).then_some(RangeChange::Windows { spaces });
         let mut plan = Self::changing(change, now, Vec::new(), cautions);
         plan.refusals = refusals;
         plan.reserve_by_hand = by_hand;
@@ -212,11 +218,21 @@ impl RangePlan {
     }
 
     /// The step, when it is a single one: only that can be taken with rights that a person is asked for,
-    /// once.
+    /// once. What `netsh` sets beyond the next start it sets for now too; whether it did is read back.
     #[must_use]
     pub fn single_step(&self) -> Option<RangeStep> {
-        let mut steps = self.change.as_ref()?.steps();
-        if steps.len() == 1 && self.refusals.is_empty() { steps.pop() } else { None }
+        let steps = self.change.as_ref()?.steps();
+        match steps.as_slice() {
+            _ if !self.refusals.is_empty() => None,
+            [only] => Some(only.clone()),
+            [
+                persistent @ RangeStep::Netsh { family, protocol, range, store: Store::Persistent },
+                RangeStep::Netsh { family: same_family, protocol: same_protocol, range: same_range, .. },
+            ] if (family, protocol, range) == (same_family, same_protocol, same_range) => {
+                Some(persistent.clone())
+            }
+            _ => None,
+        }
     }
 
     /// The commands that would bring back what was, for a person to type.

@@ -1,6 +1,6 @@
-use super::change::{Difference, RangeChange, SpaceChange, linux_change};
+use super::change::{Difference, RangeChange, SpaceChange, adjective, linux_change};
 use crate::model::{DynamicRange, Family, PortRange, PortSet, Protocol};
-use crate::platform::control::{FileContent, RangeFile, RangeState};
+use crate::platform::control::{FileContent, RangeFile, RangeState, Store};
 use crate::remedy::plan::Refusal;
 
 /// The change that takes another back from what is set now, and what it promises; no change when all is as
@@ -33,31 +33,45 @@ pub(super) fn plan(
             let back = DynamicRange { range: before.range, reserved };
             Ok((linux_change(set.clone(), back, file), promises))
         }
-        RangeChange::Windows { spaces, store } => {
+        RangeChange::Windows { spaces } => {
             let mut back = Vec::new();
             for space in spaces {
-                let (family, protocol) = (space.family, space.protocol);
-                let set = now
-                    .of(family, protocol)
-                    .ok_or_else(|| Refusal::unknown_range_of(family, protocol))?
-                    .range;
-                if set == space.after {
-                    back.push(SpaceChange { before: space.after, after: space.before, ..*space });
-                } else if set != space.before {
-                    let id = Some((family, protocol));
-                    let difference = Difference::Range { space: id, before: space.after, now: Some(set) };
-                    refuse(vec![difference], id, space.before)?;
+                let SpaceChange { family, protocol, store, .. } = *space;
+                let set =
+                    space.read(now).ok_or_else(|| Refusal::unknown_range_of(family, protocol, store))?;
+                let known = [space.before, space.after].contains(&set);
+                if !known && ended_with_the_system(space, spaces, now) {
+                    continue;
                 }
+                if !known {
+                    let difference = space.differs(space.after, Some(set));
+                    refuse(vec![difference], Some((family, protocol, store)), space.before)?;
+                }
+                back.push(SpaceChange { before: set, after: space.before, ..*space });
             }
             let promise = |space: &SpaceChange| {
                 let (protocol, family) = (space.protocol.key(), space.family.key());
-                format!("The {protocol} range of {family} is {} again.", space.after)
+                format!(
+                    "The {}{protocol} range of {family} is {} again.",
+                    adjective(space.store),
+                    space.after
+                )
             };
-            let promises = back.iter().map(promise).collect();
-            let change = RangeChange::Windows { spaces: back, store: *store };
+            let promises = back.iter().filter(|space| space.moves()).map(promise).collect();
+            let change = RangeChange::Windows { spaces: back };
             Ok((Some(change).filter(|change| !change.steps().is_empty()), promises))
         }
     }
+}
+
+/// Whether what was set until the next start of the system is gone with that: now is set what lasts.
+fn ended_with_the_system(space: &SpaceChange, all: &[SpaceChange], now: &RangeState) -> bool {
+    let SpaceChange { family, protocol, .. } = *space;
+    let lasting = SpaceChange { store: Store::Persistent, ..*space };
+    let of_both = all
+        .iter()
+        .any(|other| (other.family, other.protocol, other.store) == (family, protocol, Store::Persistent));
+    space.store == Store::Active && !of_both && lasting.read(now) == space.read(now)
 }
 
 /// What the file becomes again; nothing when that can't be without losing what somebody else did.
@@ -92,14 +106,15 @@ fn reserved(before: &DynamicRange, after: &DynamicRange, now: &DynamicRange) -> 
 
 fn refuse(
     differences: Vec<Difference>,
-    space: Option<(Family, Protocol)>,
+    space: Option<(Family, Protocol, Store)>,
     to: PortRange,
 ) -> Result<(), Refusal> {
     if differences.is_empty() {
         return Ok(());
     }
-    let space = space.map_or_else(String::new, |(family, protocol)| {
-        format!(" --family {} --protocol {}", family.key(), protocol.key())
+    let space = space.map_or_else(String::new, |(family, protocol, store)| {
+        let store = if store == Store::Active { "" } else { " --store persistent" };
+        format!(" --family {} --protocol {}{store}", family.key(), protocol.key())
     });
     let (start, size) = (to.start(), to.size());
     let instead = format!("porttop range set --start {start} --num {size}{space}");

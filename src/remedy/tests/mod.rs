@@ -18,7 +18,7 @@ use crate::model::{
 };
 use crate::platform::control::{
     ControlError, Controls, FileContent, NamespaceIdentity, ProcessControl, ProcessHandle, RangeControl,
-    RangeFile, RangeState, RangeStep, Signal, SocketControl,
+    RangeFile, RangeState, RangeStep, Signal, SocketControl, Store,
 };
 use crate::platform::{Reading, Sockets};
 
@@ -38,6 +38,8 @@ struct Machine {
     sockets: Vec<Socket>,
     gaps: Vec<Gap>,
     range: Option<RangeState>,
+    /// Whether setting what the next start sets changes nothing now.
+    stores_apart: bool,
     /// Fails, or lies about, the step of this number.
     fails_at: Option<(usize, Failure)>,
     steps: Vec<RangeStep>,
@@ -189,11 +191,18 @@ impl RangeControl for Stand {
                 RangeStep::RemoveFile => state.file.as_mut().unwrap().content = FileContent::Absent,
                 RangeStep::Range(range) => each(state, |_, dynamic| dynamic.range = *range),
                 RangeStep::Reserved(ports) => each(state, |_, dynamic| dynamic.reserved = ports.clone()),
-                RangeStep::Netsh { family, protocol, range, .. } => each(state, |id, dynamic| {
-                    if (id.family, id.protocol) == (*family, *protocol) {
-                        dynamic.range = *range;
+                RangeStep::Netsh { family, protocol, range, store } => {
+                    if *store == Store::Persistent {
+                        state.persistent.insert((*family, *protocol), *range);
                     }
-                }),
+                    if *store == Store::Active || !machine.stores_apart {
+                        each(state, |id, dynamic| {
+                            if (id.family, id.protocol) == (*family, *protocol) {
+                                dynamic.range = *range;
+                            }
+                        });
+                    }
+                }
             }
             Ok("Ok.".into())
         })
@@ -220,6 +229,11 @@ fn range_state(system: System, now: PortRange) -> RangeState {
         spaces: SpaceId::all_of(NamespaceId::ONLY)
             .map(|id| PortSpace { id, dynamic: Some(dynamic.clone()) })
             .into(),
+        persistent: if linux {
+            HashMap::new()
+        } else {
+            SpaceId::all_of(NamespaceId::ONLY).map(|id| ((id.family, id.protocol), now)).into()
+        },
         limits: if linux { RangeLimits::linux(Port(1024)) } else { RangeLimits::WINDOWS },
         file: linux.then(|| RangeFile {
             path: "/etc/sysctl.d/99-zz-porttop.conf".into(),

@@ -23,11 +23,15 @@ use crate::remedy::{Executor, License, Plan, StateDirectory};
 const SCRIPT: &str = r#"#!/bin/sh
 here=$(dirname "$0")
 echo "$*" >> "$here/calls"
+obey() {
+    echo "${1#start=} ${2#num=}" > "$state-active"
+    case $store in store=persistent) cp "$state-active" "$state-persistent" ;; esac
+}
 state="$here/$2-$5"
-obey() { echo "${1#start=} ${2#num=}" > "$state"; }
+for store; do :; done
 case "$3 $4" in
 "show dynamicport")
-    read -r start count < "$state" 2>/dev/null || { start=49152; count=16384; }
+    read -r start count 2>/dev/null < "$state-${store#store=}" || { start=49152; count=16384; }
     printf '\r\n'; cat "$here/title"; printf '\r\n---------------------------------\r\n'
     cat "$here/first"; printf '      : %s\r\n' "$start"
     cat "$here/second"; printf ' : %s\r\n\r\n' "$count" ;;
@@ -109,14 +113,18 @@ impl Fake {
 
     /// Sets TCP over IPv4 to 10000–65535.
     fn set(&self) -> RangeOutcome {
+        self.set_in(Store::Active)
+    }
+
+    fn set_in(&self, store: Store) -> RangeOutcome {
         let (_home, state) = state();
         let now = self.read();
-        let plan = plan(&now, &[(Family::Ipv4, Protocol::Tcp)]).confirm().unwrap();
+        let plan = plan(&now, &[(Family::Ipv4, Protocol::Tcp)], store).confirm().unwrap();
         self.executor(&state).set_range(&plan).unwrap().outcome
     }
 }
 
-fn plan(now: &RangeState, spaces: &[(Family, Protocol)]) -> RangePlan {
+fn plan(now: &RangeState, spaces: &[(Family, Protocol)], store: Store) -> RangePlan {
     let propose = |(family, protocol): &(Family, Protocol)| {
         let facts = RangeFacts {
             system: now.system,
@@ -131,7 +139,7 @@ fn plan(now: &RangeState, spaces: &[(Family, Protocol)]) -> RangePlan {
         };
         (*family, *protocol, range_plan::own(&facts, 10000, 55536).unwrap())
     };
-    RangePlan::set(now, &spaces.iter().map(propose).collect::<Vec<_>>(), Store::Active)
+    RangePlan::set(now, &spaces.iter().map(propose).collect::<Vec<_>>(), store)
 }
 
 fn restored(outcome: RangeOutcome) -> String {
@@ -146,23 +154,29 @@ fn restored(outcome: RangeOutcome) -> String {
 #[case::japanese(["プロトコル tcp の動的ポートの範囲", "開始ポート", "ポート数", "OK"], SHIFT_JIS)]
 #[case::chinese(["协议 tcp 动态端口范围", "启动端口", "端口数", "确定。"], GBK)]
 #[case::russian(["Динамический диапазон портов", "Начальный порт", "Число портов", "ОК."], IBM866)]
-fn in_every_language_it_is_set_and_undone(#[case] words: [&str; 4], #[case] encoding: &'static Encoding) {
+fn in_every_language_it_is_set_and_undone(
+    #[case] words: [&str; 4],
+    #[case] encoding: &'static Encoding,
+    #[values(Store::Active, Store::Persistent)] store: Store,
+) {
     let fake = Fake::new(OBEYS);
     fake.says(words, encoding);
     let (_home, state) = state();
     let before = fake.read();
     assert_eq!(before.of(Family::Ipv4, Protocol::Tcp).unwrap().capacity(), 16384 - 60);
-    let set = plan(&before, &[(Family::Ipv4, Protocol::Tcp)]).confirm().unwrap();
+    let set = plan(&before, &[(Family::Ipv4, Protocol::Tcp)], store).confirm().unwrap();
     let done = fake.executor(&state).set_range(&set).unwrap();
     assert_eq!(done.outcome, RangeOutcome::Set { complaint: None });
     assert_eq!(fake.tcp4(), range(10000, 65535));
-    assert_eq!(fake.calls(), ["int ipv4 set dynamicport tcp start=10000 num=55536 store=active"]);
+    let set = ["persistent", "active"]
+        .map(|store| format!("int ipv4 set dynamicport tcp start=10000 num=55536 store={store}"));
+    assert_eq!(fake.calls(), if store == Store::Persistent { &set[..] } else { &set[1..] });
 
     let now = fake.read();
     let mut restarted = fake.executor(&state);
     let undo = RangePlan::undo(&now, Journal::of(&state).last(&now).unwrap());
     assert!(restarted.set_range(&undo.confirm().unwrap()).unwrap().outcome.succeeded());
-    assert_eq!(fake.read().spaces, before.spaces);
+    assert_eq!(fake.read(), before);
 }
 
 #[test]
@@ -207,6 +221,17 @@ fn an_error_that_took_effect_is_success_with_a_complaint() {
 }
 
 #[test]
+fn what_does_not_reach_both_stores_is_taken_back_from_both() {
+    let only_later =
+        r#"case $6 in start=10000) echo "10000 55536" > "$state-persistent" ;; *) obey "$6" "$7" ;; esac"#;
+    let fake = Fake::new(only_later);
+    let complaint = restored(fake.set_in(Store::Persistent));
+    assert!(complaint.contains("persistent TCP IPv4 10000–65535, TCP IPv4 49152–65535"), "{complaint}");
+    let later = fake.read().stored(Family::Ipv4, Protocol::Tcp, Store::Persistent);
+    assert_eq!((fake.tcp4(), later), (range(49152, 65535), Some(range(49152, 65535))));
+}
+
+#[test]
 fn one_that_hangs_is_ended() {
     // It hangs when it is to set the new range, and works when it is to set back the old one.
     let hangs = r#"case $6 in start=10000) exec sleep 600 ;; *) obey "$6" "$7" ;; esac"#;
@@ -221,7 +246,7 @@ fn the_first_of_two_is_taken_back_when_the_second_fails() {
     let fake = Fake::new(r#"case "$2" in ipv4) obey "$6" "$7" ;; *) exit 1 ;; esac"#);
     let (_home, state) = state();
     let now = fake.read();
-    let both = plan(&now, &[(Family::Ipv4, Protocol::Tcp), (Family::Ipv6, Protocol::Tcp)]);
+    let both = plan(&now, &[(Family::Ipv4, Protocol::Tcp), (Family::Ipv6, Protocol::Tcp)], Store::Active);
     let outcome = fake.executor(&state).set_range(&both.confirm().unwrap()).unwrap().outcome;
     restored(outcome);
     assert_eq!(fake.tcp4(), range(49152, 65535));

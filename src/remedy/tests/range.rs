@@ -40,6 +40,32 @@ fn windows() -> RangeState {
     range_state(System::Windows, range(49152, 65535))
 }
 
+/// Another range at the next start than now.
+fn two_ranges() -> RangeState {
+    let mut state = windows();
+    state.persistent.insert(TCP4, range(1025, 5000));
+    state
+}
+
+/// What is to be set holds, until the next start.
+fn so_now() -> RangeState {
+    let mut state = windows();
+    state.spaces[0].dynamic.as_mut().unwrap().range = range(10000, 65535);
+    state
+}
+
+/// What is to be set holds from the next start on.
+fn so_later() -> RangeState {
+    let mut state = windows();
+    state.persistent.insert(TCP4, range(10000, 65535));
+    state
+}
+
+/// What the next start sets.
+fn stored(state: &RangeState) -> Option<PortRange> {
+    state.stored(TCP4.0, TCP4.1, Store::Persistent)
+}
+
 fn plan(now: &RangeState, store: Store) -> RangePlan {
     RangePlan::set(now, &[(TCP4.0, TCP4.1, proposal(now, 10000, 55536, &[15672]))], store)
 }
@@ -51,7 +77,7 @@ fn stand(now: &RangeState) -> Stand {
 }
 
 fn same(one: &RangeState, other: &RangeState) -> bool {
-    one.spaces == other.spaces && one.file == other.file
+    (&one.spaces, &one.persistent, &one.file) == (&other.spaces, &other.persistent, &other.file)
 }
 
 #[test]
@@ -92,7 +118,9 @@ fn the_commands_on_windows() {
         plan.commands(),
         [
             "netsh int ipv4 set dynamicport tcp start=10000 num=55536 store=persistent",
+            "netsh int ipv4 set dynamicport tcp start=10000 num=55536 store=active",
             "netsh int ipv6 set dynamicport udp start=10000 num=55536 store=persistent",
+            "netsh int ipv6 set dynamicport udp start=10000 num=55536 store=active",
         ]
     );
     assert_eq!(
@@ -108,9 +136,20 @@ fn the_commands_on_windows() {
 #[case::linux(linux(), Store::Active)]
 #[case::linux_persistent(linux(), Store::Persistent)]
 #[case::windows(windows(), Store::Active)]
-fn set_and_undone_by_another_porttop(#[case] before: RangeState, #[case] store: Store) {
+#[case::windows_persistent(windows(), Store::Persistent)]
+#[case::windows_with_two_ranges(two_ranges(), Store::Active)]
+#[case::windows_persistent_with_two_ranges(two_ranges(), Store::Persistent)]
+#[case::windows_persistent_where_it_is_so_now(so_now(), Store::Persistent)]
+#[case::windows_active_where_it_lasts(so_later(), Store::Active)]
+#[case::windows_persistent_where_it_lasts(so_later(), Store::Persistent)]
+fn set_and_undone_by_another_porttop(
+    #[case] before: RangeState,
+    #[case] store: Store,
+    #[values(false, true)] stores_apart: bool,
+) {
     let (_home, directory) = state();
     let stand = stand(&before);
+    stand.with(|machine| machine.stores_apart = stores_apart);
     let set = plan(&before, store).confirm().unwrap();
     let done = stand.executor(&directory).set_range(&set).unwrap();
     assert_eq!(done, Done { outcome: RangeOutcome::Set { complaint: None }, gaps: Vec::new() });
@@ -118,6 +157,10 @@ fn set_and_undone_by_another_porttop(#[case] before: RangeState, #[case] store: 
     let mut later = stand.executor(&directory);
     let now = stand.range();
     assert!(!same(&now, &before));
+    if now.system == System::Windows {
+        let kept = if store == Store::Persistent { Some(range(10000, 65535)) } else { stored(&before) };
+        assert_eq!((now.of(TCP4.0, TCP4.1).unwrap().range, stored(&now)), (range(10000, 65535), kept));
+    }
     let undo = RangePlan::undo(&now, Journal::of(&directory).last(&now).unwrap());
     assert_eq!((undo.cautions(), undo.needs_a_person()), (vec![], None));
     assert!(later.set_range(&undo.confirm().unwrap()).unwrap().outcome.succeeded());
@@ -242,6 +285,97 @@ fn an_undo_does_not_bring_back_what_somebody_has_replaced(#[case] before: RangeS
 }
 
 #[test]
+fn an_undo_does_not_bring_back_what_somebody_has_replaced_in_one_store() {
+    let (_home, directory) = state();
+    let stand = set_on(&windows(), Store::Persistent, &directory);
+    stand.with(|machine| machine.range.as_mut().unwrap().persistent.insert(TCP4, range(30000, 40000)));
+    let now = stand.range();
+    let undo = RangePlan::undo(&now, Journal::of(&directory).last(&now).unwrap());
+    let refusal = undo.confirm().unwrap_err().to_string();
+    for part in ["the persistent range of tcp ipv4", "30000–40000 now", "--store persistent"] {
+        assert!(refusal.contains(part), "{part}: {refusal}");
+    }
+}
+
+/// The next start of the system brings the persistent range back for now as well.
+#[test]
+fn an_undo_after_the_next_start_strikes_what_it_set_until_then() {
+    let (_home, directory) = state();
+    let before = two_ranges();
+    set_on(&before, Store::Active, &directory);
+    let mut restarted = before;
+    restarted.spaces[0].dynamic.as_mut().unwrap().range = range(1025, 5000);
+    let stand = stand(&restarted);
+    let undo = RangePlan::undo(&restarted, Journal::of(&directory).last(&restarted).unwrap());
+    let done = stand.executor(&directory).set_range(&undo.confirm().unwrap()).unwrap();
+    assert_eq!(done.outcome, RangeOutcome::AlreadySo);
+    assert_eq!(Journal::of(&directory).last(&restarted).unwrap(), LastChange::default());
+}
+
+#[test]
+fn a_failure_in_one_store_leaves_both_as_they_were() {
+    for (at, stores_apart) in [(0, false), (0, true), (1, false), (1, true)] {
+        let (_home, directory) = state();
+        let before = two_ranges();
+        let stand = stand(&before);
+        stand.with(|machine| {
+            machine.stores_apart = stores_apart;
+            machine.fails_at = Some((at, Failure::Refuses));
+        });
+        let set = plan(&before, Store::Persistent).confirm().unwrap();
+        let outcome = stand.executor(&directory).set_range(&set).unwrap().outcome;
+        // Where the persistent range is set for now too, the second step had nothing to do.
+        let so_already = at == 1 && !stores_apart;
+        assert_eq!(outcome.succeeded(), so_already, "{outcome:?}");
+        assert_eq!(same(&stand.range(), &before), !so_already);
+    }
+}
+
+#[test]
+fn a_success_that_leaves_one_store_as_it_was_is_not_believed() {
+    let (_home, directory) = state();
+    let before = windows();
+    let stand = stand(&before);
+    stand.with(|machine| machine.fails_at = Some((0, Failure::Lies)));
+    let set = plan(&before, Store::Persistent).confirm().unwrap();
+    let outcome = stand.executor(&directory).set_range(&set).unwrap().outcome;
+    let RangeOutcome::Restored { complaint } = outcome else { panic!("{outcome:?}") };
+    let told = "read back it is persistent TCP IPv4 49152–65535, TCP IPv4 10000–65535";
+    assert!(complaint.contains(told), "{complaint}");
+    assert!(same(&stand.range(), &before));
+}
+
+#[test]
+fn what_the_next_start_sets_is_not_changed_while_it_is_not_known() {
+    let mut now = windows();
+    now.persistent.clear();
+    let refusal = plan(&now, Store::Persistent).confirm().unwrap_err().to_string();
+    assert!(refusal.contains("the tcp range of ipv4 after the next start is not known"), "{refusal}");
+    assert!(plan(&now, Store::Active).confirm().is_ok());
+}
+
+/// An older porttop did not read what the next start sets, and took it for what was set.
+#[rstest]
+#[case::active("active", &["store=active"])]
+#[case::persistent("persistent", &["store=persistent", "store=active"])]
+fn a_line_that_tells_one_store_for_all_is_read(#[case] store: &str, #[case] ends: &[&str]) {
+    let (_home, directory) = state();
+    let line = format!(
+        r#"{{"time":"2026-03-02T14:03:14Z","namespace":0,"system":"windows","spaces":[{{"ipv6":false,"udp":false,"before":[49152,65535],"after":[10000,65535]}}],"store":"{store}"}}"#
+    );
+    directory.replace("range-undo.jsonl", format!("{line}\n").as_bytes()).unwrap();
+    let mut now = so_now();
+    if store == "persistent" {
+        now.persistent.insert(TCP4, range(10000, 65535));
+    }
+    let commands = RangePlan::undo(&now, Journal::of(&directory).last(&now).unwrap()).commands();
+    assert_eq!(commands.len(), ends.len());
+    for (command, end) in commands.iter().zip(ends) {
+        assert!(command.contains("start=49152 num=16384") && command.ends_with(end), "{command}");
+    }
+}
+
+#[test]
 fn an_undo_leaves_what_others_have_reserved_since() {
     let (_home, directory) = state();
     let stand = set_on(&linux(), Store::Active, &directory);
@@ -262,6 +396,7 @@ fn an_undo_leaves_what_others_have_reserved_since() {
 #[case::linux(linux(), Store::Active)]
 #[case::linux_persistent(linux(), Store::Persistent)]
 #[case::windows(windows(), Store::Active)]
+#[case::windows_persistent(windows(), Store::Persistent)]
 fn what_is_already_so_is_neither_set_nor_noted(#[case] before: RangeState, #[case] store: Store) {
     let (_home, directory) = state();
     let stand = set_on(&before, store, &directory);
@@ -517,18 +652,16 @@ fn changes() -> impl Strategy<Value = RangeChange> {
         after,
         file,
     });
-    let space = (any::<bool>(), any::<bool>(), ranges(), ranges()).prop_map(|(ipv6, udp, before, after)| {
-        SpaceChange {
+    let places = (any::<bool>(), any::<bool>(), any::<bool>());
+    let space =
+        (places, ranges(), ranges()).prop_map(|((ipv6, udp, persistent), before, after)| SpaceChange {
             family: if ipv6 { Family::Ipv6 } else { Family::Ipv4 },
             protocol: if udp { Protocol::Udp } else { Protocol::Tcp },
+            store: if persistent { Store::Persistent } else { Store::Active },
             before,
             after,
-        }
-    });
-    let windows = (prop::collection::vec(space, 0..4), any::<bool>()).prop_map(|(spaces, persistent)| {
-        let store = if persistent { Store::Persistent } else { Store::Active };
-        RangeChange::Windows { spaces, store }
-    });
+        });
+    let windows = prop::collection::vec(space, 0..4).prop_map(|spaces| RangeChange::Windows { spaces });
     prop_oneof![linux, windows]
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::support::{look, machine, press, update};
 use crate::analysis::why::{Refusal, Refused, Trial, Tried};
-use crate::model::{Family, NamespaceId, Owner, Port, PortRange, Protocol, RangeLimits, System};
+use crate::model::{Family, NamespaceId, Owner, Port, PortRange, PortSpace, Protocol, RangeLimits, System};
 use crate::platform::control::{RangeState, Signal, Store};
 use crate::remedy::Done;
 use crate::remedy::close::{CloseOutcome, Closed};
@@ -39,12 +39,17 @@ pub fn ranges() -> RangeReading {
             namespace: NamespaceId::ONLY,
             identity: None,
             spaces: machine(8).spaces,
+            persistent: machine(8).spaces.iter().filter_map(same_after_the_next_start).collect(),
             limits: RangeLimits::WINDOWS,
             file: None,
         },
         last: Ok(LastChange::default()),
         elevation: false,
     }
+}
+
+fn same_after_the_next_start(space: &PortSpace) -> Option<((Family, Protocol), PortRange)> {
+    Some(((space.id.family, space.id.protocol), space.dynamic.as_ref()?.range))
 }
 
 pub fn done<T>(outcome: T) -> Done<T> {
@@ -125,10 +130,10 @@ pub fn changed() -> RangeReading {
         spaces: vec![SpaceChange {
             family: Family::Ipv4,
             protocol: Protocol::Tcp,
+            store: Store::Active,
             before: PortRange::new(Port(1025), Port(5000)).unwrap(),
             after: reading.now.of(Family::Ipv4, Protocol::Tcp).unwrap().range,
         }],
-        store: Store::Active,
     };
     let entry = JournalEntry::new(&reading.now, change);
     RangeReading { last: Ok(LastChange { entry: Some(entry), damaged: 0 }), ..reading }

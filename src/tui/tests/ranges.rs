@@ -103,7 +103,7 @@ fn what_somebody_changed_meanwhile_is_said_and_asked_about_anew() {
     let Request::SetRange(plan, _) = request else { panic!("{request:?}") };
     let range = |start, end| PortRange::new(Port(start), Port(end)).unwrap();
     let difference = Difference::Range {
-        space: Some((Family::Ipv4, Protocol::Tcp)),
+        space: Some((Family::Ipv4, Protocol::Tcp, Store::Active)),
         before: range(49152, 65535),
         now: Some(range(30000, 40000)),
     };

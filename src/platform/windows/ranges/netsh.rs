@@ -7,9 +7,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::format::{dynamic_range, excluded_ranges};
-use crate::model::{DynamicRange, Gap, Missing, NamespaceId, PortSpace, RangeLimits, SpaceId, System};
+use crate::model::{
+    DynamicRange, Family, Gap, Missing, NamespaceId, PortRange, PortSpace, Protocol, RangeLimits, SpaceId,
+    System,
+};
 use crate::platform::Reading;
-use crate::platform::control::{ControlError, RangeControl, RangeState, RangeStep};
+use crate::platform::control::{ControlError, RangeControl, RangeState, RangeStep, Store};
 use crate::platform::tool::{self, Answer};
 
 const NO_RIGHT: ControlError = ControlError::MissingRight {
@@ -35,11 +38,23 @@ impl Netsh {
         tool::run(&self.program, arguments, self.limit)
     }
 
+    /// The range that the next start of the system sets, where it can be read.
+    fn persistent(&self, id: SpaceId) -> Option<((Family, Protocol), PortRange)> {
+        let place = (id.family, id.protocol);
+        Some((place, self.range(id, Store::Persistent).ok()?))
+    }
+
+    fn range(&self, id: SpaceId, store: Store) -> Result<PortRange, String> {
+        let (family, protocol) = (id.family.key(), id.protocol.key());
+        let store = format!("store={}", store.key());
+        self.show(&["int", family, "show", "dynamicport", protocol, &store], dynamic_range)
+    }
+
     /// The range of a port space, with the ports that are excluded from it. Without these its capacity is
     /// only estimated too high.
     pub fn dynamic(&self, id: SpaceId) -> Dynamic {
         let (family, protocol) = (id.family.key(), id.protocol.key());
-        let range = match self.show(&["int", family, "show", "dynamicport", protocol], dynamic_range) {
+        let range = match self.range(id, Store::Active) {
             Ok(range) => range,
             Err(reason) => return unread(id, reason),
         };
@@ -82,6 +97,10 @@ impl RangeControl for Netsh {
             namespace: NamespaceId::ONLY,
             identity: None,
             spaces: read.map(|(id, dynamic)| PortSpace { id, dynamic: dynamic.value }).into(),
+            persistent: SpaceId::all_of(NamespaceId::ONLY)
+                .into_iter()
+                .filter_map(|id| self.persistent(id))
+                .collect(),
             limits: RangeLimits::WINDOWS,
             file: None,
         })

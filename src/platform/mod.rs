@@ -24,7 +24,7 @@ mod tool;
 #[cfg(not(any(target_os = "linux", windows)))]
 mod unsupported;
 #[cfg(windows)]
-mod windows;
+pub(crate) mod windows;
 /// What makes no calls is tested everywhere.
 #[cfg(all(test, not(windows)))]
 #[path = "windows/formats.rs"]

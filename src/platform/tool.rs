@@ -1,5 +1,6 @@
 //! Running a tool of the system: by its full path, without a shell, with a time limit.
 
+use std::ffi::OsStr;
 use std::io::{self, Read as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -26,7 +27,7 @@ pub(crate) struct Answer {
 ///
 /// # Errors
 /// When it can't be started, or [`io::ErrorKind::TimedOut`].
-pub(crate) fn run(program: &Path, arguments: &[&str], limit: Duration) -> io::Result<Answer> {
+pub(crate) fn run(program: &Path, arguments: &[impl AsRef<OsStr>], limit: Duration) -> io::Result<Answer> {
     let deadline = Instant::now() + limit;
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());

@@ -52,6 +52,11 @@ impl<T: Clone + Send + 'static> Latest<T> {
     /// The last answer there was; it never waits, but asks again when that has grown old.
     pub fn get(&mut self) -> T {
         self.refresh();
+        self.last()
+    }
+
+    /// The last answer there was, however old.
+    pub fn last(&self) -> T {
         self.answer.last.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
     }
 

@@ -20,6 +20,7 @@ pub mod processes {
 pub mod ranges {
     pub mod format;
     pub mod netsh;
+    pub mod script;
 }
 pub mod services {
     pub mod format;

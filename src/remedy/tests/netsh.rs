@@ -1,11 +1,8 @@
-//! A stand-in that behaves like `netsh`: in every language, and in every way in which it may fail.
-#![cfg(unix)]
+//! A stand-in (`tests/lab/netsh.rs`) that behaves like `netsh`: in every language, and in every way in which it may
+//! fail.
 
 use std::fs;
-use std::io::ErrorKind;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use encoding_rs::{Encoding, GBK, IBM866, SHIFT_JIS, WINDOWS_1252};
@@ -13,37 +10,15 @@ use rstest::rstest;
 
 use super::{Stand, range, state};
 use crate::analysis::range_plan::{self, RangeFacts};
-use crate::model::{Family, PortRange, PortSet, Protocol};
+use crate::model::{Family, NamespaceId, PortRange, PortSet, Protocol, SpaceId};
 use crate::platform::control::{Controls, RangeControl, RangeState, Store};
+use crate::platform::windows::ranges::format::readable;
 use crate::platform::windows::ranges::netsh::Netsh;
 use crate::remedy::range::{Journal, RangeOutcome, RangePlan};
 use crate::remedy::{Executor, License, Plan, StateDirectory};
 
-/// Shows what its files hold, in the words of its other files; `set` is what `$behaviour` says.
-const SCRIPT: &str = r#"#!/bin/sh
-here=$(dirname "$0")
-echo "$*" >> "$here/calls"
-obey() {
-    echo "${1#start=} ${2#num=}" > "$state-active"
-    case $store in store=persistent) cp "$state-active" "$state-persistent" ;; esac
-}
-state="$here/$2-$5"
-for store; do :; done
-case "$3 $4" in
-"show dynamicport")
-    read -r start count 2>/dev/null < "$state-${store#store=}" || { start=49152; count=16384; }
-    printf '\r\n'; cat "$here/title"; printf '\r\n---------------------------------\r\n'
-    cat "$here/first"; printf '      : %s\r\n' "$start"
-    cat "$here/second"; printf ' : %s\r\n\r\n' "$count" ;;
-"show excludedportrange")
-    printf '\r\n'; cat "$here/title"; printf '\r\n----------    --------\r\n     50000       50059     *\r\n\r\n' ;;
-"set dynamicport")
-    . "$here/behaviour" ;;
-*)  exit 9 ;;
-esac
-"#;
-
-const OBEYS: &str = r#"obey "$6" "$7"; cat "$here/ok""#;
+/// What moves the range, and no step that sets it back.
+const NEW: &str = "start=10000";
 
 struct Fake {
     home: tempfile::TempDir,
@@ -53,38 +28,48 @@ struct Fake {
 
 impl Fake {
     fn new(behaviour: &str) -> Self {
-        let fake =
-            Self { home: tempfile::tempdir().unwrap(), limit: Duration::from_secs(30), elevated: true };
-        fake.is(SCRIPT);
-        fake.says(["Protocol tcp Dynamic Port Range", "Start Port", "Number of Ports", "Ok."], WINDOWS_1252);
+        let examples = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("examples");
+        let home = tempfile::tempdir_in(&examples).unwrap();
+        let fake = Self { home, limit: Duration::from_mins(1), elevated: true };
+        let stand_in = examples.join("netsh").with_extension(std::env::consts::EXE_EXTENSION);
+        // A copy can't be run on Linux while a child of another test, which has not become its program yet, holds
+        // it open for writing; a link can't be removed on Windows while another one runs.
+        let placed = if cfg!(windows) {
+            fs::copy(&stand_in, fake.program()).map(drop)
+        } else {
+            fs::hard_link(&stand_in, fake.program())
+        };
+        placed.unwrap_or_else(|error| {
+            panic!("{}: {error}: cargo build --example netsh", stand_in.display());
+        });
         fs::write(fake.home.path().join("behaviour"), behaviour).unwrap();
         fake
     }
 
-    /// Writes the program. A child that another test has started at this moment may hold the file open
-    /// for writing until it is its own program; as long as one does, it can't be run.
-    fn is(&self, script: &str) {
-        fs::write(self.program(), script).unwrap();
-        fs::set_permissions(self.program(), fs::Permissions::from_mode(0o755)).unwrap();
-        while let Err(error) = Command::new(self.program()).stdout(Stdio::null()).status() {
-            assert_eq!(error.kind(), ErrorKind::ExecutableFileBusy);
+    fn says(&self, [title, first, second, ok]: [&str; 4], encoding: &'static Encoding) {
+        for (name, text) in [("title", title), ("first", first), ("second", second), ("ok", ok)] {
+            self.has(name, text, encoding);
         }
     }
 
-    fn says(&self, [title, first, second, ok]: [&str; 4], encoding: &'static Encoding) {
-        for (name, text) in [("title", title), ("first", first), ("second", second), ("ok", ok)] {
-            let (bytes, _, failed) = encoding.encode(text);
-            assert!(!failed, "{text}");
-            fs::write(self.home.path().join(name), bytes).unwrap();
-        }
+    fn has(&self, name: &str, text: &str, encoding: &'static Encoding) {
+        let (bytes, _, failed) = encoding.encode(text);
+        assert!(!failed, "{text}");
+        fs::write(self.home.path().join(name), bytes).unwrap();
     }
 
     fn program(&self) -> PathBuf {
-        self.home.path().join("netsh")
+        self.home.path().join("netsh").with_extension(std::env::consts::EXE_EXTENSION)
     }
 
     fn netsh(&self) -> Netsh {
-        Netsh { program: self.program(), limit: self.limit, elevated: self.elevated }
+        Netsh {
+            program: self.program(),
+            folder: self.home.path().to_owned(),
+            limit: self.limit,
+            elevated: self.elevated,
+            decode: readable,
+        }
     }
 
     fn read(&self) -> RangeState {
@@ -95,9 +80,14 @@ impl Fake {
         self.read().of(Family::Ipv4, Protocol::Tcp).unwrap().range
     }
 
+    /// What each process was asked.
     fn calls(&self) -> Vec<String> {
-        let calls = fs::read_to_string(self.home.path().join("calls")).unwrap();
-        calls.lines().filter(|call| call.contains(" set ")).map(str::to_owned).collect()
+        let calls = fs::read_to_string(self.home.path().join("calls")).unwrap_or_default();
+        calls.lines().map(str::to_owned).collect()
+    }
+
+    fn settings(&self) -> Vec<String> {
+        self.calls().into_iter().filter(|call| call.contains(" set ")).collect()
     }
 
     fn executor(&self, state: &StateDirectory) -> Executor {
@@ -159,7 +149,7 @@ fn in_every_language_it_is_set_and_undone(
     #[case] encoding: &'static Encoding,
     #[values(Store::Active, Store::Persistent)] store: Store,
 ) {
-    let fake = Fake::new(OBEYS);
+    let fake = Fake::new("");
     fake.says(words, encoding);
     let (_home, state) = state();
     let before = fake.read();
@@ -170,7 +160,7 @@ fn in_every_language_it_is_set_and_undone(
     assert_eq!(fake.tcp4(), range(10000, 65535));
     let set = ["persistent", "active"]
         .map(|store| format!("int ipv4 set dynamicport tcp start=10000 num=55536 store={store}"));
-    assert_eq!(fake.calls(), if store == Store::Persistent { &set[..] } else { &set[1..] });
+    assert_eq!(fake.settings(), if store == Store::Persistent { &set[..] } else { &set[1..] });
 
     let now = fake.read();
     let mut restarted = fake.executor(&state);
@@ -180,13 +170,102 @@ fn in_every_language_it_is_set_and_undone(
 }
 
 #[test]
+fn all_is_asked_of_one_process() {
+    let fake = Fake::new("");
+    fake.read();
+    let calls = fake.calls();
+    let [script] = &calls[..] else { panic!("{calls:?}") };
+    assert_eq!(script.split("; ").count(), 12, "{script}");
+    let spaces = fake.netsh().spaces();
+    assert_eq!((spaces.gaps, fake.calls().len()), (vec![], 2));
+    assert_eq!(fake.calls()[1].split("; ").count(), 8);
+    // Nothing stays behind.
+    let files = fs::read_dir(fake.home.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(files.filter(|name| name.to_string_lossy().starts_with("porttop-")).count(), 0);
+}
+
+#[test]
+fn each_store_is_read_for_itself() {
+    let fake = Fake::new("");
+    for (file, set) in [("ipv4-tcp-active", "1025 3976"), ("ipv6-udp-persistent", "20000 1000")] {
+        fs::write(fake.home.path().join(file), set).unwrap();
+    }
+    let now = fake.read();
+    let stored = |family, protocol| {
+        [Store::Active, Store::Persistent].map(|store| now.stored(family, protocol, store).unwrap())
+    };
+    assert_eq!(stored(Family::Ipv4, Protocol::Tcp), [range(1025, 5000), range(49152, 65535)]);
+    assert_eq!(stored(Family::Ipv6, Protocol::Udp), [range(49152, 65535), range(20000, 20999)]);
+    assert_eq!(stored(Family::Ipv4, Protocol::Udp), [range(49152, 65535); 2]);
+}
+
+#[rstest]
+#[case::with_exit_code_0("say")]
+#[case::with_exit_code_1("say; exit 1")]
+#[case::without_a_word("exit 1")]
+fn a_store_that_cannot_be_read_costs_only_itself(#[case] action: &str) {
+    let fake = Fake::new(&format!("store=persistent\t{action}\n"));
+    let now = fake.read();
+    assert_eq!(now.persistent.len(), 0);
+    assert_eq!(fake.tcp4(), range(49152, 65535));
+    let refusal = plan(&now, &[(Family::Ipv4, Protocol::Tcp)], Store::Persistent).confirm().unwrap_err();
+    assert!(refusal.to_string().contains("after the next start is not known"), "{refusal}");
+
+    let fake = Fake::new(&format!("store=active\t{action}\n"));
+    let error = fake.netsh().read().unwrap_err().to_string();
+    let said = if action.contains("say") { "The parameter is incorrect." } else { "printed nothing" };
+    assert!(error.contains(said), "{error}");
+}
+
+#[test]
+fn one_space_that_cannot_be_read_costs_only_itself() {
+    let fake = Fake::new("ipv6 show dynamicport udp store=active\tsay\n");
+    fake.has("said", "Параметр задан неверно.\r\n\r\n", IBM866);
+    let decode = |bytes: &[u8]| IBM866.decode(bytes).0.into_owned();
+    let spaces = Netsh { decode, ..fake.netsh() }.spaces();
+    let known: Vec<_> = spaces.value.iter().map(|space| (space.id, space.dynamic.is_some())).collect();
+    let expected = |id: SpaceId| (id, (id.family, id.protocol) != (Family::Ipv6, Protocol::Udp));
+    assert_eq!(known, SpaceId::all_of(NamespaceId::ONLY).map(expected));
+    let [gap] = &spaces.gaps[..] else { panic!("{:?}", spaces.gaps) };
+    assert!(gap.reason.to_string().ends_with("something else: Параметр задан неверно."), "{gap:?}");
+    assert!(fake.calls().len() <= 7, "{:?}", fake.calls());
+}
+
+#[test]
+fn excluded_ports_that_cannot_be_read_are_said() {
+    let spaces = Fake::new("ipv4 show excludedportrange protocol=udp\tsay\n").netsh().spaces();
+    assert!(spaces.value.iter().all(|space| space.dynamic.is_some()));
+    let [gap] = &spaces.gaps[..] else { panic!("{:?}", spaces.gaps) };
+    assert!(gap.to_string().contains("The parameter is incorrect."), "{gap}");
+}
+
+#[test]
+fn the_limit_is_for_all_that_is_asked_at_once() {
+    let fake = Fake::new("ipv6 show dynamicport udp store=active\thang\n");
+    let fake = Fake { limit: Duration::from_secs(2), ..fake };
+    let spaces = fake.netsh().spaces();
+    assert!(spaces.value.iter().all(|space| space.dynamic.is_none()));
+    assert!(spaces.gaps.iter().all(|gap| gap.reason.to_string().contains("no answer within 2 s")));
+    assert_eq!(spaces.gaps.len(), 4);
+    assert!(fake.calls().len() <= 1);
+}
+
+#[test]
+fn one_that_takes_its_time_is_waited_for() {
+    let spaces = Fake::new("show\twait 20; obey\n").netsh().spaces();
+    assert_eq!(spaces.gaps, []);
+}
+
+#[test]
 fn success_that_prints_nothing_is_success_when_it_is_read_back() {
-    assert!(Fake::new(r#"obey "$6" "$7""#).set().succeeded());
+    let fake = Fake::new("");
+    fake.has("ok", "", WINDOWS_1252);
+    assert!(fake.set().succeeded());
 }
 
 #[test]
 fn success_without_effect_is_a_lie() {
-    let fake = Fake::new(r#"cat "$here/ok""#);
+    let fake = Fake::new(&format!("{NEW}\tlie\n"));
     let complaint = restored(fake.set());
     assert!(complaint.contains("reported success") && complaint.contains("“Ok.”"), "{complaint}");
     assert!(complaint.contains("49152–65535"), "{complaint}");
@@ -194,7 +273,7 @@ fn success_without_effect_is_a_lie() {
 
 #[test]
 fn success_with_another_effect_is_taken_back() {
-    let fake = Fake::new(r#"case $6 in start=10000) obey start=10000 num=1000 ;; *) obey "$6" "$7" ;; esac"#);
+    let fake = Fake::new(&format!("{NEW}\tobey 10000 1000\n"));
     let complaint = restored(fake.set());
     assert!(complaint.contains("10000–10999"), "{complaint}");
     assert_eq!(fake.tcp4(), range(49152, 65535));
@@ -202,7 +281,8 @@ fn success_with_another_effect_is_taken_back() {
 
 #[test]
 fn a_refusal_is_shown_as_it_is() {
-    let fake = Fake::new(r"printf 'Zugriff\033[2J verweigert.\r\n'; exit 1");
+    let fake = Fake::new(" set \tsay; exit 1\n");
+    fake.has("said", "Zugriff\u{1b}[2J verweigert.\r\n", WINDOWS_1252);
     let complaint = restored(fake.set());
     assert!(complaint.contains("exit code 1") && complaint.contains("verweigert."), "{complaint}");
     assert!(!complaint.contains('\u{1b}'), "{complaint:?}");
@@ -210,21 +290,20 @@ fn a_refusal_is_shown_as_it_is() {
 
 #[test]
 fn a_refusal_without_elevation_names_the_right() {
-    let fake = Fake { elevated: false, ..Fake::new("echo x; exit 1") };
+    let fake = Fake { elevated: false, ..Fake::new(" set \tsay; exit 1\n") };
     assert!(restored(fake.set()).contains("administrator"));
 }
 
 #[test]
 fn an_error_that_took_effect_is_success_with_a_complaint() {
-    let outcome = Fake::new(r#"obey "$6" "$7"; exit 1"#).set();
+    let outcome = Fake::new(" set \tobey; exit 1\n").set();
     assert!(matches!(&outcome, RangeOutcome::Set { complaint: Some(said) } if said.contains("exit code 1")));
 }
 
 #[test]
 fn what_does_not_reach_both_stores_is_taken_back_from_both() {
-    let only_later =
-        r#"case $6 in start=10000) echo "10000 55536" > "$state-persistent" ;; *) obey "$6" "$7" ;; esac"#;
-    let fake = Fake::new(only_later);
+    let only_later = format!("{NEW} num=55536 store=persistent\tlater 10000 55536\n{NEW}\tlie\n");
+    let fake = Fake::new(&only_later);
     let complaint = restored(fake.set_in(Store::Persistent));
     assert!(complaint.contains("persistent TCP IPv4 10000–65535, TCP IPv4 49152–65535"), "{complaint}");
     let later = fake.read().stored(Family::Ipv4, Protocol::Tcp, Store::Persistent);
@@ -234,8 +313,7 @@ fn what_does_not_reach_both_stores_is_taken_back_from_both() {
 #[test]
 fn one_that_hangs_is_ended() {
     // It hangs when it is to set the new range, and works when it is to set back the old one.
-    let hangs = r#"case $6 in start=10000) exec sleep 600 ;; *) obey "$6" "$7" ;; esac"#;
-    let fake = Fake { limit: Duration::from_secs(2), ..Fake::new(hangs) };
+    let fake = Fake { limit: Duration::from_secs(2), ..Fake::new(&format!("{NEW}\thang\n")) };
     let complaint = restored(fake.set());
     assert!(complaint.contains("no answer within 2 s"), "{complaint}");
     assert_eq!(fake.tcp4(), range(49152, 65535));
@@ -243,20 +321,19 @@ fn one_that_hangs_is_ended() {
 
 #[test]
 fn the_first_of_two_is_taken_back_when_the_second_fails() {
-    let fake = Fake::new(r#"case "$2" in ipv4) obey "$6" "$7" ;; *) exit 1 ;; esac"#);
+    let fake = Fake::new("ipv6 set\texit 1\n");
     let (_home, state) = state();
     let now = fake.read();
     let both = plan(&now, &[(Family::Ipv4, Protocol::Tcp), (Family::Ipv6, Protocol::Tcp)], Store::Active);
     let outcome = fake.executor(&state).set_range(&both.confirm().unwrap()).unwrap().outcome;
     restored(outcome);
     assert_eq!(fake.tcp4(), range(49152, 65535));
-    assert_eq!(fake.calls().len(), 4);
+    assert_eq!(fake.settings().len(), 4);
 }
 
 #[test]
 fn as_under_wine_it_says_nothing_at_all() {
-    let fake = Fake::new("");
-    fake.is("#!/bin/sh\n");
+    let fake = Fake::new("int\texit 0\n");
     let error = fake.netsh().read().unwrap_err().to_string();
     assert!(error.contains("netsh printed nothing"), "{error}");
 }

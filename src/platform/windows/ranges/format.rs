@@ -1,4 +1,4 @@
-//! The output of `netsh int ipv4|ipv6 show dynamicport` and `show excludedportrange`.
+//! The output of `netsh int ipv4|ipv6 show dynamicport` and `show excludedportrange`, of many of them in a row.
 //!
 //! It is localised and written in the console's OEM code page, so it is read by its structure and as
 //! bytes: digits, colons, hyphens and asterisks are the same in every code page Windows has for this,
@@ -25,14 +25,56 @@ pub enum ParseError {
     },
 }
 
-/// The dynamic range: exactly two lines end in a colon and a number; the first is the start, the
-/// second the count.
-///
-/// # Errors
-/// When it has another structure, or is no range.
-pub fn dynamic_range(output: &[u8]) -> Result<PortRange, ParseError> {
-    let numbers: Vec<u32> = lines(output).filter_map(labelled_number).collect();
-    let &[start, count] = numbers.as_slice() else { return Err(unlike(output)) };
+/// What was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `show dynamicport`.
+    Dynamic,
+    /// `show excludedportrange`.
+    Excluded,
+}
+
+/// What was answered to one question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// To which.
+    pub kind: Kind,
+    /// The one dynamic range, or all that are excluded.
+    pub ranges: Result<Vec<PortRange>, ParseError>,
+}
+
+/// The answers in an output, in their order. A dynamic range is two lines in a row that end in a colon and a
+/// number, first its start, then its count. Excluded ones are the lines of two numbers after a rule of hyphens
+/// in two columns. What is neither answers nothing.
+pub fn answers(output: &[u8]) -> Vec<Answer> {
+    let mut answers = Vec::new();
+    let mut numbers = Vec::new();
+    for line in lines(output).chain([&b""[..]]) {
+        if let Some(number) = labelled_number(line) {
+            numbers.push(number);
+            continue;
+        }
+        if let [start, count] = numbers[..] {
+            let ranges = dynamic_range(start, count).map(|range| vec![range]);
+            answers.push(Answer { kind: Kind::Dynamic, ranges });
+        }
+        numbers.clear();
+        if is_rule_of_columns(line) {
+            answers.push(Answer { kind: Kind::Excluded, ranges: Ok(Vec::new()) });
+        } else if let Some(Answer { kind: Kind::Excluded, ranges }) = answers.last_mut()
+            && is_row(line)
+        {
+            match (excluded_range(line), &mut *ranges) {
+                (Some(range), Ok(ranges)) => ranges.push(range),
+                (Some(_), Err(_)) => {}
+                (None, _) => *ranges = Err(unlike(&String::from_utf8_lossy(line))),
+            }
+        }
+    }
+    answers
+}
+
+fn dynamic_range(start: u32, count: u32) -> Result<PortRange, ParseError> {
     u16::try_from(start)
         .ok()
         .filter(|start| *start > 0)
@@ -40,24 +82,15 @@ pub fn dynamic_range(output: &[u8]) -> Result<PortRange, ParseError> {
         .ok_or(ParseError::Impossible { start, count })
 }
 
-/// The excluded ranges: every line of two numbers, after a rule of hyphens. None is a valid answer.
-///
-/// # Errors
-/// When it has another structure.
-pub fn excluded_ranges(output: &[u8]) -> Result<Vec<PortRange>, ParseError> {
-    let mut rows = lines(output).skip_while(|line| !is_rule(line));
-    if rows.next().is_none() {
-        return Err(unlike(output));
-    }
-    rows.filter_map(two_numbers)
-        .map(|(start, end)| {
-            let port = |number| u16::try_from(number).ok().map(Port);
-            port(start)
-                .zip(port(end))
-                .and_then(|(start, end)| PortRange::new(start, end))
-                .ok_or_else(|| unlike(output))
-        })
-        .collect()
+/// A row of two numbers and perhaps the asterisk of an administered exclusion.
+fn excluded_range(row: &[u8]) -> Option<PortRange> {
+    let row = row.strip_suffix(b"*").unwrap_or(row);
+    let mut ports = row.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).map(|word| {
+        let port = u16::try_from(number(word)?).ok()?;
+        Some(Port(port))
+    });
+    let (start, end) = (ports.next()??, ports.next()??);
+    if ports.next().is_some() { None } else { PortRange::new(start, end) }
 }
 
 fn lines(output: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -70,16 +103,16 @@ fn labelled_number(line: &[u8]) -> Option<u32> {
     number(line[colon + 1..].trim_ascii())
 }
 
-/// The numbers of a line that is two numbers and perhaps the asterisk of an administered exclusion.
-fn two_numbers(line: &[u8]) -> Option<(u32, u32)> {
-    let line = line.strip_suffix(b"*").unwrap_or(line);
-    let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-    let pair = (number(words.next()?)?, number(words.next()?)?);
-    words.next().is_none().then_some(pair)
+/// Whether a line has nothing but what rows consist of.
+fn is_row(line: &[u8]) -> bool {
+    let of_rows = |byte: &u8| byte.is_ascii_digit() || byte.is_ascii_whitespace() || *byte == b'*';
+    line.first().is_some_and(u8::is_ascii_digit) && line.iter().all(of_rows)
 }
 
-fn is_rule(line: &[u8]) -> bool {
-    line.starts_with(b"--") && line.iter().all(|byte| matches!(byte, b'-' | b' ' | b'\t'))
+fn is_rule_of_columns(line: &[u8]) -> bool {
+    line.starts_with(b"--")
+        && line.iter().all(|byte| matches!(byte, b'-' | b' ' | b'\t'))
+        && line.iter().any(u8::is_ascii_whitespace)
 }
 
 fn number(digits: &[u8]) -> Option<u32> {
@@ -90,19 +123,24 @@ fn number(digits: &[u8]) -> Option<u32> {
 /// The longest part of an odd output that is shown.
 const SHOWN: usize = 300;
 
-fn unlike(output: &[u8]) -> ParseError {
-    let text = output.trim_ascii();
-    if text.is_empty() {
-        return ParseError::Empty;
-    }
-    let shown: String = String::from_utf8_lossy(text)
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
-        .chars()
-        .take(SHOWN)
-        .collect();
-    ParseError::Odd(shown)
+/// That an output answers nothing, with its lines; what is said again and again is shown once.
+pub fn unlike(text: &str) -> ParseError {
+    let mut lines: Vec<_> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    lines.dedup();
+    let shown: String = lines.iter().flat_map(|line| line.split_whitespace()).collect::<Vec<_>>().join(" ");
+    if shown.is_empty() { ParseError::Empty } else { ParseError::Odd(shown.chars().take(SHOWN).collect()) }
+}
+
+/// Text in a code page that is not known here: as much of it as is the same in all of them.
+pub fn readable(bytes: &[u8]) -> String {
+    str::from_utf8(bytes).map_or_else(
+        |_| {
+            let ascii =
+                |byte: &u8| if byte.is_ascii() { char::from(*byte) } else { char::REPLACEMENT_CHARACTER };
+            bytes.iter().map(ascii).collect()
+        },
+        str::to_owned,
+    )
 }
 
 #[cfg(test)]
@@ -111,6 +149,22 @@ mod tests {
     use encoding_rs::{Encoding, GBK, IBM866, SHIFT_JIS};
     use proptest::prelude::*;
     use rstest::rstest;
+
+    fn dynamic_range(output: &[u8]) -> Result<PortRange, ParseError> {
+        match &answers(output)[..] {
+            [Answer { kind: Kind::Dynamic, ranges }] => ranges.clone().map(|ranges| ranges[0]),
+            [] => Err(unlike(&readable(output))),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn excluded_ranges(output: &[u8]) -> Result<Vec<PortRange>, ParseError> {
+        match &answers(output)[..] {
+            [Answer { kind: Kind::Excluded, ranges }] => ranges.clone(),
+            [] => Err(unlike(&readable(output))),
+            other => panic!("{other:?}"),
+        }
+    }
 
     fn output(title: &str, first: &str, second: &str, start: u32, count: u32) -> String {
         let rule = "-".repeat(33);
@@ -215,12 +269,57 @@ mod tests {
         assert!(matches!(excluded_ranges(b"5357 5357\r\n"), Err(ParseError::Odd(_))));
         assert!(matches!(excluded_ranges(b"---- ----\r\n500 400\r\n"), Err(ParseError::Odd(_))));
         assert!(matches!(excluded_ranges(b"---- ----\r\n400 70000\r\n"), Err(ParseError::Odd(_))));
+        assert_eq!(
+            excluded_ranges(b"---- ----\r\n400 500\r\n63\r\n70 80\r\n"),
+            Err(ParseError::Odd("63".into()))
+        );
+    }
+
+    #[test]
+    fn many_answers_in_a_row_are_told_apart_and_what_answers_nothing_is_passed_over() {
+        let dynamic = |start, count| output("t", "a", "b", start, count);
+        let all = [
+            EXCLUDED,
+            &dynamic(49152, 16384),
+            "The parameter is incorrect.\r\n\r\n",
+            "Error : 5\r\n\r\n",
+            &dynamic(1025, 70000),
+            EXCLUDED.split("     50000").next().unwrap(),
+            &dynamic(10000, 255),
+        ]
+        .concat();
+        let found: Vec<_> =
+            answers(all.as_bytes()).into_iter().map(|answer| (answer.kind, answer.ranges)).collect();
+        assert_eq!(
+            found,
+            [
+                (Kind::Excluded, Ok(vec![range(5357, 5357), range(49709, 49808), range(50000, 50059)])),
+                (Kind::Dynamic, Ok(vec![range(49152, 65535)])),
+                (Kind::Dynamic, Err(ParseError::Impossible { start: 1025, count: 70000 })),
+                (Kind::Excluded, Ok(vec![range(5357, 5357), range(49709, 49808)])),
+                (Kind::Dynamic, Ok(vec![range(10000, 10254)])),
+            ]
+        );
+    }
+
+    #[rstest]
+    #[case::utf8("Zugriff verweigert: für".as_bytes(), "Zugriff verweigert: für")]
+    #[case::ascii_of_another_code_page(b"Acc\x8as refus\x82.", "Acc\u{fffd}s refus\u{fffd}.")]
+    #[case::nothing(b"", "")]
+    fn text_of_an_unknown_code_page_keeps_what_is_certain(#[case] bytes: &[u8], #[case] text: &str) {
+        assert_eq!(readable(bytes), text);
+    }
+
+    #[test]
+    fn what_is_said_again_and_again_is_shown_once() {
+        let error = unlike("\r\nNo.\r\n\r\nNo.\r\n\r\nNo, never.\r\n");
+        assert_eq!(error, ParseError::Odd("No. No, never.".into()));
     }
 
     proptest! {
         #[test]
         fn no_output_makes_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-            let _ = (dynamic_range(&bytes), excluded_ranges(&bytes));
+            let _ = (answers(&bytes), readable(&bytes));
         }
     }
 }

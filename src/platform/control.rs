@@ -120,6 +120,46 @@ pub trait ProcessControl: Send {
     /// # Errors
     /// The right that is missing, or that the process is gone.
     fn may_end(&mut self, pid: Pid) -> Result<(), ControlError>;
+
+    /// What the system is set to do when these processes end without being stopped, where it is told for each of
+    /// their services.
+    ///
+    /// # Errors
+    /// When it is not known which services they run.
+    fn recoveries(&mut self, _pids: &[Pid]) -> Result<HashMap<Pid, Vec<Recovery>>, ControlError> {
+        Ok(HashMap::new())
+    }
+}
+
+/// The recovery actions of a service of Windows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recovery {
+    /// Its name.
+    pub service: String,
+    /// What is done after the first failure, after the second and so on; the last one stands for all that follow.
+    pub actions: Result<Vec<RecoveryAction>, ControlError>,
+}
+
+/// What is done after a failure of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecoveryAction {
+    /// What.
+    pub kind: RecoveryKind,
+    /// How long after it.
+    pub delay: Duration,
+}
+
+/// What may be done after a failure of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecoveryKind {
+    /// Nothing.
+    Nothing,
+    /// It is started again.
+    Restart,
+    /// The computer is started again.
+    Reboot,
+    /// A command is run.
+    Command,
 }
 
 /// An open process.

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use super::audit::Record;
 use super::close::{CloseOutcome, ClosePlan};
-use super::kill::{KillOutcome, KillPlan};
+use super::kill::{KillOutcome, KillPlan, Recoveries};
 use super::plan::Confirmed;
 use super::range::{Difference, Journal, JournalEntry, RangeChange, RangeOutcome, RangePlan};
 use super::state::StateDirectory;
@@ -104,6 +104,15 @@ impl Executor {
     pub fn forbidden(&mut self, owners: &[Owner]) -> HashMap<Owner, ControlError> {
         let processes = &mut self.controls.processes;
         owners.iter().filter_map(|owner| Some((*owner, processes.may_end(owner.pid).err()?))).collect()
+    }
+
+    /// What the system does when these processes end without being stopped.
+    ///
+    /// # Errors
+    /// When it is not known which services they run.
+    pub fn recoveries(&mut self, owners: &[Owner]) -> Recoveries {
+        let pids: Vec<_> = owners.iter().map(|owner| owner.pid).collect();
+        self.controls.processes.recoveries(&pids)
     }
 
     /// Ends processes.

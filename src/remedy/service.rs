@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::close::{CloseOutcome, ClosePlan};
 use super::executor::{Done, Executor, License, NotDone};
-use super::kill::{KillOutcome, KillPlan};
+use super::kill::{KillOutcome, KillPlan, Recoveries};
 use super::plan::Confirmed;
 use super::probe::{self, Probed};
 use super::range::{Journal, LastChange, RangeOutcome, RangePlan};
@@ -24,7 +24,7 @@ const COMMANDS: &str = "range-commands.txt";
 /// Something that is asked for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request {
-    /// Which of these processes may not be ended.
+    /// Which of these processes may not be ended, and what the system does when they are.
     MayEnd(Vec<Owner>),
     /// That processes are ended, and whether a port can be had then.
     Kill(Box<Confirmed<KillPlan>>),
@@ -54,8 +54,8 @@ pub enum Rights {
 /// What came of a request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Response {
-    /// The processes that may not be ended.
-    MayEnd(Result<HashMap<Owner, ControlError>, NotDone>),
+    /// What is known of processes before they are ended.
+    MayEnd(Result<BeforeTheEnd, NotDone>),
     /// Processes were ended, and this is what asking for ports gave then.
     Killed(Box<KillPlan>, Result<(Done<KillOutcome>, Probed), NotDone>),
     /// Sockets were closed.
@@ -78,6 +78,15 @@ impl Response {
     pub const fn changed(&self) -> bool {
         matches!(self, Self::Killed(_, Ok(_)) | Self::Closed(Ok(_)) | Self::RangeSet(_, Ok(_)))
     }
+}
+
+/// What is known of processes before they are ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BeforeTheEnd {
+    /// Those that may not be ended.
+    pub forbidden: HashMap<Owner, ControlError>,
+    /// What the system does with their services then.
+    pub recoveries: Recoveries,
 }
 
 /// What is known of the range at one moment.
@@ -147,9 +156,10 @@ impl Service {
     #[must_use]
     pub fn answer(&self, request: Request) -> Response {
         match request {
-            Request::MayEnd(owners) => {
-                Response::MayEnd(self.executor().map(|mut executor| executor.forbidden(&owners)))
-            }
+            Request::MayEnd(owners) => Response::MayEnd(self.executor().map(|mut executor| BeforeTheEnd {
+                forbidden: executor.forbidden(&owners),
+                recoveries: executor.recoveries(&owners),
+            })),
             Request::Kill(plan) => {
                 let done = self.executor().and_then(|mut executor| executor.kill(&plan));
                 let done = done.map(|done| (done, probe::probe(None)));

@@ -169,6 +169,6 @@ mod tests {
             answers.recv().unwrap().response
         };
         assert_eq!(ask(), Response::MayEnd(Err(full)));
-        assert_eq!(ask(), Response::MayEnd(Ok(std::collections::HashMap::new())));
+        assert!(matches!(ask(), Response::MayEnd(Ok(known)) if known.forbidden.is_empty()));
     }
 }

@@ -1,10 +1,11 @@
 //! Ending processes: what is promised, who is spared, and what came of it.
 //!
-//! Here is the plan and who is never hit; `promise` foresees what becomes of the ports, `outcome` does it
-//! and compares.
+//! Here is the plan and who is never hit; `promise` foresees what becomes of the ports, `recovery` says what
+//! Windows does with a service then, `outcome` does it and compares.
 
 mod outcome;
 mod promise;
+mod recovery;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use std::time::Duration;
 pub use outcome::{KillOutcome, PortsAfter, TargetOutcome};
 pub use promise::Promise;
 use promise::{PortKey, SocketKey, predict};
+pub use recovery::Recoveries;
 
 use super::plan::{Basis, Plan, Refusal};
 use crate::model::{Missing, Owner, Pid, Process, System};
@@ -48,6 +50,8 @@ pub struct KillPlan {
     pub children: Vec<Arc<Process>>,
     cautions: Vec<String>,
     refusals: Vec<Refusal>,
+    /// None until they are read.
+    recoveries: Option<Recoveries>,
     system: System,
     pub(in crate::remedy) gaps: Vec<Missing>,
     ports: HashMap<PortKey, Vec<SocketKey>>,
@@ -61,7 +65,7 @@ impl KillPlan {
         let targets: Vec<_> =
             owners.iter().filter_map(|owner| snapshot.processes.get(owner).map(Arc::clone)).collect();
         let ending: HashSet<Owner> = owners.iter().copied().collect();
-        let (promise, ports) = predict(snapshot, &ending);
+        let (promise, ports) = predict(snapshot, &ending, signal);
         let children: Vec<_> = snapshot
             .processes
             .values()
@@ -85,12 +89,40 @@ impl KillPlan {
             children,
             cautions: Vec::new(),
             refusals,
+            recoveries: None,
             system: snapshot.host.system,
             gaps: basis.gaps(),
             ports,
         };
         plan.cautions = plan.cautions_in(basis);
         plan
+    }
+
+    /// The same plan, with what is known of the recovery actions of services.
+    #[must_use]
+    pub fn with_recoveries(self, recoveries: Option<Recoveries>) -> Self {
+        Self { recoveries, ..self }
+    }
+
+    /// What Windows does with the services of the targets when these are ended and not stopped.
+    fn recovery_cautions(&self) -> Vec<String> {
+        if self.system != System::Windows || self.signal == Signal::StopService {
+            return Vec::new();
+        }
+        let services = self.targets.iter().filter_map(|target| Some(safe(target.service.as_deref()?)));
+        match &self.recoveries {
+            None => {
+                services.map(|names| format!("the recovery actions of {names} are not read yet")).collect()
+            }
+            Some(Err(why)) => services.map(|names| recovery::unknown(&names, why)).collect(),
+            Some(Ok(by_pid)) => self
+                .targets
+                .iter()
+                .filter_map(|target| by_pid.get(&target.owner.pid))
+                .flatten()
+                .filter_map(recovery::caution)
+                .collect(),
+        }
     }
 
     /// The pids of the targets.
@@ -148,6 +180,9 @@ impl Plan for KillPlan {
 
     fn promises(&self) -> Vec<String> {
         let mut lines = self.promise.sentences();
+        if resets(self.system, self.signal) && self.promise.cut > 0 {
+            lines.push("Windows resets connections: their ports are free at once, not in TIME_WAIT.".into());
+        }
         for target in &self.targets {
             if let Some(service) = &target.service {
                 let name = safe(service);
@@ -169,12 +204,19 @@ impl Plan for KillPlan {
     }
 
     fn cautions(&self) -> Vec<String> {
-        self.cautions.clone()
+        let mut cautions = self.cautions.clone();
+        cautions.extend(self.recovery_cautions());
+        cautions
     }
 
     fn refusals(&self) -> &[Refusal] {
         &self.refusals
     }
+}
+
+/// Whether the connections of what is ended like this are reset, and not closed in an orderly way.
+pub(super) fn resets(system: System, signal: Signal) -> bool {
+    system == System::Windows && signal == Signal::Kill
 }
 
 fn refusal(basis: Basis<'_>, owner: Owner) -> Option<Refusal> {

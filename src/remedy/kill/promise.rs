@@ -5,7 +5,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::super::plan::lost_listeners;
+use super::resets;
 use crate::model::{Observed, Owner, Port, Socket, SpaceId, State, System};
+use crate::platform::control::Signal;
 use crate::text::{clock, thousands};
 
 /// How long a TIME_WAIT lasts on Linux (`TCP_TIMEWAIT_LEN`, `net/tcp.h`).
@@ -105,8 +107,10 @@ impl Promise {
 pub(super) fn predict(
     snapshot: &Observed,
     ending: &HashSet<Owner>,
+    signal: Signal,
 ) -> (Promise, HashMap<PortKey, Vec<SocketKey>>) {
     let system = snapshot.host.system;
+    let resets = resets(system, signal);
     let counts = |socket: &Socket| {
         let space = snapshot.spaces.iter().find(|space| space.id == socket.space());
         let range = space.and_then(|space| space.dynamic.as_ref());
@@ -120,7 +124,7 @@ pub(super) fn predict(
         if counts(socket) {
             ports.entry(key(socket)).or_insert((After::Freed, Vec::new()));
         }
-        if after(socket, ending) < After::Shared {
+        if after(socket, ending, resets) < After::Shared {
             match socket.state {
                 State::Listen => promise.listeners.push(socket.local()),
                 State::Established | State::CloseWait | State::SynSent => promise.cut += 1,
@@ -130,7 +134,7 @@ pub(super) fn predict(
     }
     for socket in &snapshot.sockets {
         let Some((worst, keys)) = ports.get_mut(&key(socket)) else { continue };
-        let after = after(socket, ending);
+        let after = after(socket, ending, resets);
         *worst = (*worst).max(after);
         keys.push(SocketKey::of(socket));
         if after == After::TimeWait {
@@ -153,8 +157,8 @@ pub(super) fn predict(
 }
 
 /// What closing does to a socket (RFC 9293, 3.6): the side that closes first stays in TIME_WAIT, the
-/// other side waits for one acknowledgement, and what has no peer is gone.
-fn after(socket: &Socket, ending: &HashSet<Owner>) -> After {
+/// other side waits for one acknowledgement, and what has no peer is gone. A reset ends a connection at once.
+fn after(socket: &Socket, ending: &HashSet<Owner>, resets: bool) -> After {
     let holders = socket.holders.all();
     match socket.state {
         State::TimeWait => After::TimeWait,
@@ -162,8 +166,9 @@ fn after(socket: &Socket, ending: &HashSet<Owner>) -> After {
         // Not accepted yet: it ends with the listener whose port it shares.
         State::SynReceived if holders.is_empty() => After::Freed,
         _ if holders.is_empty() || holders.iter().any(|owner| !ending.contains(owner)) => After::Shared,
-        State::Established => After::Closing,
+        State::Established if !resets => After::Closing,
         State::Bound
+        | State::Established
         | State::Listen
         | State::SynSent
         | State::SynReceived

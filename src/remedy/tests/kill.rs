@@ -12,7 +12,7 @@ use crate::model::{
     Gap, Holders, Missing, NamespaceId, Observed, Owner, Pid, Process, Socket, SpaceId, StartTime, State,
     System,
 };
-use crate::platform::control::{ControlError, Signal};
+use crate::platform::control::{ControlError, Recovery, RecoveryAction, RecoveryKind, Signal};
 use crate::remedy::audit::{self, Stage};
 use crate::remedy::kill::{KillPlan, PortsAfter, Promise, TargetOutcome};
 use crate::remedy::{Basis, NotDone, Plan, Refusal};
@@ -103,6 +103,86 @@ fn how_long_a_time_wait_will_last_is_not_made_up() {
     let sockets = vec![tcp(State::Established, "10.0.0.5:10005", Some("10.0.0.9:1433"), Some(owner(4312)))];
     let snapshot = inhabited(System::Windows, sockets);
     assert_eq!(KillPlan::new(basis(&snapshot), &[owner(4312)], Signal::Kill).promise.longest, None);
+}
+
+/// orders (4312) on Windows, where it is a service.
+fn service_on_windows() -> Observed {
+    let mut snapshot = inhabited(System::Windows, busy());
+    let target = snapshot.processes.get_mut(&owner(4312)).unwrap();
+    Arc::make_mut(target).service = Some("Orders".into());
+    snapshot
+}
+
+/// What is ended there has its connections reset; a service that is stopped closes them itself.
+#[test]
+fn on_windows_the_ports_of_what_is_terminated_come_back_at_once() {
+    let snapshot = service_on_windows();
+    let plan = |signal| KillPlan::new(basis(&snapshot), &[owner(4312)], signal);
+    let (killed, stopped) = (plan(Signal::Kill), plan(Signal::StopService));
+    let becomes = |plan: &KillPlan| (plan.promise.freed, plan.promise.closing, plan.promise.time_wait);
+    assert_eq!((becomes(&killed), becomes(&stopped)), ((6, 0, 2), (5, 1, 2)));
+    let reset = "Windows resets connections: their ports are free at once, not in TIME_WAIT.".to_owned();
+    assert!(killed.promises().contains(&reset), "{:?}", killed.promises());
+    assert!(!stopped.promises().contains(&reset));
+    let on_linux = KillPlan::new(basis(&inhabited(System::Linux, busy())), &[owner(4312)], Signal::Kill);
+    assert_eq!((on_linux.promise.closing, on_linux.promises().contains(&reset)), (1, false));
+}
+
+fn recovery(actions: &[(RecoveryKind, u64)]) -> Recovery {
+    let action = |(kind, seconds): &(RecoveryKind, u64)| RecoveryAction {
+        kind: *kind,
+        delay: Duration::from_secs(*seconds),
+    };
+    Recovery { service: "Or\u{1b}ders".into(), actions: Ok(actions.iter().map(action).collect()) }
+}
+
+#[rstest]
+#[case::none_set(recovery(&[]), None)]
+#[case::nothing_is_done(recovery(&[(RecoveryKind::Nothing, 0)]), None)]
+#[case::always(
+    recovery(&[(RecoveryKind::Restart, 60), (RecoveryKind::Restart, 120)]),
+    Some("it is started again after 60 s; Stop service")
+)]
+#[case::sometimes(
+    recovery(&[(RecoveryKind::Restart, 0), (RecoveryKind::Reboot, 120), (RecoveryKind::Command, 5)]),
+    Some("it may be started again at once, a command may be run after 5 s, this computer may be restarted after 2 min;")
+)]
+#[case::not_the_first_time(
+    recovery(&[(RecoveryKind::Nothing, 0), (RecoveryKind::Restart, 60)]),
+    Some("it may be started again after 60 s;")
+)]
+#[case::unread(
+    Recovery { service: "Orders".into(), actions: Err(ControlError::system("Windows", "no")) },
+    Some("whether Windows starts Orders again is not known: Windows: no")
+)]
+fn what_windows_does_with_a_service_that_is_terminated_is_said(
+    #[case] recovery: Recovery,
+    #[case] said: Option<&str>,
+) {
+    let snapshot = service_on_windows();
+    let plan = |signal| {
+        KillPlan::new(basis(&snapshot), &[owner(4312)], signal)
+            .with_recoveries(Some(Ok(HashMap::from([(Pid(4312), vec![recovery.clone()])]))))
+    };
+    let cautions = plan(Signal::Kill).cautions();
+    assert_eq!(cautions.len(), said.iter().len(), "{cautions:?}");
+    if let Some(said) = said {
+        assert!(cautions[0].contains(said) && !cautions[0].contains(is_unsafe), "{cautions:?}");
+    }
+    assert_eq!(plan(Signal::StopService).cautions(), Vec::<String>::new());
+}
+
+#[test]
+fn what_is_not_read_of_a_service_is_not_taken_for_nothing() {
+    let snapshot = service_on_windows();
+    let plan = KillPlan::new(basis(&snapshot), &[owner(4312)], Signal::Kill);
+    assert_eq!(plan.cautions(), ["the recovery actions of Orders are not read yet"]);
+    let plan = plan.with_recoveries(Some(Err(ControlError::system("Windows", "no"))));
+    assert_eq!(plan.cautions(), ["whether Windows starts Orders again is not known: Windows: no"]);
+    let mut linux = snapshot.clone();
+    Arc::make_mut(&mut linux.host).system = System::Linux;
+    let plan = KillPlan::new(basis(&linux), &[owner(4312)], Signal::Int);
+    assert_eq!(plan.cautions(), Vec::<String>::new());
 }
 
 #[rstest]

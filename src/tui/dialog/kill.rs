@@ -10,8 +10,8 @@ use super::question::{
 };
 use crate::model::{Observed, Owner, Pid, Process};
 use crate::platform::control::{ControlError, Signal};
-use crate::remedy::kill::KillPlan;
-use crate::remedy::service::{Request, Response};
+use crate::remedy::kill::{KillPlan, Recoveries};
+use crate::remedy::service::{BeforeTheEnd, Request, Response};
 use crate::remedy::worker::RequestId;
 use crate::remedy::{Basis, Plan};
 use crate::text::{age, safe, thousands};
@@ -32,6 +32,8 @@ pub struct Kill {
     plan: KillPlan,
     /// The request for who may not be ended.
     request: RequestId,
+    /// What Windows does with their services; none until it is known.
+    recoveries: Option<Recoveries>,
 }
 
 /// Asks whether to end these processes, with only this signal if any.
@@ -47,7 +49,11 @@ pub fn ask(snapshot: Arc<Observed>, own_pid: Pid, owners: Vec<Owner>, only: Opti
     let plan = plan(&snapshot, own_pid, &owners, signal, &HashMap::new());
     let buttons = Buttons::unless(plan.refusals(), signals.into_iter().map(Button::Send));
     let request = out.ask(Request::MayEnd(owners.clone()));
-    out.open(Question::new(Kill { owners, snapshot, own_pid, plan, request }, buttons, system));
+    out.open(Question::new(
+        Kill { owners, snapshot, own_pid, plan, request, recoveries: None },
+        buttons,
+        system,
+    ));
 }
 
 fn plan(
@@ -88,7 +94,8 @@ impl Topic for Kill {
 
     fn choose(&mut self, chosen: Button) {
         if let Button::Send(signal) = chosen {
-            self.plan = plan(&self.snapshot, self.own_pid, &self.owners, signal, &HashMap::new());
+            self.plan = plan(&self.snapshot, self.own_pid, &self.owners, signal, &HashMap::new())
+                .with_recoveries(self.recoveries.clone());
         }
     }
 
@@ -104,21 +111,25 @@ impl Topic for Kill {
     }
 
     fn learn(&mut self, id: RequestId, response: &Response) -> Option<Learned> {
-        let Response::MayEnd(forbidden) = response else { return None };
+        let Response::MayEnd(known) = response else { return None };
         if id != self.request {
             return None;
         }
-        match forbidden {
-            Ok(forbidden) => {
+        match known {
+            Ok(BeforeTheEnd { forbidden, recoveries }) => {
+                self.recoveries = Some(recoveries.clone());
                 let hit = self.owners.iter().any(|owner| forbidden.contains_key(owner));
                 if hit {
                     self.plan = plan(&self.snapshot, self.own_pid, &self.owners, self.plan.signal, forbidden);
                 }
+                self.plan = self.plan.clone().with_recoveries(self.recoveries.clone());
                 let refused = hit && !self.plan.refusals().is_empty();
                 let buttons = refused.then(|| Buttons::new(vec![Button::Close]));
                 Some(Learned { buttons, notice: None })
             }
             Err(why) => {
+                self.recoveries = Some(Err(ControlError::system("what was asked first", why)));
+                self.plan = self.plan.clone().with_recoveries(self.recoveries.clone());
                 let notice = Some(format!("whether it may be ended is not known: {why}"));
                 Some(Learned { buttons: None, notice })
             }

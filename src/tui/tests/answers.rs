@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use super::support::{look, machine, press, update};
 use crate::analysis::why::{Refusal, Refused, Trial, Tried};
 use crate::model::{Family, NamespaceId, Owner, Port, PortRange, PortSpace, Protocol, RangeLimits, System};
-use crate::platform::control::{RangeState, Signal, Store};
+use crate::platform::control::{ControlError, RangeState, Signal, Store};
 use crate::remedy::Done;
 use crate::remedy::close::{CloseOutcome, Closed};
 use crate::remedy::kill::{KillOutcome, Promise, TargetOutcome};
 use crate::remedy::probe::{Attempt, Probed, Try};
 use crate::remedy::range::{JournalEntry, LastChange, RangeChange, RangeOutcome, SpaceChange};
-use crate::remedy::service::{RangeReading, Request, Response};
+use crate::remedy::service::{BeforeTheEnd, RangeReading, Request, Response};
 use crate::remedy::why::Inquiry;
 use crate::remedy::worker::{Answer, RequestId};
 use crate::tui::action::{Action, Effect};
@@ -72,10 +72,15 @@ pub fn in_use(inquiry: &Inquiry) -> Tried {
     Tried { trials: inquiry.question.places().into_iter().map(trial).collect(), ..Tried::default() }
 }
 
+/// That these processes may not be ended, and that nothing is known of services.
+pub fn forbidden<const N: usize>(these: [(Owner, ControlError); N]) -> Response {
+    Response::MayEnd(Ok(BeforeTheEnd { forbidden: these.into(), recoveries: Ok(HashMap::new()) }))
+}
+
 /// What is answered where nothing is changed.
 pub fn fake(request: &Request) -> Response {
     match request.clone() {
-        Request::MayEnd(_) => Response::MayEnd(Ok(HashMap::new())),
+        Request::MayEnd(_) => forbidden([]),
         Request::Kill(plan) => {
             let plan = plan.into_plan();
             let became =

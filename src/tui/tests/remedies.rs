@@ -3,16 +3,17 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use insta::assert_snapshot;
 use rstest::rstest;
 
-use super::answers::{arrives, asked, changed, fake, killed, play, probed, ranges, requests};
+use super::answers::{arrives, asked, changed, fake, forbidden, killed, play, probed, ranges, requests};
 use super::support::{NGINX, ORDERS, blank, handles, list, machine, press, screen, see, selected, text_of};
 use crate::model::{Snapshot, State, System};
-use crate::platform::control::{ControlError, Signal};
+use crate::platform::control::{ControlError, Recovery, RecoveryAction, RecoveryKind, Signal};
 use crate::remedy::NotDone;
-use crate::remedy::service::{Request, Response};
+use crate::remedy::service::{BeforeTheEnd, Request, Response};
 use crate::tui::Options;
 use crate::tui::action::Effect;
 use crate::tui::app::App;
@@ -131,12 +132,35 @@ fn a_group_is_killed_as_it_is_listed() {
 }
 
 #[test]
+fn what_windows_does_with_a_service_is_said_before_the_answer() {
+    let mut machine = machine(8);
+    let service = machine.processes.get_mut(&ORDERS).unwrap();
+    Arc::make_mut(service).service = Some("Orders".into());
+    let mut app = screen(80, 24);
+    see(&mut app, machine);
+    let (id, _) = asked(press(&mut app, "x")).remove(0);
+    press(&mut app, "<right><right>");
+    let unread = "the recovery actions of Orders are not read yet";
+    assert!(text_of(&app).contains(unread), "{}", text_of(&app));
+    let action = RecoveryAction { kind: RecoveryKind::Restart, delay: Duration::from_mins(1) };
+    let recovery = Recovery { service: "Orders".into(), actions: Ok(vec![action]) };
+    let recoveries = Ok(HashMap::from([(ORDERS.pid, vec![recovery])]));
+    let known = BeforeTheEnd { forbidden: HashMap::new(), recoveries };
+    arrives(&mut app, id, Response::MayEnd(Ok(known)));
+    let shown = text_of(&app);
+    assert!(!shown.contains(unread) && shown.contains("started again after 60 s"), "{shown}");
+    // Whichever button is looked at meanwhile.
+    press(&mut app, "<left><right>");
+    assert!(text_of(&app).contains("started again after 60 s"), "{}", text_of(&app));
+}
+
+#[test]
 fn what_may_not_be_ended_is_said_and_can_only_be_closed() {
     let mut app = screen(80, 24);
     let sent = asked(press(&mut app, "x"));
     let why =
         ControlError::MissingRight { right: "SeDebugPrivilege", remedy: "run porttop as administrator" };
-    arrives(&mut app, sent[0].0, Response::MayEnd(Ok(HashMap::from([(ORDERS, why)]))));
+    arrives(&mut app, sent[0].0, forbidden([(ORDERS, why)]));
     let shown = text_of(&app);
     assert!(shown.contains("Refused:") && shown.contains("SeDebugPrivilege"), "{shown}");
     assert!(shown.contains("[ Close ]") && !shown.contains("Terminate"), "{shown}");
@@ -315,14 +339,13 @@ fn the_answer_about_one_process_is_not_taken_for_another() {
     press(&mut app, "<down>x");
     let why =
         ControlError::MissingRight { right: "SeDebugPrivilege", remedy: "run porttop as administrator" };
-    arrives(&mut app, left, Response::MayEnd(Ok(HashMap::from([(ORDERS, why.clone()), (NGINX, why)]))));
+    arrives(&mut app, left, forbidden([(ORDERS, why.clone()), (NGINX, why)]));
     assert!(!text_of(&app).contains("Refused"), "{}", text_of(&app));
 
     // That its commands were copied in the meantime changes nothing.
     press(&mut app, "<esc>");
     let sent = asked(press(&mut app, "xy"));
-    let owners = HashMap::from([(ORDERS, ControlError::Gone), (NGINX, ControlError::Gone)]);
-    arrives(&mut app, sent[0].0, Response::MayEnd(Ok(owners)));
+    arrives(&mut app, sent[0].0, forbidden([(ORDERS, ControlError::Gone), (NGINX, ControlError::Gone)]));
     assert!(text_of(&app).contains("Refused"), "{}", text_of(&app));
 
     press(&mut app, "<esc>");

@@ -1,13 +1,14 @@
 //! Ending processes and stopping their services.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::translated;
 use crate::model::{Pid, StartTime};
-use crate::platform::control::{ControlError, ProcessControl, ProcessHandle, Signal};
+use crate::platform::control::{ControlError, ProcessControl, ProcessHandle, Recovery, Signal};
 use crate::platform::windows::ffi::CallError;
 use crate::platform::windows::processes::ffi::OpenedProcess;
-use crate::platform::windows::services::ffi::{StoppableService, running};
+use crate::platform::windows::services::ffi::{StoppableService, recovery_of, running};
 use crate::platform::windows::services::stop::{self, Refused, Service, Services, Status};
 
 /// [`ProcessControl`] of Windows.
@@ -30,6 +31,18 @@ impl ProcessControl for Processes {
 
     fn may_end(&mut self, pid: Pid) -> Result<(), ControlError> {
         self.open(pid).map(drop)
+    }
+
+    fn recoveries(&mut self, pids: &[Pid]) -> Result<HashMap<Pid, Vec<Recovery>>, ControlError> {
+        let mut recoveries: HashMap<_, Vec<_>> = HashMap::new();
+        let running = running().map_err(|error| translated(&error))?;
+        for (pid, service) in running.into_iter().map(|(pid, name)| (Pid(pid), name)) {
+            if pids.contains(&pid) {
+                let actions = recovery_of(&service).map_err(|error| translated(&error));
+                recoveries.entry(pid).or_default().push(Recovery { service, actions });
+            }
+        }
+        Ok(recoveries)
     }
 }
 

@@ -30,6 +30,12 @@ pub enum DecodeError {
         /// How many bytes there are.
         length: usize,
     },
+    /// Something is of a kind that nobody has told of.
+    #[error("the kind {kind} is not known")]
+    Kind {
+        /// Which.
+        kind: u32,
+    },
     /// A reference points outside, or a list runs in circles.
     #[error("the reference at {at} points outside")]
     Reference {

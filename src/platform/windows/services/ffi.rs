@@ -5,19 +5,25 @@ use std::ffi::c_void;
 use std::mem::{offset_of, size_of};
 use std::time::Duration;
 
-use windows_sys::Win32::Foundation::{ERROR_MORE_DATA, LocalFree};
+use windows_sys::Win32::Foundation::{ERROR_INSUFFICIENT_BUFFER, ERROR_MORE_DATA, LocalFree};
 use windows_sys::Win32::System::Services::{
     CloseServiceHandle, ControlService, ENUM_SERVICE_STATUS_PROCESSW, ENUM_SERVICE_STATUSW,
-    EnumDependentServicesW, EnumServicesStatusExW, OpenSCManagerW, OpenServiceW, QueryServiceStatusEx,
-    SC_ENUM_PROCESS_INFO, SC_HANDLE, SC_MANAGER_CONNECT, SC_MANAGER_ENUMERATE_SERVICE,
-    SC_STATUS_PROCESS_INFO, SERVICE_ACCEPT_STOP, SERVICE_ACTIVE, SERVICE_CONTROL_STOP,
-    SERVICE_ENUMERATE_DEPENDENTS, SERVICE_QUERY_STATUS, SERVICE_STATUS, SERVICE_STATUS_PROCESS, SERVICE_STOP,
-    SERVICE_STOP_PENDING, SERVICE_STOPPED, SERVICE_WIN32,
+    EnumDependentServicesW, EnumServicesStatusExW, OpenSCManagerW, OpenServiceW, QueryServiceConfig2W,
+    QueryServiceStatusEx, SC_ACTION, SC_ACTION_NONE, SC_ACTION_REBOOT, SC_ACTION_RESTART,
+    SC_ACTION_RUN_COMMAND, SC_ENUM_PROCESS_INFO, SC_HANDLE, SC_MANAGER_CONNECT, SC_MANAGER_ENUMERATE_SERVICE,
+    SC_STATUS_PROCESS_INFO, SERVICE_ACCEPT_STOP, SERVICE_ACTIVE, SERVICE_CONFIG_FAILURE_ACTIONS,
+    SERVICE_CONTROL_STOP, SERVICE_ENUMERATE_DEPENDENTS, SERVICE_FAILURE_ACTIONSW, SERVICE_QUERY_CONFIG,
+    SERVICE_QUERY_STATUS, SERVICE_STATUS, SERVICE_STATUS_PROCESS, SERVICE_STOP, SERVICE_STOP_PENDING,
+    SERVICE_STOPPED, SERVICE_WIN32,
 };
 
-use super::format::{DEPENDENT_SIZE, NAME, PID, SIZE, decode, dependents};
+use super::format::{
+    ACTION_COUNT, ACTION_SIZE, ACTIONS, DEPENDENT_SIZE, FAILURE_ACTIONS_SIZE, NAME, PID, SIZE, decode,
+    dependents, recovery,
+};
 use super::stop::{State, Status};
 use crate::model::Pid;
+use crate::platform::control::RecoveryAction;
 use crate::platform::windows::ffi::buffer::{Buffer, Room, grow};
 use crate::platform::windows::ffi::text::{owned_at, wide};
 use crate::platform::windows::ffi::{CallError, library};
@@ -29,6 +35,13 @@ const _: () = {
     assert!(SIZE == size_of::<ENUM_SERVICE_STATUS_PROCESSW>());
     assert!(NAME == offset_of!(ENUM_SERVICE_STATUSW, lpServiceName));
     assert!(DEPENDENT_SIZE == size_of::<ENUM_SERVICE_STATUSW>());
+    assert!(ACTION_COUNT == offset_of!(SERVICE_FAILURE_ACTIONSW, cActions));
+    assert!(ACTIONS == offset_of!(SERVICE_FAILURE_ACTIONSW, lpsaActions));
+    assert!(FAILURE_ACTIONS_SIZE == size_of::<SERVICE_FAILURE_ACTIONSW>());
+    assert!(ACTION_SIZE == size_of::<SC_ACTION>());
+    assert!(offset_of!(SC_ACTION, Type) == 0 && offset_of!(SC_ACTION, Delay) == 4);
+    assert!(SC_ACTION_NONE == 0 && SC_ACTION_RESTART == 1);
+    assert!(SC_ACTION_REBOOT == 2 && SC_ACTION_RUN_COMMAND == 3);
 };
 
 /// An open handle to the service control manager or to a service.
@@ -50,6 +63,46 @@ impl Drop for Handle {
     }
 }
 
+/// Opens a service by its name.
+fn opened(name: &str, rights: u32) -> Result<Handle, CallError> {
+    let manager = Handle::manager(SC_MANAGER_CONNECT)?;
+    let name = wide(name);
+    // SAFETY: the manager is open; the name ends in 0.
+    let service = unsafe { OpenServiceW(manager.0, name.as_ptr(), rights) };
+    if service.is_null() { Err(CallError::last("OpenServiceW")) } else { Ok(Handle(service)) }
+}
+
+/// What the service control manager does when a service ends without being stopped.
+///
+/// # Errors
+/// When Windows refuses, or its answer makes no sense.
+pub fn recovery_of(name: &str) -> Result<Vec<RecoveryAction>, CallError> {
+    /// The most the call fills, by its documentation.
+    const LARGEST: usize = 8 << 10;
+    let call = "QueryServiceConfig2W";
+    let service = opened(name, SERVICE_QUERY_CONFIG)?;
+    let buffer = grow(call, LARGEST, |buffer| {
+        let mut needed = 0;
+        // SAFETY: the service is open; the pointer is to `size` writable bytes, aligned to 8; `needed` is a place
+        // for a u32.
+        let done = unsafe {
+            QueryServiceConfig2W(
+                service.0,
+                SERVICE_CONFIG_FAILURE_ACTIONS,
+                buffer.pointer().cast(),
+                buffer.size(),
+                &raw mut needed,
+            )
+        };
+        if done != 0 {
+            return Ok(Room::Enough);
+        }
+        let error = CallError::last(call);
+        if error.is(ERROR_INSUFFICIENT_BUFFER) { Ok(Room::Wants(needed)) } else { Err(error) }
+    })?;
+    recovery(buffer.bytes(), buffer.address()).map_err(|source| CallError::Decode { call, source })
+}
+
 /// A service, opened to stop it.
 pub struct StoppableService(Handle);
 
@@ -59,12 +112,7 @@ impl StoppableService {
     /// # Errors
     /// When Windows refuses, or has none of this name.
     pub fn open(name: &str) -> Result<Self, CallError> {
-        let manager = Handle::manager(SC_MANAGER_CONNECT)?;
-        let rights = SERVICE_STOP | SERVICE_QUERY_STATUS | SERVICE_ENUMERATE_DEPENDENTS;
-        let name = wide(name);
-        // SAFETY: the manager is open; the name ends in 0.
-        let service = unsafe { OpenServiceW(manager.0, name.as_ptr(), rights) };
-        if service.is_null() { Err(CallError::last("OpenServiceW")) } else { Ok(Self(Handle(service))) }
+        opened(name, SERVICE_STOP | SERVICE_QUERY_STATUS | SERVICE_ENUMERATE_DEPENDENTS).map(Self)
     }
 
     /// How it is now.
@@ -221,4 +269,20 @@ pub fn by_tag(pid: u32, tag: u32) -> Option<String> {
         name
     };
     (code == 0 && !name.is_empty()).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Wine does not know the question; Windows answers it.
+    #[test]
+    fn the_recovery_of_a_service_is_read_or_refused_with_a_reason() {
+        for (_, name) in running().unwrap() {
+            if let Err(error) = recovery_of(&name) {
+                assert!(matches!(error, CallError::Os { .. }), "{name}: {error}");
+            }
+        }
+        assert!(recovery_of("porttop has no service").is_err());
+    }
 }

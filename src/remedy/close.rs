@@ -132,6 +132,13 @@ impl ClosePlan {
                     .into(),
             );
         }
+        if self.system == System::Windows && self.sockets.iter().any(|socket| socket.family() == Family::Ipv6)
+        {
+            cautions.push(
+                "Windows documents no call that closes a connection over IPv6; the one that is used may fail"
+                    .into(),
+            );
+        }
         if self.count(State::Listen) > 0 {
             cautions
                 .push("a listener that is closed accepts nothing until its program starts it again".into());
@@ -154,10 +161,10 @@ fn obstacle(system: System, socket: &Socket) -> Option<&'static str> {
             Some("the kernel closes no socket that is only BOUND; end the process that holds it")
         }
         System::Windows if socket.protocol == Protocol::Udp => Some("Windows closes TCP connections only"),
-        System::Windows if socket.family() == Family::Ipv6 => {
-            Some("Windows has no call that closes a connection over IPv6")
-        }
         System::Windows if socket.remote().is_none() => Some("Windows closes connections only"),
+        System::Windows if socket.state != State::Established => {
+            Some("Windows is known to close ESTABLISHED connections only")
+        }
         System::Linux | System::Windows => None,
         System::Other => Some("there is no call for it on this system"),
     }
@@ -177,6 +184,12 @@ impl Plan for ClosePlan {
                 let protocol = socket.protocol.key();
                 let remote = socket.remote().map_or_else(|| "*".to_owned(), |remote| remote.to_string());
                 match (self.system, socket.cookie()) {
+                    (System::Windows, _) if socket.family() == Family::Ipv6 => {
+                        format!(
+                            r"IOCTL_NSI_SET_ALL_PARAMETERS(\Device\Nsi, TCP 16, {} {remote})",
+                            socket.local()
+                        )
+                    }
                     (System::Windows, _) => {
                         format!("SetTcpEntry({} {remote}, MIB_TCP_STATE_DELETE_TCB)", socket.local())
                     }
@@ -201,8 +214,9 @@ impl Plan for ClosePlan {
         };
         let time_wait = self.count(State::TimeWait);
         let udp = self.count(State::Udp);
-        let cut = self.sockets.iter().filter(told).count();
+        let mut cut = self.sockets.iter().filter(told).count();
         let silent = self.sockets.len() - time_wait - udp - cut;
+        let asked = if self.system == System::Windows { std::mem::take(&mut cut) } else { 0 };
         let mut lines = Vec::new();
         let mut say = |count: usize, one: &str, many: &str| match count {
             0 => {}
@@ -210,6 +224,11 @@ impl Plan for ClosePlan {
             _ => lines.push(format!("{} {many}.", thousands(count as u64))),
         };
         say(time_wait, "in TIME_WAIT ends at once", "in TIME_WAIT end at once");
+        say(
+            asked,
+            "connection: Windows is told to delete it, and it is read again whether it is gone",
+            "connections: Windows is told to delete them, and it is read again whether they are gone",
+        );
         say(
             cut,
             "connection is cut: its program gets an error, its peer a reset",

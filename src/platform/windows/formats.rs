@@ -2,6 +2,9 @@
 //! there is of it.
 
 pub mod format;
+pub mod control {
+    pub mod format;
+}
 pub mod elevation {
     pub mod place;
 }

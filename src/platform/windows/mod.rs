@@ -11,11 +11,11 @@
 //! |---|---|---|
 //! | `sockets` | TCP and UDP tables of both families, TIME_WAIT, owners of connecting ends | creation times, service tags, IPv6 scopes, bound tables with rows and in which order they are read |
 //! | `processes`, `token` | list, handle counts, paths, accounts, integrity; told apart by their start and ended | command lines, critical, protected processes |
-//! | `services` | services of a process; stopped, or not accepting it | services of a socket |
+//! | `services` | services of a process; stopped, or not accepting it | services of a socket, recovery actions |
 //! | `ranges` | `netsh` runs and is ended when it hangs; empty output is refused; nobody changes what it is told; a stand-in answers for both stores, fails and lies | its output, in seven languages and code pages |
 //! | `events` | refused with a reason | records, live ones |
 //! | `handles` | list by class 64, kinds, a pipe that is being read | class 51, sockets and their endpoints, names on volumes |
-//! | `control` | a success that changes nothing is not believed | `SetTcpEntry` |
+//! | `control` | a success that changes nothing is not believed; what is not known over IPv6 is said | `SetTcpEntry`, `\Device\Nsi` |
 //! | `probe` | a port taken and refused | blocks that are excluded, exclusive holders |
 //! | `elevation` | session and window station | UAC |
 //! | `trace` | a session that pretends to start is refused; the end by the console | records by version, whose layouts are compared with manifests |

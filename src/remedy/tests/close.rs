@@ -31,8 +31,18 @@ fn close(stand: &Stand, sockets: &[Socket]) -> CloseOutcome {
     Some("cookie")
 )]
 #[case::linux_time_wait(System::Linux, time_wait(10001), None)]
-#[case::windows_ipv4(System::Windows, tcp(State::TimeWait, "10.0.0.5:1", Some("10.0.0.9:1"), None), None)]
-#[case::windows_ipv6(System::Windows, tcp(State::TimeWait, "[::1]:1", Some("[::1]:2"), None), Some("IPv6"))]
+#[case::windows_ipv4(System::Windows, tcp(State::Established, "10.0.0.5:1", Some("10.0.0.9:1"), None), None)]
+#[case::windows_ipv6(System::Windows, tcp(State::Established, "[::1]:1", Some("[::1]:2"), None), None)]
+#[case::windows_time_wait(
+    System::Windows,
+    tcp(State::TimeWait, "10.0.0.5:1", Some("10.0.0.9:1"), None),
+    Some("ESTABLISHED")
+)]
+#[case::windows_close_wait(
+    System::Windows,
+    tcp(State::CloseWait, "[::1]:1", Some("[::1]:2"), None),
+    Some("ESTABLISHED")
+)]
 #[case::windows_udp(System::Windows, udp("10.0.0.5:1", None), Some("TCP"))]
 #[case::windows_listener(System::Windows, tcp(State::Listen, "10.0.0.5:1", None, None), Some("connections"))]
 #[case::other(System::Other, time_wait(10001), Some("no call"))]
@@ -46,6 +56,48 @@ fn what_can_be_closed_where(#[case] system: System, #[case] socket: Socket, #[ca
             assert!(refusal.contains(why), "{refusal}");
         }
     }
+}
+
+#[test]
+fn on_windows_no_more_is_promised_than_is_known() {
+    let snapshot = on(System::Windows, Vec::new());
+    let open = |local, remote| tcp(State::Established, local, Some(remote), None);
+    let (ipv4, ipv6) = (open("10.0.0.5:1", "10.0.0.9:1"), open("[::1]:1", "[::1]:2"));
+    let waits = tcp(State::TimeWait, "10.0.0.5:2", Some("10.0.0.9:1"), None);
+    let plan = ClosePlan::new(basis(&snapshot), [ipv4.clone(), waits]);
+    assert_eq!(
+        plan.promises(),
+        [
+            "1 connection: Windows is told to delete it, and it is read again whether it is gone.",
+            "1 is left out: Windows is known to close ESTABLISHED connections only.",
+        ]
+    );
+    assert_eq!(plan.cautions(), Vec::<String>::new());
+    let plan = ClosePlan::new(basis(&snapshot), [ipv4, ipv6]);
+    assert_eq!(
+        plan.commands(),
+        [
+            "SetTcpEntry(10.0.0.5:1 10.0.0.9:1, MIB_TCP_STATE_DELETE_TCB)",
+            r"IOCTL_NSI_SET_ALL_PARAMETERS(\Device\Nsi, TCP 16, [::1]:1 [::1]:2)",
+        ]
+    );
+    assert!(plan.cautions()[0].contains("over IPv6"), "{:?}", plan.cautions());
+}
+
+/// A success is believed once the connection is in no table any more: as TIME_WAIT it still holds its port.
+#[test]
+fn on_windows_a_success_that_leaves_the_connection_is_none() {
+    let (_home, state) = state();
+    let socket = tcp(State::Established, "[::1]:1", Some("[::1]:2"), Some(owner(7)));
+    let stand = Stand::default();
+    // It has no cookie, so that the machine takes another one away than this.
+    let waits = known(9, socket.clone()).with(|socket| socket.state = State::TimeWait);
+    stand.with(|machine| machine.sockets = vec![waits]);
+    let snapshot = on(System::Windows, vec![socket.clone()]);
+    let plan = ClosePlan::new(basis(&snapshot), [socket]).confirm().unwrap();
+    let outcome = stand.executor(&state).close(&plan).unwrap().outcome;
+    assert_eq!(outcome.sockets, Some(vec![Closed::StillThere(None)]));
+    assert!(!outcome.succeeded());
 }
 
 #[test]

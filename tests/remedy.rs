@@ -146,7 +146,7 @@ impl Setup {
     }
 
     fn basis<'a>(&'a self, snapshot: &'a Observed) -> Basis<'a> {
-        Basis { snapshot, own_pid: Pid(std::process::id()), forbidden: &self.forbidden }
+        Basis { snapshot, own_pid: Pid(std::process::id()), forbidden: &self.forbidden, time_wait: None }
     }
 }
 

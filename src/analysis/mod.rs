@@ -121,8 +121,8 @@ impl Analysis {
         let failures = self.failures.summary();
         add_failures(&mut processes.rows, &row_of_owner, failures.as_ref());
         add_trends(&mut processes.rows, &row_of_owner, &self.history);
-        let time_wait = certain_time_wait(observed.host.system, &observed.limits)
-            .or_else(|| self.ledger.measured_time_wait());
+        let measured = self.ledger.measured_time_wait();
+        let time_wait = time_wait(observed.host.system, &observed.limits, measured);
         let ahead = Ahead::new(&self.history, &observed, time_wait);
         usage::add_past(&mut spaces, &self.history, &ahead);
         let standing = if is_whole { self.standing.observe(&observed) } else { Vec::new() };
@@ -172,6 +172,10 @@ impl Analysis {
 
 /// How long a TIME_WAIT lasts, where that needs no measuring.
 fn certain_time_wait(system: System, limits: &Limits) -> Option<Duration> {
-    let linux = (system == System::Linux).then_some(LINUX_TIME_WAIT);
-    limits.time_wait.or(linux)
+    (system == System::Linux).then(|| limits.time_wait.unwrap_or(LINUX_TIME_WAIT))
+}
+
+/// How long a TIME_WAIT lasts. What Windows is set to is not what every version of it does.
+fn time_wait(system: System, limits: &Limits, measured: Option<Duration>) -> Option<Duration> {
+    certain_time_wait(system, limits).or(measured).or(limits.time_wait)
 }

@@ -33,7 +33,7 @@ pub struct Picture {
     pub failures: Option<Failures>,
     /// The event log of the last 24 hours, oldest first.
     pub events: Arc<[PortEvent]>,
-    /// How long a TIME_WAIT lasts here, read or measured; none while that is not known.
+    /// How long a TIME_WAIT lasts here, measured or else read; none while that is not known.
     pub time_wait: Option<Duration>,
     /// What is asked of the ports that run out first and what would help; none before any rate is known.
     pub what_if: Option<WhatIf>,

@@ -320,3 +320,30 @@ proptest! {
         prop_assert_eq!(story(&hours), story(&[0; 30]));
     }
 }
+
+/// What the registry says may hold after the next start only, or not at all.
+#[test]
+fn on_windows_a_measured_time_wait_is_believed_before_one_that_is_set() {
+    let lasts = |system: System| {
+        let mut analysis = Analysis::default();
+        let mut first = None;
+        for second in 0..60_u64 {
+            let sockets = (0..=second).filter(|born| second - born <= 30).map(|born| {
+                let state = if born == second { State::Established } else { State::TimeWait };
+                tcp(state, &format!("10.0.0.1:{}", 10_000 + born), Some("10.0.0.2:80"), None)
+            });
+            let mut machine = snapshot(sockets.collect());
+            Arc::make_mut(&mut machine.host).system = system;
+            machine.limits.time_wait = Some(Duration::from_mins(2));
+            let picture = analysis.observe(at(second, machine), GroupBy::Process);
+            first = first.or(picture.time_wait);
+            if second == 59 {
+                return (first, picture.time_wait);
+            }
+        }
+        unreachable!()
+    };
+    let [set, measured] = [Duration::from_mins(2), Duration::from_secs(30)].map(Some);
+    assert_eq!(lasts(System::Windows), (set, measured));
+    assert_eq!(lasts(System::Linux), (set, set));
+}

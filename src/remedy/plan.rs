@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::range::Difference;
 use crate::model::{Family, Missing, Observed, Owner, Pid, Protocol};
@@ -123,6 +124,8 @@ pub struct Basis<'a> {
     pub own_pid: Pid,
     /// Processes that we may not end, as [`crate::remedy::Executor::forbidden`] found.
     pub forbidden: &'a HashMap<Owner, ControlError>,
+    /// How long a TIME_WAIT lasts here, where that is known.
+    pub time_wait: Option<Duration>,
 }
 
 impl Basis<'_> {

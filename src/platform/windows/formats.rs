@@ -17,6 +17,9 @@ pub mod handles {
 pub mod host {
     pub mod format;
 }
+pub mod limits {
+    pub mod format;
+}
 pub mod processes {
     pub mod format;
 }

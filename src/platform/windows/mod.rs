@@ -18,6 +18,7 @@
 //! | `control` | a success that changes nothing is not believed; what is not known over IPv6 is said | `SetTcpEntry`, `\Device\Nsi` |
 //! | `probe` | a port taken and refused | blocks that are excluded, exclusive holders |
 //! | `elevation` | session and window station | UAC |
+//! | `limits` | a number of the registry | `TcpTimedWaitDelay` |
 //! | `trace` | a session that pretends to start is refused; the end by the console | records by version, whose layouts are compared with manifests |
 //!
 //! assets/windows-checklist.md says what to try first on a real Windows.
@@ -30,6 +31,7 @@ mod ffi;
 mod format;
 mod handles;
 mod host;
+mod limits;
 mod probe;
 mod processes;
 pub(crate) mod ranges;
@@ -70,7 +72,7 @@ pub(super) fn open() -> Platform {
         host: Arc::new(host),
         backend: Backend::Native,
         namespace: NamespaceId::ONLY,
-        limits: None,
+        limits: Some(Box::new(limits::Registry::read())),
         bursts: None,
         start_tracing: Some(Box::new(move |start| trace::start(start, elevated))),
         events,

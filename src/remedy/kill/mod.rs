@@ -65,7 +65,7 @@ impl KillPlan {
         let targets: Vec<_> =
             owners.iter().filter_map(|owner| snapshot.processes.get(owner).map(Arc::clone)).collect();
         let ending: HashSet<Owner> = owners.iter().copied().collect();
-        let (promise, ports) = predict(snapshot, &ending, signal);
+        let (promise, ports) = predict(basis, &ending, signal);
         let children: Vec<_> = snapshot
             .processes
             .values()

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::super::plan::lost_listeners;
+use super::super::plan::{Basis, lost_listeners};
 use super::resets;
-use crate::model::{Observed, Owner, Port, Socket, SpaceId, State, System};
+use crate::model::{Owner, Port, Socket, SpaceId, State, System};
 use crate::platform::control::Signal;
 use crate::text::{clock, thousands};
 
@@ -105,11 +105,13 @@ impl Promise {
 }
 
 pub(super) fn predict(
-    snapshot: &Observed,
+    basis: Basis<'_>,
     ending: &HashSet<Owner>,
     signal: Signal,
 ) -> (Promise, HashMap<PortKey, Vec<SocketKey>>) {
+    let snapshot = basis.snapshot;
     let system = snapshot.host.system;
+    let time_wait = basis.time_wait.or((system == System::Linux).then_some(LINUX_TIME_WAIT));
     let resets = resets(system, signal);
     let counts = |socket: &Socket| {
         let space = snapshot.spaces.iter().find(|space| space.id == socket.space());
@@ -138,9 +140,9 @@ pub(super) fn predict(
         *worst = (*worst).max(after);
         keys.push(SocketKey::of(socket));
         if after == After::TimeWait {
-            promise.longest = promise.longest.max(socket.expires());
-        } else if after == After::Closing && system == System::Linux {
-            promise.longest = promise.longest.max(Some(LINUX_TIME_WAIT));
+            promise.longest = promise.longest.max(socket.expires().or(time_wait));
+        } else if after == After::Closing {
+            promise.longest = promise.longest.max(time_wait);
         }
     }
     for (after, _) in ports.values() {

@@ -185,6 +185,24 @@ fn what_is_not_read_of_a_service_is_not_taken_for_nothing() {
     assert_eq!(plan.cautions(), Vec::<String>::new());
 }
 
+/// Windows does not tell how long one has left: no more than it lasts at all.
+#[rstest]
+#[case::nothing_known(None, None, None)]
+#[case::known(Some(30), None, Some(30))]
+#[case::what_the_system_says_of_the_socket_is_better(Some(30), Some(12), Some(12))]
+fn on_windows_a_time_wait_stays_as_long_as_one_lasts_there(
+    #[case] lasts: Option<u64>,
+    #[case] left: Option<u64>,
+    #[case] longest: Option<u64>,
+) {
+    let mut socket = tcp(State::TimeWait, "10.0.0.5:10006", Some("10.0.0.9:1433"), Some(owner(4312)));
+    socket.set_expires(left.map(Duration::from_secs));
+    let snapshot = inhabited(System::Windows, vec![socket]);
+    let basis = Basis { time_wait: lasts.map(Duration::from_secs), ..basis(&snapshot) };
+    let promise = KillPlan::new(basis, &[owner(4312)], Signal::Kill).promise;
+    assert_eq!((promise.time_wait, promise.longest), (1, longest.map(Duration::from_secs)));
+}
+
 #[rstest]
 #[case::idle(System::Windows, 0, "x", "the idle process")]
 #[case::kernel(System::Windows, 4, "System", "the kernel")]
@@ -212,7 +230,7 @@ fn an_ordinary_process_with_a_low_number_is_ordinary() {
 fn without_the_right_it_says_which() {
     let snapshot = inhabited(System::Linux, busy());
     let forbidden = HashMap::from([(owner(4312), no_right())]);
-    let basis = Basis { snapshot: &snapshot, own_pid: OWN_PID, forbidden: &forbidden };
+    let basis = Basis { snapshot: &snapshot, own_pid: OWN_PID, forbidden: &forbidden, time_wait: None };
     let refusal = KillPlan::new(basis, &[owner(4312)], Signal::Term).confirm().unwrap_err();
     assert_eq!(refusal, Refusal::CannotBe { what: "orders (4312)".into(), why: no_right() });
     assert!(refusal.to_string().contains("CAP_KILL"));
@@ -258,7 +276,7 @@ fn names_from_outside_are_made_safe() {
     let mut snapshot = on(System::Linux, Vec::new());
     snapshot.processes = [process(owner(5), "evil\u{1b}[2J", "x")].into();
     let forbidden = HashMap::from([(owner(5), no_right())]);
-    let basis = Basis { snapshot: &snapshot, own_pid: OWN_PID, forbidden: &forbidden };
+    let basis = Basis { snapshot: &snapshot, own_pid: OWN_PID, forbidden: &forbidden, time_wait: None };
     assert!(
         !KillPlan::new(basis, &[owner(5)], Signal::Term)
             .confirm()

@@ -254,7 +254,7 @@ fn on(system: System, sockets: Vec<Socket>) -> Observed {
 fn basis(snapshot: &Observed) -> Basis<'_> {
     static NOTHING: std::sync::LazyLock<HashMap<Owner, ControlError>> =
         std::sync::LazyLock::new(HashMap::new);
-    Basis { snapshot, own_pid: OWN_PID, forbidden: &NOTHING }
+    Basis { snapshot, own_pid: OWN_PID, forbidden: &NOTHING, time_wait: None }
 }
 
 fn state() -> (tempfile::TempDir, StateDirectory) {

@@ -36,7 +36,7 @@ pub fn ask(
     out: &mut Out,
 ) {
     let none = HashMap::new();
-    let basis = Basis { snapshot, own_pid, forbidden: &none };
+    let basis = Basis { snapshot, own_pid, forbidden: &none, time_wait: None };
     let one = one.map(|socket| {
         let plan = ClosePlan::new(basis, [socket.clone()]);
         (socket, plan)

@@ -8,7 +8,8 @@ use ratatui::style::Style;
 use super::question::{
     Button, Buttons, Change, FEW, Learned, Question, Topic, say_cautions, say_plan, say_refusals,
 };
-use crate::model::{Observed, Owner, Pid, Process};
+use crate::analysis::Picture;
+use crate::model::{Owner, Pid, Process};
 use crate::platform::control::{ControlError, Signal};
 use crate::remedy::kill::{KillPlan, Recoveries};
 use crate::remedy::service::{BeforeTheEnd, Request, Response};
@@ -26,7 +27,7 @@ pub struct Kill {
     /// Whom, as the row had them when the key was pressed.
     owners: Vec<Owner>,
     /// What was seen then.
-    snapshot: Arc<Observed>,
+    picture: Arc<Picture>,
     own_pid: Pid,
     /// The plan for the signal that is chosen.
     plan: KillPlan,
@@ -37,7 +38,8 @@ pub struct Kill {
 }
 
 /// Asks whether to end these processes, with only this signal if any.
-pub fn ask(snapshot: Arc<Observed>, own_pid: Pid, owners: Vec<Owner>, only: Option<Signal>, out: &mut Out) {
+pub fn ask(picture: Arc<Picture>, own_pid: Pid, owners: Vec<Owner>, only: Option<Signal>, out: &mut Out) {
+    let snapshot = &picture.snapshot;
     let system = snapshot.host.system;
     let service = owners
         .iter()
@@ -46,24 +48,25 @@ pub fn ask(snapshot: Arc<Observed>, own_pid: Pid, owners: Vec<Owner>, only: Opti
     let signals: Vec<_> =
         offered.iter().copied().filter(|signal| only.is_none_or(|only| only == *signal)).collect();
     let signal = signals.first().copied().unwrap_or_default();
-    let plan = plan(&snapshot, own_pid, &owners, signal, &HashMap::new());
+    let plan = plan(&picture, own_pid, &owners, signal, &HashMap::new());
     let buttons = Buttons::unless(plan.refusals(), signals.into_iter().map(Button::Send));
     let request = out.ask(Request::MayEnd(owners.clone()));
     out.open(Question::new(
-        Kill { owners, snapshot, own_pid, plan, request, recoveries: None },
+        Kill { owners, picture, own_pid, plan, request, recoveries: None },
         buttons,
         system,
     ));
 }
 
 fn plan(
-    snapshot: &Observed,
+    picture: &Picture,
     own_pid: Pid,
     owners: &[Owner],
     signal: Signal,
     forbidden: &HashMap<Owner, ControlError>,
 ) -> KillPlan {
-    KillPlan::new(Basis { snapshot, own_pid, forbidden }, owners, signal)
+    let Picture { snapshot, time_wait, .. } = picture;
+    KillPlan::new(Basis { snapshot, own_pid, forbidden, time_wait: *time_wait }, owners, signal)
 }
 
 impl Topic for Kill {
@@ -94,7 +97,7 @@ impl Topic for Kill {
 
     fn choose(&mut self, chosen: Button) {
         if let Button::Send(signal) = chosen {
-            self.plan = plan(&self.snapshot, self.own_pid, &self.owners, signal, &HashMap::new())
+            self.plan = plan(&self.picture, self.own_pid, &self.owners, signal, &HashMap::new())
                 .with_recoveries(self.recoveries.clone());
         }
     }
@@ -120,7 +123,7 @@ impl Topic for Kill {
                 self.recoveries = Some(recoveries.clone());
                 let hit = self.owners.iter().any(|owner| forbidden.contains_key(owner));
                 if hit {
-                    self.plan = plan(&self.snapshot, self.own_pid, &self.owners, self.plan.signal, forbidden);
+                    self.plan = plan(&self.picture, self.own_pid, &self.owners, self.plan.signal, forbidden);
                 }
                 self.plan = self.plan.clone().with_recoveries(self.recoveries.clone());
                 let refused = hit && !self.plan.refusals().is_empty();

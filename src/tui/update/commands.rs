@@ -96,7 +96,7 @@ fn kill(app: &App, out: &mut Out) {
     let Some(picture) = app.picture() else { return };
     let env = app.env();
     let owners = env.process().map_or_else(|| app.page().pane().owners(&env), |owner| vec![owner]);
-    kill::ask(Arc::clone(&picture.snapshot), app.shared.own_pid, owners, None, out);
+    kill::ask(Arc::clone(picture), app.shared.own_pid, owners, None, out);
 }
 
 /// Asks why a port can't be had: that of the selected socket, or one that is typed.
@@ -158,7 +158,7 @@ fn apply_one(app: &mut App, intent: Intent) -> Vec<Effect> {
         Intent::AskToKill(owners, only) => {
             let Some(latest) = app.shared.latest.clone() else { return Vec::new() };
             let mut out = Out::new(app.shared.request);
-            kill::ask(Arc::clone(&latest.snapshot), app.shared.own_pid, owners, only, &mut out);
+            kill::ask(latest, app.shared.own_pid, owners, only, &mut out);
             return apply(app, out);
         }
         Intent::Run(command) => return run_here(app, command).unwrap_or_default(),

@@ -208,6 +208,8 @@ pub enum Reason {
     AnotherPidNamespace,
     /// Who holds them is nobody that can be seen from here.
     HeldElsewhere,
+    /// They happened in other network compartments of Windows.
+    OtherCompartments,
     /// The process is gone.
     Ended,
     /// This backend has no way to read it.
@@ -262,7 +264,7 @@ impl Reason {
             Self::AccessDenied | Self::Protected | Self::OtherUsers(_) | Self::HiddenInProc => {
                 "missing_right"
             }
-            Self::AnotherPidNamespace | Self::HeldElsewhere => "held_elsewhere",
+            Self::AnotherPidNamespace | Self::HeldElsewhere | Self::OtherCompartments => "held_elsewhere",
             Self::Ended => "ended",
             Self::Backend => "backend",
             Self::OldKernel { .. }

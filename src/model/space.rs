@@ -64,7 +64,8 @@ impl Protocol {
 
 /// A network namespace: ports are exhausted in one of them, not on a machine.
 ///
-/// Linux: the inode of `/proc/PID/ns/net`. Elsewhere there is one, [`NamespaceId::ONLY`].
+/// Linux: the inode of `/proc/PID/ns/net`. Elsewhere there is one, [`NamespaceId::ONLY`]; what a trace of Windows tells
+/// of other network compartments has their number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NamespaceId(pub u32);
 

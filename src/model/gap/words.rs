@@ -88,6 +88,9 @@ impl Display for Reason {
                 "no process that can be seen here holds them: they were closed meanwhile, or the kernel or a process \
                  of another PID namespace has them",
             ),
+            Self::OtherCompartments => f.write_str(
+                "ports were refused in other network compartments (containers): run porttop inside one to see its ports",
+            ),
             Self::Ended => f.write_str("the process has ended"),
             Self::Backend => f.write_str("this backend does not read them"),
             Self::OldKernel { release, .. } => write!(f, "Linux {release} does not list them"),

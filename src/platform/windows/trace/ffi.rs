@@ -19,9 +19,9 @@ use windows_sys::core::{BOOL, GUID};
 
 use super::format::{Event, Record};
 use super::layout::Provider;
-use crate::platform::windows::ffi::CallError;
 use crate::platform::windows::ffi::buffer::Buffer;
 use crate::platform::windows::ffi::text::{until_nul, wide};
+use crate::platform::windows::ffi::{CallError, library};
 
 /// `TRACE_LEVEL_INFORMATION`, the level of every event that is listened to.
 const INFORMATION: u8 = 4;
@@ -301,6 +301,19 @@ fn is(guid: &GUID, provider: Provider) -> bool {
         == (wanted.data1, wanted.data2, wanted.data3, wanted.data4)
 }
 
+/// `NET_IF_COMPARTMENT_ID GetCurrentThreadCompartmentId(void)`.
+type CurrentCompartment = unsafe extern "system" fn() -> u32;
+
+/// The network compartment of this thread; none where it is not told.
+pub fn own_compartment() -> Option<u32> {
+    let export = library::export("iphlpapi.dll", c"GetCurrentThreadCompartmentId")?;
+    // SAFETY: the export of this name has this signature, see `CurrentCompartment`.
+    let function =
+        unsafe { std::mem::transmute::<*mut std::ffi::c_void, CurrentCompartment>(export.as_ptr()) };
+    // SAFETY: it takes nothing.
+    Some(unsafe { function() }).filter(|compartment| *compartment != 0)
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -313,6 +326,11 @@ mod tests {
 
     /// `DWORD CtrlRoutine(void *event)`, what the console starts in a process at an event.
     type CtrlRoutine = unsafe extern "system" fn(*const std::ffi::c_void) -> u32;
+
+    #[test]
+    fn the_compartment_is_told_or_it_is_not_known() {
+        assert!(own_compartment().is_none_or(|compartment| compartment > 0));
+    }
 
     #[test]
     #[ignore = "run by the test below, in a process of its own"]

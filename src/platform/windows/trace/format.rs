@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use super::layout::{LAYOUTS, Layout, Provider, Values};
-use crate::model::{Gap, Missing, Owner, Pid, PortOperation, Protocol, Reason, StartTime};
+use crate::model::{Gap, Missing, NamespaceId, Owner, Pid, PortOperation, Protocol, Reason, StartTime};
 
 /// An event in one version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +50,8 @@ pub enum Said {
         remote: SocketAddr,
         /// The process it belongs to.
         pid: u32,
+        /// Where.
+        namespace: Option<NamespaceId>,
     },
     /// That a port could not be had which was asked for by its number.
     RefusedBind {
@@ -70,6 +72,8 @@ pub enum Said {
         operation: PortOperation,
         /// TCP or UDP, where that is said.
         protocol: Option<Protocol>,
+        /// Where, if that is told.
+        namespace: Option<NamespaceId>,
         /// The NTSTATUS.
         error: u32,
     },
@@ -80,14 +84,32 @@ const TOO_MANY_ADDRESSES: u32 = 0xC000_0209;
 /// One second in the unit of a FILETIME.
 const SECOND: u64 = 10_000_000;
 
+/// The compartment of a machine without containers (`NET_IF_COMPARTMENT_ID_PRIMARY`).
+pub const PRIMARY: u32 = 1;
+
 /// Decodes records. AFD reports each failed bind again after TCPIP has, from the same thread; it counts
 /// once.
-#[derive(Default)]
 pub struct Decoder {
+    /// The compartment whose tables are read.
+    here: u32,
     failed_binds: HashMap<u32, u64>,
 }
 
 impl Decoder {
+    /// A decoder for a process in this compartment.
+    pub fn new(here: u32) -> Self {
+        Self { here, failed_binds: HashMap::new() }
+    }
+
+    /// Where a record belongs: each container of Windows has ports of its own.
+    fn namespace(&self, Values { compartment, .. }: Values) -> Option<NamespaceId> {
+        match compartment {
+            0 => None,
+            here if here == self.here => Some(NamespaceId::ONLY),
+            other => Some(NamespaceId(other)),
+        }
+    }
+
     /// What a record says, if it says anything about ports.
     ///
     /// # Errors
@@ -100,8 +122,8 @@ impl Decoder {
         let layout = Layout::of(provider, id, version).ok_or(Unread(record.event))?;
         let values = layout.read(record.data).map_err(|_| Unread(record.event))?;
         Ok(match (provider, id) {
-            (Provider::Tcpip, 1044) => closed(values),
-            (Provider::Tcpip, 1050) => failed_connect(values, record.pid),
+            (Provider::Tcpip, 1044) => closed(values, self.namespace(values)),
+            (Provider::Tcpip, 1050) => failed_connect(values, record.pid, self.namespace(values)),
             (Provider::Tcpip, 1006) => self.failed_bind(record, values, Protocol::Tcp),
             (Provider::Tcpip, 1394) => self.failed_bind(record, values, Protocol::Udp),
             (Provider::Afd, 1029 | 1030) => self.failed_socket_bind(record, values),
@@ -113,7 +135,7 @@ impl Decoder {
     fn failed_bind(&mut self, record: Record<'_>, values: Values, protocol: Protocol) -> Option<Said> {
         let Values { local, status: error, .. } = values;
         let pid = record.pid;
-        let failure = failure(error, pid, PortOperation::Bind, Some(protocol))?;
+        let failure = failure(error, pid, PortOperation::Bind, Some(protocol), None)?;
         if error != TOO_MANY_ADDRESSES && local.is_none_or(|local| local.port() != 0) {
             return Some(Said::RefusedBind { pid, protocol, local, error });
         }
@@ -131,7 +153,7 @@ impl Decoder {
         if told.is_some_and(|time| record.time.abs_diff(time) < SECOND) {
             return None;
         }
-        failure(TOO_MANY_ADDRESSES, record.pid, PortOperation::Bind, None)
+        failure(TOO_MANY_ADDRESSES, record.pid, PortOperation::Bind, None, None)
     }
 }
 
@@ -142,6 +164,23 @@ pub struct Unread(Event);
 /// How many records of each event were not read.
 #[derive(Debug, Default)]
 pub struct UnreadRecords(BTreeMap<Event, u64>);
+
+/// How often a port was refused in other compartments.
+#[derive(Debug, Default)]
+pub struct Elsewhere(u64);
+
+impl Elsewhere {
+    /// Counts what was said, if it is of that kind.
+    pub fn add(&mut self, said: Said) {
+        let Said::Failure { namespace: Some(namespace), .. } = said else { return };
+        self.0 += u64::from(namespace != NamespaceId::ONLY);
+    }
+
+    /// That it is not about the ports that are shown.
+    pub fn gap(&self) -> Option<Gap> {
+        (self.0 > 0).then(|| Gap::new(Missing::TracedEvents(self.0), Reason::OtherCompartments))
+    }
+}
 
 impl UnreadRecords {
     /// Counts one.
@@ -158,21 +197,28 @@ impl UnreadRecords {
     }
 }
 
-fn closed(values: Values) -> Option<Said> {
-    let Values { local, remote, status, pid } = values;
+fn closed(values: Values, namespace: Option<NamespaceId>) -> Option<Said> {
+    let Values { local, remote, status, pid, .. } = values;
     let (local, remote) = local.zip(remote).filter(|_| status == 0 && pid != 0)?;
-    Some(Said::Closed { local, remote, pid })
+    Some(Said::Closed { local, remote, pid, namespace })
 }
 
 /// Where the connection has no process yet, it is the one that was connecting.
-fn failed_connect(values: Values, caller: u32) -> Option<Said> {
+fn failed_connect(values: Values, caller: u32, namespace: Option<NamespaceId>) -> Option<Said> {
     let pid = if values.pid == 0 { caller } else { values.pid };
-    failure(values.status, pid, PortOperation::Connect, Some(Protocol::Tcp))
+    failure(values.status, pid, PortOperation::Connect, Some(Protocol::Tcp), namespace)
 }
 
 /// A failure, unless its status is one of success (below 0x80000000).
-fn failure(status: u32, pid: u32, operation: PortOperation, protocol: Option<Protocol>) -> Option<Said> {
-    (status >= 0x8000_0000).then_some(Said::Failure { pid, operation, protocol, error: status })
+fn failure(
+    status: u32,
+    pid: u32,
+    operation: PortOperation,
+    protocol: Option<Protocol>,
+    namespace: Option<NamespaceId>,
+) -> Option<Said> {
+    let said = Said::Failure { pid, operation, protocol, namespace, error: status };
+    (status >= 0x8000_0000).then_some(said)
 }
 
 /// The name of a session of a porttop: it tells whose it is, whatever has its number by now.
@@ -198,6 +244,7 @@ mod tests {
 
     const LOCAL: &str = "10.0.0.5:49152";
     const NO_PORT: &str = "0.0.0.0:0";
+    const HERE: Option<NamespaceId> = Some(NamespaceId::ONLY);
 
     /// Each event in each version that is known.
     fn versions(provider: Provider, id: u16) -> Vec<Event> {
@@ -211,7 +258,7 @@ mod tests {
     fn data(event: Event, local: &str, status: u32, pid: u32) -> Vec<u8> {
         let layout = Layout::of(event.provider, event.id, event.version).unwrap();
         let (local, remote) = (local.parse().ok(), "10.0.0.9:1433".parse().ok());
-        written(layout, Values { local, remote, status, pid })
+        written(layout, Values { local, remote, status, pid, compartment: PRIMARY })
     }
 
     fn record(event: Event, data: &[u8]) -> Record<'_> {
@@ -219,25 +266,58 @@ mod tests {
     }
 
     fn said(event: Event, local: &str, status: u32, pid: u32) -> Option<Said> {
-        Decoder::default().decode(record(event, &data(event, local, status, pid))).unwrap()
+        Decoder::new(PRIMARY).decode(record(event, &data(event, local, status, pid))).unwrap()
     }
 
     #[test]
     fn whoever_closes_a_connection_is_named() {
         let (local, remote) = (LOCAL.parse().unwrap(), "10.0.0.9:1433".parse().unwrap());
         for event in versions(Provider::Tcpip, 1044) {
-            assert_eq!(said(event, LOCAL, 0, 4312), Some(Said::Closed { local, remote, pid: 4312 }));
+            assert_eq!(
+                said(event, LOCAL, 0, 4312),
+                Some(Said::Closed { local, remote, pid: 4312, namespace: HERE })
+            );
             assert_eq!(said(event, LOCAL, 0xC000_0236, 4312), None);
             assert_eq!(said(event, LOCAL, 0, 0), None);
             assert_eq!(said(event, "", 0, 4312), None);
         }
     }
 
+    #[rstest]
+    #[case::here(7, HERE, 0)]
+    #[case::a_container(2, Some(NamespaceId(2)), 1)]
+    #[case::the_machine_around_this_container(PRIMARY, Some(NamespaceId(PRIMARY)), 1)]
+    #[case::not_told(0, None, 0)]
+    fn what_happens_in_another_compartment_is_not_about_the_ports_here(
+        #[case] compartment: u32,
+        #[case] namespace: Option<NamespaceId>,
+        #[case] elsewhere: u64,
+    ) {
+        let (mut decoder, mut counted) = (Decoder::new(7), Elsewhere::default());
+        let (local, remote) = (LOCAL.parse().ok(), "10.0.0.9:1433".parse().ok());
+        for (id, status) in [(1044, 0), (1050, TOO_MANY_ADDRESSES)] {
+            for event in versions(Provider::Tcpip, id) {
+                let layout = Layout::of(event.provider, event.id, event.version).unwrap();
+                let data = written(layout, Values { local, remote, status, pid: 4312, compartment });
+                let said = decoder.decode(record(event, &data)).unwrap().unwrap();
+                let (Said::Closed { namespace: told, .. } | Said::Failure { namespace: told, .. }) = said
+                else {
+                    panic!("{said:?}")
+                };
+                assert_eq!(told, namespace);
+                counted.add(said);
+            }
+        }
+        let failures = elsewhere * versions(Provider::Tcpip, 1050).len() as u64;
+        let gap = Gap::new(Missing::TracedEvents(failures), Reason::OtherCompartments);
+        assert_eq!(counted.gap(), (failures > 0).then_some(gap));
+    }
+
     #[test]
     fn a_connect_without_a_port_is_a_failure_of_its_process() {
         let failure = |pid, error| {
             let (operation, protocol) = (PortOperation::Connect, Some(Protocol::Tcp));
-            Some(Said::Failure { pid, operation, protocol, error })
+            Some(Said::Failure { pid, operation, protocol, namespace: HERE, error })
         };
         for event in versions(Provider::Tcpip, 1050) {
             assert_eq!(said(event, LOCAL, TOO_MANY_ADDRESSES, 4312), failure(4312, TOO_MANY_ADDRESSES));
@@ -251,9 +331,10 @@ mod tests {
     #[case::udp(1394, Protocol::Udp)]
     fn a_bind_without_a_port_counts_once(#[case] id: u16, #[case] protocol: Protocol) {
         let (operation, error) = (PortOperation::Bind, TOO_MANY_ADDRESSES);
-        let failure = |protocol| Ok(Some(Said::Failure { pid: 77, operation, protocol, error }));
+        let failure =
+            |protocol| Ok(Some(Said::Failure { pid: 77, operation, protocol, namespace: None, error }));
         for event in versions(Provider::Tcpip, id) {
-            let mut decoder = Decoder::default();
+            let mut decoder = Decoder::new(PRIMARY);
             let first = data(event, NO_PORT, TOO_MANY_ADDRESSES, 0);
             assert_eq!(decoder.decode(record(event, &first)), failure(Some(protocol)), "{event}");
             let afd = Event { provider: Provider::Afd, id: 1030, version: 0 };
@@ -282,7 +363,7 @@ mod tests {
             for event in versions(Provider::Tcpip, id) {
                 let (pid, operation) = (77, PortOperation::Bind);
                 let expected = if exhausted {
-                    Said::Failure { pid, operation, protocol: Some(protocol), error }
+                    Said::Failure { pid, operation, protocol: Some(protocol), namespace: None, error }
                 } else {
                     Said::RefusedBind { pid, protocol, local: local.parse().ok(), error }
                 };
@@ -304,7 +385,7 @@ mod tests {
         for provider in Provider::ALL {
             for id in (0..2000).filter(|id| !provider.events().contains(id)) {
                 let event = Event { provider, id, version: 0 };
-                assert_eq!(Decoder::default().decode(record(event, &[])), Ok(None));
+                assert_eq!(Decoder::new(PRIMARY).decode(record(event, &[])), Ok(None));
             }
         }
     }
@@ -314,7 +395,7 @@ mod tests {
     fn what_has_another_version_than_the_known_is_unread_counted_and_named() {
         let known = Event { provider: Provider::Tcpip, id: 1006, version: 1 };
         let later = Event { version: 2, ..known };
-        let (mut decoder, mut unread) = (Decoder::default(), UnreadRecords::default());
+        let (mut decoder, mut unread) = (Decoder::new(PRIMARY), UnreadRecords::default());
         assert_eq!(unread.gaps(), []);
         let data = data(known, NO_PORT, TOO_MANY_ADDRESSES, 0);
         for event in [later, later, known] {
@@ -362,7 +443,7 @@ mod tests {
                                   data in prop::collection::vec(any::<u8>(), 0..120)) {
             let Layout { provider, id, .. } = LAYOUTS[layout];
             let event = Event { provider, id, version };
-            let _ = Decoder::default().decode(record(event, &data));
+            let _ = Decoder::new(PRIMARY).decode(record(event, &data));
         }
     }
 }

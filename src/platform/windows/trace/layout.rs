@@ -81,6 +81,8 @@ pub enum Field {
     Status,
     /// The process.
     ProcessId,
+    /// The network compartment.
+    Compartment,
     /// A number that is not needed.
     U32(&'static str),
     /// A pointer that is not needed.
@@ -98,9 +100,12 @@ pub struct Values {
     pub status: u32,
     /// The process.
     pub pid: u32,
+    /// The network compartment.
+    pub compartment: u32,
 }
 
-const CONNECTION: &[Field] = &[Field::Local, Field::Remote, Field::Status, Field::ProcessId];
+const CONNECTION: &[Field] =
+    &[Field::Local, Field::Remote, Field::Status, Field::ProcessId, Field::Compartment];
 const BIND: &[Field] = &[Field::Local, Field::Status];
 const BIND_OF_ENDPOINT: &[Field] = &[Field::Pointer("Endpoint"), Field::Local, Field::Status];
 const SOCKET_BIND: &[Field] = &[
@@ -148,7 +153,7 @@ impl Layout {
         for field in self.fields {
             let length = match field {
                 Field::Local | Field::Remote => 4 + data.u32(at)? as usize,
-                Field::Status | Field::ProcessId | Field::U32(_) => 4,
+                Field::Status | Field::ProcessId | Field::Compartment | Field::U32(_) => 4,
                 Field::Pointer(_) => 8,
             };
             let bytes = data.slice(at, length)?;
@@ -157,6 +162,7 @@ impl Layout {
                 Field::Remote => values.remote = address(&bytes[4..])?,
                 Field::Status => values.status = data.u32(at)?,
                 Field::ProcessId => values.pid = data.u32(at)?,
+                Field::Compartment => values.compartment = data.u32(at)?,
                 Field::U32(_) | Field::Pointer(_) => {}
             }
             at += length;
@@ -192,6 +198,7 @@ pub mod tests_support {
                 Field::Remote => put_address(&mut bytes, values.remote),
                 Field::Status => bytes.extend(values.status.to_le_bytes()),
                 Field::ProcessId => bytes.extend(values.pid.to_le_bytes()),
+                Field::Compartment => bytes.extend(values.compartment.to_le_bytes()),
                 Field::U32(_) => bytes.extend([0xAA; 4]),
                 Field::Pointer(_) => bytes.extend([0xBB; 8]),
             }
@@ -231,6 +238,7 @@ mod tests {
             remote: values.remote.filter(|_| has(Field::Remote)),
             status: if has(Field::Status) { values.status } else { 0 },
             pid: if has(Field::ProcessId) { values.pid } else { 0 },
+            compartment: if has(Field::Compartment) { values.compartment } else { 0 },
         }
     }
 
@@ -240,7 +248,7 @@ mod tests {
         let six = (Some("[::1]:49152".parse().unwrap()), Some("[2001:db8::9]:443".parse().unwrap()));
         for layout in &LAYOUTS {
             for (local, remote) in [four, six, (None, None)] {
-                let values = Values { local, remote, status: 0xC000_0209, pid: 4312 };
+                let values = Values { local, remote, status: 0xC000_0209, pid: 4312, compartment: 7 };
                 let whole = record(layout, values);
                 // Later versions have more behind it.
                 let longer = [&whole[..], &[0xCC; 24]].concat();
@@ -293,6 +301,7 @@ mod tests {
                 Self::Remote => "UInt32 RemoteAddressLength, Binary RemoteAddress".into(),
                 Self::Status => "UInt32 Status".into(),
                 Self::ProcessId => "UInt32 ProcessId".into(),
+                Self::Compartment => "UInt32 Compartment".into(),
                 Self::U32(name) => format!("UInt32 {name}"),
                 Self::Pointer(name) => format!("Pointer {name}"),
             }

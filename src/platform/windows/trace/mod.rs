@@ -16,16 +16,16 @@ use compact_str::{CompactString, format_compact};
 use jiff::SignedDuration;
 use windows_sys::Win32::Foundation::{ERROR_ALREADY_EXISTS, ERROR_CANCELLED};
 
-use self::ffi::{AtConsoleEnd, Consumer, Session, Sink, at_console_end, sessions, stop};
-use self::format::{Decoder, Record, Said, UnreadRecords, session_name, session_owner};
+use self::ffi::{AtConsoleEnd, Consumer, Session, Sink, at_console_end, own_compartment, sessions, stop};
+use self::format::{Decoder, Elsewhere, PRIMARY, Record, Said, UnreadRecords, session_name, session_owner};
 use self::layout::Provider;
 use self::own::OwnSession;
 use super::ffi::CallError;
 use super::processes::ffi::{identify, processes};
 use super::processes::owner;
 use crate::model::{
-    Gap, Missing, Moment, NamespaceId, Owner, Pid, PortFailure, Protocol, RefusedBind, Remedy, StartTime,
-    Trace, TracePart, TracedConnection, Tuple,
+    Gap, Missing, Moment, Owner, Pid, PortFailure, Protocol, RefusedBind, Remedy, StartTime, Trace,
+    TracePart, TracedConnection, Tuple,
 };
 use crate::platform::clock;
 use crate::platform::windows::format::timestamp;
@@ -57,6 +57,7 @@ struct Arrived {
     trace: Trace,
     /// Of the whole time.
     unread: UnreadRecords,
+    elsewhere: Elsewhere,
 }
 
 /// Starts the trace, after removing what earlier porttops left behind. There is none when Windows refuses,
@@ -170,6 +171,7 @@ impl Tracing for Running {
         let mut arrived = self.arrived.lock().unwrap_or_else(PoisonError::into_inner);
         let mut trace = std::mem::take(&mut arrived.trace);
         let mut gaps = arrived.unread.gaps();
+        gaps.extend(arrived.elsewhere.gap());
         drop(arrived);
         if let Ok(end) = self.thread.ended.try_recv() {
             let error = end.err().unwrap_or_else(|| CallError::code("ProcessTrace", ERROR_CANCELLED));
@@ -197,7 +199,6 @@ struct Reader {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
     decoder: Decoder,
     processes: HashMap<u32, (Process, Instant)>,
@@ -205,7 +206,9 @@ struct State {
 
 impl Reader {
     fn new(arrived: Arc<Mutex<Arrived>>, start: Instant) -> Self {
-        Self { arrived, start, anchor: clock::moment(start), state: Mutex::default() }
+        let decoder = Decoder::new(own_compartment().unwrap_or(PRIMARY));
+        let state = Mutex::new(State { decoder, processes: HashMap::new() });
+        Self { arrived, start, anchor: clock::moment(start), state }
     }
 
     /// When a record was written: by the counter, as far as Windows tells it by that, and never long ago.
@@ -231,7 +234,9 @@ impl Sink for Reader {
         };
         let (Said::Closed { pid, .. } | Said::RefusedBind { pid, .. } | Said::Failure { pid, .. }) = said;
         let process = state.process(pid, record.time);
-        arrived().trace.push(said, process, self.elapsed_at(record.time));
+        let mut arrived = arrived();
+        arrived.elsewhere.add(said);
+        arrived.trace.push(said, process, self.elapsed_at(record.time));
     }
 }
 
@@ -272,22 +277,15 @@ impl Trace {
         }
         let Process { owner, name } = process;
         match said {
-            Said::Closed { local, remote, .. } => {
+            Said::Closed { local, remote, namespace, .. } => {
                 let tuple = Tuple { protocol: Protocol::Tcp, local, remote };
-                self.connections.push(TracedConnection {
-                    namespace: Some(NamespaceId::ONLY),
-                    tuple,
-                    owner,
-                    name,
-                    at,
-                });
+                self.connections.push(TracedConnection { namespace, tuple, owner, name, at });
             }
             Said::RefusedBind { protocol, local, error, .. } => {
-                let namespace = Some(NamespaceId::ONLY);
+                let namespace = None;
                 self.binds.push(RefusedBind { namespace, owner, name, protocol, local, error });
             }
-            Said::Failure { operation, protocol, error, .. } => {
-                let namespace = Some(NamespaceId::ONLY);
+            Said::Failure { operation, protocol, namespace, error, .. } => {
                 self.failures.push(PortFailure { namespace, owner, name, operation, protocol, error });
             }
         }

@@ -241,6 +241,18 @@ impl Drop for Leaving {
     }
 }
 
+/// Who changes something here: the account that this process runs under, or the one that became root.
+#[must_use]
+pub fn user() -> Option<String> {
+    #[cfg(windows)]
+    return windows::user();
+    #[cfg(not(windows))]
+    return ["SUDO_USER", "USER"]
+        .into_iter()
+        .find_map(std::env::var_os)
+        .map(|user| user.to_string_lossy().into_owned());
+}
+
 /// Takes ports of this system.
 #[must_use]
 pub fn probe() -> Box<dyn PortProbe> {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::plan::Plan;
 use super::state::StateDirectory;
 use crate::model::{Gap, Missing, Reason};
-use crate::platform::clock;
+use crate::platform::{self, clock};
 use crate::text::{safe, thousands};
 
 const FILE: &str = "audit.jsonl";
@@ -87,8 +87,7 @@ impl<'a> Record<'a> {
     }
 
     fn write(&self, stage: Stage) -> Result<(), Gap> {
-        let user = ["SUDO_USER", "USER", "USERNAME"].into_iter().find_map(std::env::var_os);
-        let user = user.map(|user| safe(&user.to_string_lossy()).into_owned());
+        let user = platform::user().map(|user| safe(&user).into_owned());
         let (time, action) = (clock::now(), self.action.to_owned());
         let entry = Entry { time, id: self.id.clone(), user, action, stage: stage.made_safe() };
         let lock = self.state.lock(LOCK, "is writing the audit")?;

@@ -49,6 +49,7 @@ pub(super) use control::controls;
 pub(super) use host::elevated;
 use processes::Alive;
 pub(super) use ranges::Ranges;
+pub(super) use token::user;
 pub(super) use trace::leave;
 
 /// Opens the native platform.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::facts::{Facts, NOW, Pool, Toward, most};
 use super::holders::Holder;
+use super::seen::seen_there;
 use super::{Act, Finding, Link, Severity, Step, View, destination, remedies};
 use crate::analysis::failures::{Failing, Failures};
 use crate::analysis::what_if::Place;
@@ -214,6 +215,7 @@ fn recent(facts: &Facts) -> Vec<Duration> {
 fn evidence(failures: Option<&Failures>, holders: &[Holder], out: &Out, facts: &Facts) -> Vec<String> {
     let mut lines: Vec<_> = holders.iter().take(3).map(Holder::holds).collect();
     lines.extend(out.which(facts));
+    lines.extend(out.toward.as_ref().and_then(|toward| seen_there(facts, toward.destination.id())));
     if out.waits(facts).is_some() {
         lines.push(destination::FREES_NONE.to_owned());
     }

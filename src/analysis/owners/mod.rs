@@ -21,6 +21,7 @@ use compact_str::CompactString;
 use foldhash::quality::RandomState;
 
 use super::connection::{Seen, Stamp, is_closed_here};
+use super::reuse;
 use crate::model::{
     Attribution, DestinationId, Gap, Holders, Missing, NamespaceId, Observed, Owner, Process, Protocol,
     Reason, Snapshot, Socket, State, Trace, TracedConnection,
@@ -40,9 +41,6 @@ const LENGTHS: (usize, usize) = (101, 8);
 
 /// As long as a TIME_WAIT may last, where that is not known (RFC 9293: two maximum segment lifetimes).
 const LONGEST_TIME_WAIT: Duration = Duration::from_mins(4);
-
-/// How soon a TIME_WAIT may be reused at the earliest (`tcp_tw_reuse_delay`).
-const REUSE_DELAY: Duration = Duration::from_secs(1);
 
 /// What one snapshot has that the one before had not.
 #[derive(Debug, Default)]
@@ -266,7 +264,7 @@ impl Ledger {
             // Had it closed right after it was last seen, another could have come and gone since.
             let unseen = || Stamp::at(now).since(before.at).saturating_sub(waited.unwrap_or_default());
             let hidden = reuse && before.seen.state != State::TimeWait && waited.is_some();
-            before.seen.becomes(&seen) && !(hidden && unseen() > REUSE_DELAY)
+            before.seen.becomes(&seen) && !(hidden && unseen() > reuse::delay(&snapshot.limits))
         });
         if let Some(known) = &known {
             let begins = socket.state == State::TimeWait && known.seen.state != State::TimeWait;

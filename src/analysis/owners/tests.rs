@@ -109,6 +109,21 @@ fn a_slow_refresh_names_nobody_where_another_connection_could_have_hidden() {
 }
 
 #[test]
+fn how_soon_another_connection_can_have_hidden_is_as_it_is_set() {
+    for (delay, expected) in [(None, Some(owner(1))), (Some(100), None), (Some(500), Some(owner(1)))] {
+        let mut ledger = Ledger::default();
+        let half = waiting(60).with(|socket| socket.set_expires(Some(Duration::from_millis(59_500))));
+        let mut machines = [at(0, snapshot(vec![open(owner(1))])), at(1, snapshot(vec![half]))];
+        for machine in &mut machines {
+            machine.limits.time_wait_reuse = Some(TimeWaitReuse::Everywhere);
+            machine.limits.time_wait_reuse_delay = delay.map(Duration::from_millis);
+        }
+        let [_, later] = machines.map(|machine| complete(&mut ledger, machine));
+        assert_eq!(later.sockets[0].holders.counted(), expected, "{delay:?}");
+    }
+}
+
+#[test]
 fn a_traced_close_is_exact_whether_it_comes_with_the_time_wait_or_before_or_nothing_was_seen() {
     let exact = |machine: &Observed| {
         (machine.sockets[0].holders.counted(), machine.sockets[0].attribution)

@@ -32,8 +32,10 @@ impl Inquiry {
     pub fn of(question: Question, snapshot: &Observed) -> Self {
         let untold = || snapshot.processes.values().any(|process| process.namespace.is_none());
         let may_be_others = snapshot.host.system == System::Linux && untold();
-        let gap = Gap::new(Missing::Namespaces(None), Reason::AccessDenied)
-            .fixed_by(Remedy::Root(&["CAP_SYS_PTRACE"]));
+        let denied = Gap::new(Missing::Namespaces(None), Reason::AccessDenied);
+        // Some processes are hidden from root too.
+        let is_root = snapshot.host.elevated;
+        let gap = if is_root { denied } else { denied.fixed_by(Remedy::Root(&["CAP_SYS_PTRACE"])) };
         Self { question, namespaces: other_namespaces(snapshot), gap: may_be_others.then_some(gap) }
     }
 }

@@ -84,7 +84,7 @@ fn whoever_binds_nearly_all_ports_is_named_with_what_helps_before_a_wider_range(
     let full: Vec<_> = report.findings.iter().filter(|finding| finding.id.ends_with("_full")).collect();
     assert_eq!(full.len(), 2, "toward the destination, and in all: {full:?}");
     for full in full {
-        let named = format!("; envoy ({envoy}) binds before it connects");
+        let named = format!("envoy ({envoy}) holds 900, all ESTABLISHED, and binds before it connects");
         assert!(full.severity == "warn" && full.title.ends_with(&named), "{}", full.title);
         let does: Vec<_> = full.next.iter().map(|step| step["does"].as_str()).collect();
         let position = |what: &str| does.iter().position(|does| does.contains(what)).unwrap();

@@ -40,7 +40,10 @@ pub(super) fn advise(findings: &mut [Finding], facts: &Facts) {
         let at = finding.next.iter().position(widen).unwrap_or(finding.next.len());
         finding.next.splice(at..at, cause.steps());
         if is_its {
-            finding.title = format!("{}; {}", finding.title, cause.says());
+            // Of refused ports the last that is said is who is refused.
+            let again = finding.id == "ports_refused";
+            let says = if again { format!("; {}", cause.says()) } else { format!(", and {}", cause.how()) };
+            finding.title.push_str(&says);
         }
         finding.evidence.push(cause.parity());
     }
@@ -132,8 +135,11 @@ impl<'a> Accused<'a> {
 
     /// `envoy (4312) binds before it connects`
     fn says(&self) -> String {
-        let how = if self.holder.is_one() { "binds before it connects" } else { "bind before they connect" };
-        format!("{} {how}", self.holder.who())
+        format!("{} {}", self.holder.who(), self.how())
+    }
+
+    fn how(&self) -> &'static str {
+        if self.holder.is_one() { "binds before it connects" } else { "bind before they connect" }
     }
 
     /// `900 of 900 ports are odd; connect() takes even ones first`

@@ -329,7 +329,7 @@ fn where_ports_are_short_it_warns_and_its_cure_comes_before_a_wider_range() {
     let pool = short.findings.iter().find(|finding| finding.id == "pool_full").unwrap();
     let widen = Some(Act::Show(View::Ranges));
     assert_eq!(steps(pool), [Some(Act::Kill), None, None, widen]);
-    assert!(pool.title.ends_with("; envoy (7) binds before it connects"), "{}", pool.title);
+    assert!(pool.title.ends_with("all ESTABLISHED, and binds before it connects"), "{}", pool.title);
     assert!(pool.evidence.last().unwrap().starts_with("500 of 500 ports are odd"), "{:?}", pool.evidence);
     let little = picture(200, 0);
     assert_eq!(found(&little, "binds_first"), Some(Severity::Note));

@@ -12,13 +12,13 @@ pub(super) fn seen_there(facts: &Facts, id: DestinationId) -> Option<String> {
         there.by.iter().map(|one| format!("{} made {}", who(one), thousands(one.count.into()))).collect();
     let (made, seen) = (made.join(", "), thousands(there.connections));
     let SeenThere { waiting, .. } = there;
-    let what = if there.traced { "connects were seen" } else { "short connections were caught" };
+    let (what, how) = if there.traced { ("connects", "seen") } else { ("short connections", "caught") };
     let so = match (there.inferred, &there.by[..]) {
         (Some(_), _) => format!("so its {} TIME_WAITs are inferred", thousands((*waiting).into())),
         (None, [_]) => "too few to tell whose the TIME_WAITs are".to_owned(),
         (None, _) => "so whose the TIME_WAITs are can't be told".to_owned(),
     };
-    Some(format!("{seen} {what} there: {made}; {so}"))
+    Some(format!("{seen} {what} toward {} were {how}: {made}; {so}", id.remote))
 }
 
 fn who(connects: &Connects) -> String {

@@ -51,7 +51,7 @@ fn whoever_is_traced_to_connect_there_is_named_with_the_evidence() {
     let picture = traced(&[connects(7, "orders", 20)]);
     let sentence = &picture.verdict.sentence;
     assert!(sentence.contains("orders (7) holds 1,000"), "{sentence}");
-    let line = "180 connects were seen there: orders (7) made 180; so its 1,000 TIME_WAITs are inferred";
+    let line = "180 connects toward 10.0.0.2:80 were seen: orders (7) made 180; so its 1,000 TIME_WAITs are inferred";
     assert!(evidence(&picture).contains(&line), "{:?}", evidence(&picture));
     assert!(picture.rows.iter().all(|row| row.owners.first() != Some(&owner(8))));
 }
@@ -60,7 +60,7 @@ fn whoever_is_traced_to_connect_there_is_named_with_the_evidence() {
 fn of_two_who_connect_there_nobody_is_named_and_both_are_said() {
     let picture = traced(&[connects(7, "orders", 20), connects(8, "pooled", 10)]);
     assert!(!picture.verdict.sentence.contains("orders"), "{}", picture.verdict.sentence);
-    let line = "270 connects were seen there: orders (7) made 180, pooled (8) made 90; so whose the TIME_WAITs are \
+    let line = "270 connects toward 10.0.0.2:80 were seen: orders (7) made 180, pooled (8) made 90; so whose the TIME_WAITs are \
                 can't be told";
     assert!(evidence(&picture).contains(&line), "{:?}", evidence(&picture));
     let steps = picture.findings.iter().flat_map(|finding| &finding.next);
@@ -78,7 +78,7 @@ fn whoever_connects_now_and_then_did_not_leave_a_thousand() {
         ..snapshot(waiting())
     });
     assert!(!picture.verdict.sentence.contains("pooled"), "{}", picture.verdict.sentence);
-    let line = "9 connects were seen there: pooled (8) made 9; too few to tell whose the TIME_WAITs are";
+    let line = "9 connects toward 10.0.0.2:80 were seen: pooled (8) made 9; too few to tell whose the TIME_WAITs are";
     assert!(evidence(&picture).contains(&line), "{:?}", evidence(&picture));
 }
 
@@ -99,8 +99,7 @@ fn whoever_is_caught_connecting_there_is_named() {
         Snapshot { glimpses, ..snapshot(waiting()) }
     });
     assert!(picture.verdict.sentence.contains("orders (7) holds 1,000"), "{}", picture.verdict.sentence);
-    let line =
-        "9 short connections were caught there: orders (7) made 9; so its 1,000 TIME_WAITs are inferred";
+    let line = "9 short connections toward 10.0.0.2:80 were caught: orders (7) made 9; so its 1,000 TIME_WAITs are inferred";
     assert!(evidence(&picture).contains(&line), "{:?}", evidence(&picture));
 }
 

@@ -48,8 +48,8 @@ pub(super) struct BurstLooks {
     last: Option<Instant>,
     /// How many looks there were since there was something to look for.
     looks: u32,
-    /// In which table connections to IPv4 addresses are looked for next.
-    family: Family,
+    /// In which table short connections were found.
+    found_in: Option<Family>,
 }
 
 /// What a burst sees, again and again; a test makes its own.
@@ -180,23 +180,17 @@ impl Moments for Now<'_> {
 
 impl BurstLooks {
     pub fn open(namespace: NamespaceId) -> Self {
-        Self {
-            namespace,
-            proc: Proc::open(),
-            ran: HashMap::default(),
-            last: None,
-            looks: 0,
-            family: Family::Ipv4,
-        }
+        Self { namespace, proc: Proc::open(), ran: HashMap::default(), last: None, looks: 0, found_in: None }
     }
 
     /// In which table connections there are looked for: those of an IPv6 socket to an IPv4 address are in that of
-    /// IPv6, and listing both takes twice as long.
-    fn family(&mut self, toward: DestinationId) -> Family {
-        let next = if self.family == Family::Ipv4 { Family::Ipv6 } else { Family::Ipv4 };
-        match Family::of(toward.local) {
-            Family::Ipv4 => std::mem::replace(&mut self.family, next),
-            Family::Ipv6 => Family::Ipv6,
+    /// IPv6, and listing both takes twice as long. Where some were found is where to go on.
+    fn family(&self, toward: DestinationId) -> Family {
+        match (Family::of(toward.local), self.found_in) {
+            (Family::Ipv6, _) => Family::Ipv6,
+            (Family::Ipv4, Some(family)) => family,
+            (Family::Ipv4, None) if self.looks.is_multiple_of(3) => Family::Ipv6,
+            (Family::Ipv4, None) => Family::Ipv4,
         }
     }
 
@@ -247,7 +241,7 @@ impl Bursts for BurstLooks {
     fn look(&mut self, sockets: &[Socket]) -> Glimpses {
         let toward = worth_it(sockets);
         if toward.is_empty() {
-            self.looks = 0;
+            (self.looks, self.found_in) = (0, None);
             return Glimpses::default();
         }
         let started = Instant::now();
@@ -272,6 +266,7 @@ impl Bursts for BurstLooks {
         let mut now = Now { proc, dumper, namespace, watched: &watched, table, ports, until };
         let begun = Instant::now();
         let caught = catch(&mut now, watched.len(), &listed);
+        self.found_in = self.found_in.or((!caught.connections.is_empty()).then_some(table.family));
         let listens = listeners(sockets);
         let who = |process: usize| (watched[process].owner, watched[process].name.clone());
         Glimpses {

@@ -76,22 +76,24 @@ pub fn bind_all(trial: &mut dyn PortTrial, system: System, places: &[Place]) -> 
     trials.collect()
 }
 
-/// What an error of `bind()` says of the port.
+/// What an error of `bind()` says of the port. Numbers: `asm-generic/errno.h` and `asm-generic/errno-base.h`;
+/// "Windows Sockets Error Codes".
 fn refused(system: System, local: SocketAddr, error: &io::Error) -> Refused {
     let number = error.raw_os_error();
-    // EAFNOSUPPORT.
-    let no_family = match system {
-        System::Linux => 97,
-        System::Windows => 10047,
-        System::Other => 47,
-    };
-    let why = match error.kind() {
-        _ if number == Some(no_family) => Refusal::NoFamily,
-        io::ErrorKind::AddrInUse => Refusal::InUse,
-        io::ErrorKind::PermissionDenied => Refusal::NoRight,
-        io::ErrorKind::AddrNotAvailable if local.ip().is_unspecified() => Refusal::NoFamily,
-        io::ErrorKind::AddrNotAvailable => Refusal::NoAddress,
-        _ => Refusal::Untried,
+    let no_address = if local.ip().is_unspecified() { Refusal::NoFamily } else { Refusal::NoAddress };
+    let why = match (system, number) {
+        (System::Linux, Some(98)) | (System::Windows, Some(10048)) => Refusal::InUse,
+        (System::Linux, Some(1 | 13)) | (System::Windows, Some(10013)) => Refusal::NoRight,
+        (System::Linux, Some(97)) | (System::Windows, Some(10047)) => Refusal::NoFamily,
+        (System::Linux, Some(99)) | (System::Windows, Some(10049)) => no_address,
+        (System::Linux | System::Windows, _) => Refusal::Untried,
+        // Their numbers differ; the library knows them.
+        (System::Other, _) => match error.kind() {
+            io::ErrorKind::AddrInUse => Refusal::InUse,
+            io::ErrorKind::PermissionDenied => Refusal::NoRight,
+            io::ErrorKind::AddrNotAvailable => no_address,
+            _ => Refusal::Untried,
+        },
     };
     Refused { why, said: error.to_string(), number }
 }
@@ -132,6 +134,11 @@ mod tests {
     #[case(System::Linux, "[::]:80", 97, Refusal::NoFamily)]
     #[case(System::Linux, "127.0.0.1:80", 24, Refusal::Untried)]
     #[case(System::Linux, "127.0.0.1:80", 22, Refusal::Untried)]
+    #[case(System::Windows, "127.0.0.1:80", 10048, Refusal::InUse)]
+    #[case(System::Windows, "127.0.0.1:80", 10013, Refusal::NoRight)]
+    #[case(System::Windows, "127.0.0.1:80", 10049, Refusal::NoAddress)]
+    #[case(System::Windows, "[::]:80", 10047, Refusal::NoFamily)]
+    #[case(System::Windows, "127.0.0.1:80", 98, Refusal::Untried)]
     fn an_error_says_what_is_the_matter(
         #[case] system: System,
         #[case] local: &str,

@@ -86,6 +86,8 @@ fn median(costs: &[Cost]) -> Cost {
 /// A server that lets the others close first.
 fn server() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    // With a short queue one connection now and then is told nothing and tries again after a second.
+    rustix::net::listen(&listener, 4096).unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
         for stream in listener.incoming() {

@@ -6,6 +6,7 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -48,12 +49,18 @@ impl Crowd {
         }
     }
 
-    fn look(&self, before: &[std::ffi::OsString], arguments: &[&str]) -> Report {
-        let mut argv = before.to_vec();
-        argv.extend(self.lab.inside());
+    /// porttop there, behind these words.
+    fn porttop(&self, before: &[OsString]) -> Command {
+        let mut argv = [before.to_vec(), self.lab.inside()].concat();
         argv.push(support::porttop_path().into());
         let mut porttop = Command::new(&argv[0]);
-        porttop.args(&argv[1..]).args(["snapshot", "--format", "json", "--sockets"]).args(arguments);
+        porttop.args(&argv[1..]);
+        porttop
+    }
+
+    fn look(&self, before: &[OsString], arguments: &[&str]) -> Report {
+        let mut porttop = self.porttop(before);
+        porttop.args(["snapshot", "--format", "json", "--sockets"]).args(arguments);
         let output = porttop.output().unwrap();
         assert_eq!(String::from_utf8_lossy(&output.stderr), "");
         serde_json::from_slice(&output.stdout).unwrap()
@@ -103,11 +110,7 @@ fn whoever_tries_to_connect_is_named_wherever_tracefs_is() {
             }
             assert!(start.elapsed() < PATIENCE, "nobody was ever named");
         }
-        let mut argv = before;
-        argv.extend(crowd.lab.inside());
-        argv.push(support::porttop_path().into());
-        let mut check = Command::new(&argv[0]);
-        let output = check.args(&argv[1..]).args(["check", "--for", "4s"]).output().unwrap();
+        let output = crowd.porttop(&before).args(["check", "--for", "4s"]).output().unwrap();
         let said = String::from_utf8(output.stdout).unwrap();
         let sentence = said.lines().next().unwrap();
         let who = format!("orders ({}) holds ", crowd.churner.pid());

@@ -6,10 +6,6 @@
 
 use super::sock_diag::Table;
 
-/// `NLMSG_HDRLEN` and `struct inet_diag_req_v2`, as `Table::request` has them.
-const REQUEST_LEN: usize = 72;
-const STATES: usize = 20;
-
 const INET_DIAG_REQ_BYTECODE: u16 = 1;
 const JMP: u8 = 1;
 const D_GE: u8 = 4;
@@ -29,14 +25,12 @@ pub(super) const MOST: usize = 8;
 /// are a few.
 pub(super) fn request(table: Table, ports: &[u16], sequence: u32) -> Vec<u8> {
     let ports = &ports[..ports.len().min(MOST)];
-    let mut bytes = table.request(sequence).to_vec();
-    bytes[STATES..STATES + 4].copy_from_slice(&LIVE.to_ne_bytes());
+    let mut bytes = table.request_in(LIVE, sequence).to_vec();
     let code = code(ports);
-    let length = 4 + code.len();
-    bytes.extend(u16::try_from(length).unwrap_or(u16::MAX).to_ne_bytes());
+    bytes.extend(u16::try_from(4 + code.len()).unwrap_or(u16::MAX).to_ne_bytes());
     bytes.extend(INET_DIAG_REQ_BYTECODE.to_ne_bytes());
     bytes.extend(code);
-    let whole = u32::try_from(REQUEST_LEN + length).unwrap_or(u32::MAX);
+    let whole = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     bytes[..4].copy_from_slice(&whole.to_ne_bytes());
     bytes
 }

@@ -145,19 +145,15 @@ impl Proc {
     /// Appends the inodes of the sockets a process holds, in the order of its descriptors, as
     /// (inode, descriptor).
     pub fn socket_inodes(&mut self, task: impl Into<Task>, found: &mut Vec<(u32, u32)>) -> io::Result<()> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-        let directory = open_below(directory()?, path(&mut self.path, task, "/fd"), flags)?;
-        self.descriptors.clear();
-        each_number(directory.as_fd(), &mut self.entries, |fd| self.descriptors.push(fd))?;
-        let (inodes, refused) = sockets_of(&directory, &self.descriptors, threads());
-        found.extend(inodes);
+        let list = self.open_descriptors(task)?;
+        let refused = self.sockets_among(&list, |_| false, threads(), found)?;
         refused.map_or(Ok(()), |errno| Err(errno.into()))
     }
 
     /// Opens the list of a process's descriptors, to be read again and again.
-    pub fn open_descriptors(&mut self, pid: Pid) -> io::Result<OwnedFd> {
+    pub fn open_descriptors(&mut self, task: impl Into<Task>) -> io::Result<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-        Ok(open_below(directory()?, path(&mut self.path, pid, "/fd"), flags)?)
+        Ok(open_below(directory()?, path(&mut self.path, task, "/fd"), flags)?)
     }
 
     /// Appends the sockets among what such a list has now, as (inode, descriptor), but for the descriptors to
@@ -165,18 +161,30 @@ impl Proc {
     pub fn sockets_in(
         &mut self,
         list: &OwnedFd,
-        mut leave_out: impl FnMut(u32) -> bool,
+        leave_out: impl FnMut(u32) -> bool,
         found: &mut Vec<(u32, u32)>,
     ) -> io::Result<()> {
         rustix::fs::seek(list, SeekFrom::Start(0))?;
+        self.sockets_among(list, leave_out, 1, found).map(drop)
+    }
+
+    /// The same of a list that was not read yet, by so many threads, and why one could not be read.
+    fn sockets_among(
+        &mut self,
+        list: &OwnedFd,
+        mut leave_out: impl FnMut(u32) -> bool,
+        threads: usize,
+        found: &mut Vec<(u32, u32)>,
+    ) -> io::Result<Option<Errno>> {
         self.descriptors.clear();
         each_number(list.as_fd(), &mut self.entries, |fd| {
             if !leave_out(fd) {
                 self.descriptors.push(fd);
             }
         })?;
-        found.extend(sockets_of(list, &self.descriptors, 1).0);
-        Ok(())
+        let (sockets, refused) = sockets_of(list, &self.descriptors, threads);
+        found.extend(sockets);
+        Ok(refused)
     }
 
     /// The network namespace a process is in, where that may be known.
@@ -195,10 +203,9 @@ impl Proc {
 
     /// Counts the descriptors of a process one by one, on kernels that do not.
     pub fn count_descriptors(&mut self, task: Task) -> io::Result<u64> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-        let directory = open_below(directory()?, path(&mut self.path, task, "/fd"), flags)?;
+        let list = self.open_descriptors(task)?;
         let mut count = 0;
-        each_number(directory.as_fd(), &mut self.entries, |_| count += 1)?;
+        each_number(list.as_fd(), &mut self.entries, |_| count += 1)?;
         Ok(count)
     }
 

@@ -59,11 +59,22 @@ impl Table {
 
     /// The request to dump it in every state.
     pub fn request(self, sequence: u32) -> [u8; REQUEST_LEN] {
-        let (family, protocol, states) = match (self.family, self.protocol) {
-            (Family::Ipv4, Protocol::Tcp) => (AF_INET, IPPROTO_TCP, ALL_BUT_BOUND | BOUND_INACTIVE),
-            (Family::Ipv6, Protocol::Tcp) => (AF_INET6, IPPROTO_TCP, ALL_BUT_BOUND | BOUND_INACTIVE),
-            (Family::Ipv4, Protocol::Udp) => (AF_INET, IPPROTO_UDP, u32::MAX),
-            (Family::Ipv6, Protocol::Udp) => (AF_INET6, IPPROTO_UDP, u32::MAX),
+        let states = match self.protocol {
+            Protocol::Tcp => ALL_BUT_BOUND | BOUND_INACTIVE,
+            Protocol::Udp => u32::MAX,
+        };
+        self.request_in(states, sequence)
+    }
+
+    /// The request to dump it in some states, one bit each.
+    pub fn request_in(self, states: u32, sequence: u32) -> [u8; REQUEST_LEN] {
+        let family = match self.family {
+            Family::Ipv4 => AF_INET,
+            Family::Ipv6 => AF_INET6,
+        };
+        let protocol = match self.protocol {
+            Protocol::Tcp => IPPROTO_TCP,
+            Protocol::Udp => IPPROTO_UDP,
         };
         let mut bytes = [0; REQUEST_LEN];
         put(&mut bytes, 0, 72u32.to_ne_bytes());

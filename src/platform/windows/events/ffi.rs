@@ -149,12 +149,7 @@ fn render(event: &Open) -> Result<String, CallError> {
                 &raw mut properties,
             )
         };
-        let error = CallError::last(call);
-        match done {
-            0 if error.is(ERROR_INSUFFICIENT_BUFFER) => Ok(Room::Wants(used)),
-            0 => Err(error),
-            _ => Ok(Room::Enough),
-        }
+        Room::of(call, done, ERROR_INSUFFICIENT_BUFFER, used)
     })?;
     let units: Vec<u16> =
         buffer.bytes().as_chunks::<2>().0.iter().map(|unit| u16::from_le_bytes(*unit)).collect();

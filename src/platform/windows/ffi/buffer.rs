@@ -59,6 +59,18 @@ pub enum Room {
     Wants(u32),
 }
 
+impl Room {
+    /// What a call says that returned `done` just now: not 0 when it was enough. With the error `short` it wants
+    /// the bytes that it `needed`.
+    pub fn of(call: &'static str, done: i32, short: u32, needed: u32) -> Result<Self, CallError> {
+        if done != 0 {
+            return Ok(Self::Enough);
+        }
+        let error = CallError::last(call);
+        if error.is(short) { Ok(Self::Wants(needed)) } else { Err(error) }
+    }
+}
+
 /// Asks with growing room until it is enough. What is listed may grow between two questions, so each
 /// gets more than was asked for. An answer that is larger than any should be is given up on at once.
 pub fn grow(

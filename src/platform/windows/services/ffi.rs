@@ -94,11 +94,7 @@ pub fn recovery_of(name: &str) -> Result<Vec<RecoveryAction>, CallError> {
                 &raw mut needed,
             )
         };
-        if done != 0 {
-            return Ok(Room::Enough);
-        }
-        let error = CallError::last(call);
-        if error.is(ERROR_INSUFFICIENT_BUFFER) { Ok(Room::Wants(needed)) } else { Err(error) }
+        Room::of(call, done, ERROR_INSUFFICIENT_BUFFER, needed)
     })?;
     recovery(buffer.bytes(), buffer.address()).map_err(|source| CallError::Decode { call, source })
 }
@@ -170,11 +166,7 @@ impl StoppableService {
                     &raw mut returned,
                 )
             };
-            if done != 0 {
-                return Ok(Room::Enough);
-            }
-            let error = CallError::last(call);
-            if error.is(ERROR_MORE_DATA) { Ok(Room::Wants(needed)) } else { Err(error) }
+            Room::of(call, done, ERROR_MORE_DATA, needed)
         })?;
         dependents(buffer.bytes(), buffer.address(), returned)
             .map_err(|source| CallError::Decode { call, source })

@@ -77,11 +77,7 @@ impl Token {
                     &raw mut needed,
                 )
             };
-            if done != 0 {
-                return Ok(Room::Enough);
-            }
-            let error = CallError::last(call);
-            if error.is(ERROR_INSUFFICIENT_BUFFER) { Ok(Room::Wants(needed)) } else { Err(error) }
+            Room::of(call, done, ERROR_INSUFFICIENT_BUFFER, needed)
         })
     }
 

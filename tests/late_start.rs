@@ -119,6 +119,33 @@ fn whoever_tries_to_connect_is_named_wherever_tracefs_is() {
 }
 
 #[test]
+fn many_processes_of_one_program_are_named_together() {
+    if !can_trace() {
+        return;
+    }
+    let Some(mut lab) = Lab::open(20000..=20499) else { return };
+    lab.set_ipv4("tcp_tw_reuse", "0");
+    lab.start("server", Role::Server { listen: vec![local(80)] });
+    let to = vec![local(80)];
+    lab.start("pooled", Role::Client { to, count: 20, fate: Fate::Kept });
+    for number in 0..20 {
+        let pace = Pace { per_second: 10, count: 10 * 600 };
+        lab.start(&format!("{number}/worker"), Role::Churn { to: local(80), pace, keeps: 0 });
+    }
+    let start = Instant::now();
+    loop {
+        let mut porttop = lab.porttop();
+        let output = porttop.args(["check", "--for", "4s"]).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        if said.lines().next().unwrap().contains("most likely of 20 processes of worker") {
+            assert!(said.contains("so 4") && !said.contains("pooled holds"), "{said}");
+            return;
+        }
+        assert!(start.elapsed() < PATIENCE, "they were never named: {said}");
+    }
+}
+
+#[test]
 fn without_a_trace_short_connections_are_caught_and_tell_whose_they_are() {
     if !geteuid().is_root() {
         return skip("only root sees what other processes hold");

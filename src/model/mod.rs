@@ -29,7 +29,7 @@ pub use destination::DestinationId;
 pub use gap::{Gap, LogPart, Missing, Reason, Remedy, TracePart};
 pub use handle::{Handle, HandleKind, Handles};
 pub use limits::{Level, Limits, TimeWaitReuse};
-pub use observed::{Observed, SeenThere, Suspect, TraceGaps};
+pub use observed::{Observed, SeenProgram, SeenThere, Suspect, TraceGaps};
 pub use owner::{Attribution, Holders, Owner, Pid, StartTime};
 pub use port::{Port, PortRange, PortSet};
 pub use process::{Integrity, Process, WindowsProcess};

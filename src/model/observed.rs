@@ -51,12 +51,26 @@ pub struct SeenThere {
     pub waiting: u32,
     /// Whose they are taken to be; none when it can't be told.
     pub inferred: Option<Owner>,
+    /// The program whose processes left them, where no single one can have; which of them left which is not
+    /// known.
+    pub program: Option<SeenProgram>,
     /// Whether a trace saw each connection, or some were caught by chance.
     pub traced: bool,
     /// How many connections were seen.
     pub connections: u64,
     /// Those who opened most of them, most first.
     pub by: Vec<Connects>,
+}
+
+/// A program of which several processes were seen to connect to a destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenProgram {
+    /// Its name, as it came from outside.
+    pub name: CompactString,
+    /// How many processes of it were told apart; there may be more.
+    pub processes: u32,
+    /// How many connections they opened.
+    pub connections: u64,
 }
 
 /// A process that opens many sockets and keeps none of them.

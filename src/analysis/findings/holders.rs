@@ -5,8 +5,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use super::facts::{Facts, Pool, Toward, full_in, used, who};
+use super::seen::processes;
 use crate::analysis::{Row, RowKey};
-use crate::model::{DestinationId, Owner, Port, Progress, Socket, SpaceId, State, Suspect};
+use crate::model::{
+    DestinationId, Holders, Owner, Port, Progress, SeenProgram, Socket, SpaceId, State, Suspect,
+};
 use crate::text::{per_second, rate, safe, thousands};
 
 /// Who holds ports of the dynamic range, and which.
@@ -19,7 +22,16 @@ pub(in crate::analysis) struct Holder<'a> {
     /// How many sockets on them are in each state.
     states: [u32; State::ALL.len()],
     /// Who most likely left what has no owner.
-    suspect: Option<&'a Suspect>,
+    suspect: Option<Likely<'a>>,
+}
+
+/// Who most likely left what has no owner.
+#[derive(Clone, Copy, Debug)]
+enum Likely<'a> {
+    /// The processes of one program, of which these were seen to connect there.
+    Program(&'a SeenProgram),
+    /// A process that opens nearly all sockets.
+    Process(&'a Suspect),
 }
 
 /// Who holds the ports of these sockets, most first; nobody while owners are still being read.
@@ -41,9 +53,7 @@ pub(super) fn holders<'a>(facts: &Facts<'a>, among: impl Fn(&Socket) -> bool) ->
         if let Row { process: Some(_), name, .. } = holder.rows[0] {
             programs.entry(name).or_default().push(holder);
         } else {
-            // Whoever opens sockets now has little to do with others than those that come and go.
-            let waits = holder.states[State::TimeWait as usize] * 2 > holder.sockets();
-            holder.suspect = facts.snapshot.suspect.as_ref().filter(|_| waits && !holder.is_known());
+            holder.suspect = likely(facts, &holder, &among);
             holders.push(holder);
         }
     }
@@ -57,6 +67,33 @@ pub(super) fn holders<'a>(facts: &Facts<'a>, among: impl Fn(&Socket) -> bool) ->
     }
     holders.sort_by(Holder::order);
     holders
+}
+
+/// Who most likely left what has no owner.
+fn likely<'a>(facts: &Facts<'a>, holder: &Holder, among: impl Fn(&Socket) -> bool) -> Option<Likely<'a>> {
+    // Whoever connects now has little to do with others than those that come and go.
+    let waiting = holder.waiting();
+    if holder.is_known() || waiting * 2 <= holder.sockets() {
+        return None;
+    }
+    let snapshot = facts.snapshot;
+    let programs =
+        snapshot.seen.iter().filter_map(|there| Some((there.destination, there.program.as_ref()?)));
+    let programs: HashMap<DestinationId, &SeenProgram> = programs.collect();
+    let mut left: BTreeMap<&str, (u32, &SeenProgram)> = BTreeMap::new();
+    let nobodys = |socket: &&Socket| {
+        socket.state == State::TimeWait && socket.holders == Holders::Nobody && facts.is_dynamic(socket)
+    };
+    if !programs.is_empty() {
+        for socket in snapshot.sockets.iter().filter(|socket| among(socket)).filter(nobodys) {
+            if let Some(program) = DestinationId::of(socket).and_then(|id| programs.get(&id)) {
+                left.entry(&program.name).or_insert((0, program)).0 += 1;
+            }
+        }
+    }
+    let most = left.into_values().max_by_key(|(count, _)| *count);
+    let program = most.filter(|(count, _)| count * 2 > waiting).map(|(_, program)| program);
+    program.map(Likely::Program).or(snapshot.suspect.as_ref().map(Likely::Process))
 }
 
 impl<'a> Facts<'a> {
@@ -216,12 +253,17 @@ impl<'a> Holder<'a> {
         }
     }
 
-    /// `, most likely of orders (4312), which opens at least 180 sockets/s`
+    /// `, most likely of orders (4312), which opens at least 180 sockets/s`, `, most likely of 200 processes of
+    /// worker`
     fn most_likely(&self) -> String {
-        self.suspect.map_or_else(String::new, |Suspect { owner, name, per_second: opens }| {
-            let (name, opens) = (safe(name), per_second(*opens));
-            format!(", most likely of {name} ({}), which opens at least {opens} sockets/s", owner.pid)
-        })
+        match self.suspect {
+            None => String::new(),
+            Some(Likely::Program(program)) => format!(", most likely of {}", processes(program)),
+            Some(Likely::Process(Suspect { owner, name, per_second: opens })) => {
+                let (name, opens) = (safe(name), per_second(*opens));
+                format!(", most likely of {name} ({}), which opens at least {opens} sockets/s", owner.pid)
+            }
+        }
     }
 
     /// `orders.exe (4312) holds 12,840, 11,902 BOUND`

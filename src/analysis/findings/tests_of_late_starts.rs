@@ -72,6 +72,19 @@ fn of_two_who_connect_there_nobody_is_named_and_both_are_said() {
 }
 
 #[test]
+fn processes_of_one_program_are_named_together_and_own_nothing_for_it() {
+    let workers: Vec<_> = (100..120).map(|pid| connects(pid, "worker", 1)).collect();
+    let picture = traced(&workers);
+    let sentence = &picture.verdict.sentence;
+    let who = "1,000 without an owner, all TIME_WAIT, most likely of 20 processes of worker";
+    assert!(sentence.ends_with(who), "{sentence}");
+    let line = "180 connects toward 10.0.0.2:80 were seen: 20 processes of worker made 180; so 1,000 TIME_WAITs are most \
+                likely theirs";
+    assert!(evidence(&picture).contains(&line), "{:?}", evidence(&picture));
+    assert!(picture.findings.iter().all(|finding| finding.owner.is_none()), "x ends nobody");
+}
+
+#[test]
 fn whoever_connects_now_and_then_did_not_leave_a_thousand() {
     let picture = late(|| Snapshot {
         trace: Some(Trace { connects: vec![connects(8, "pooled", 1)], ..Trace::default() }),

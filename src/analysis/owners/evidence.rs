@@ -11,7 +11,7 @@ use std::time::Duration;
 use compact_str::CompactString;
 use foldhash::fast::RandomState;
 
-use crate::model::{Connects, DestinationId, Glimpses, NewSockets, Owner, SeenThere, Suspect};
+use crate::model::{Connects, DestinationId, Glimpses, NewSockets, Owner, SeenProgram, SeenThere, Suspect};
 
 /// How long a generation lasts. What was seen counts for one to two of them, which is about as long as a
 /// TIME_WAIT stands.
@@ -34,8 +34,9 @@ pub(super) const RECENT: Duration = Duration::from_secs(10);
 /// Who opens so many sockets a second, and so many of all that are opened, is suspected where nobody is known.
 const SUSPECT: f64 = 5.0;
 
-/// How many processes are told apart at a destination, and how many are named.
+/// How many processes and programs are told apart at a destination, and how many are named.
 const MOST: usize = 256;
+const PROGRAMS: usize = 64;
 const NAMED: usize = 3;
 
 /// Connections that were seen being opened, by destination.
@@ -52,7 +53,9 @@ pub(super) struct Evidence {
 #[derive(Debug)]
 struct Toward {
     processes: Vec<Process>,
-    /// Connections of nobody who could be told.
+    /// All processes of one name together, those too that are not told apart.
+    programs: Vec<Program>,
+    /// Connections of nobody who could be told, and of processes that are not told apart.
     others: [u32; 2],
     /// Since when anything was seen.
     since: Duration,
@@ -63,6 +66,12 @@ struct Toward {
 #[derive(Debug)]
 struct Process {
     owner: Owner,
+    name: CompactString,
+    seen: [u32; 2],
+}
+
+#[derive(Debug)]
+struct Program {
     name: CompactString,
     seen: [u32; 2],
 }
@@ -88,12 +97,13 @@ impl Evidence {
         }
         self.turned = now;
         self.toward.retain(|_, toward| {
-            toward.others = [0, toward.others[0]];
-            toward.processes.retain_mut(Process::turn);
+            let others = turn(&mut toward.others);
+            toward.processes.retain_mut(|process| turn(&mut process.seen));
+            toward.programs.retain_mut(|program| turn(&mut program.seen));
             toward.since = toward.since.max(now.saturating_sub(GENERATION));
-            toward.others != [0, 0] || !toward.processes.is_empty()
+            others || !toward.processes.is_empty()
         });
-        self.sockets.retain(|_, process| process.turn());
+        self.sockets.retain(|_, process| turn(&mut process.seen));
         self.watched = [Duration::ZERO, self.watched[0]];
     }
 
@@ -111,12 +121,12 @@ impl Evidence {
         }
         for (destination, count) in glimpses.unowned {
             let toward = self.at(destination, now, false);
-            toward.others[0] = toward.others[0].saturating_add(count);
+            see(&mut toward.others, count);
         }
         self.watched[0] += glimpses.watched;
         for NewSockets { owner, name, count } in glimpses.sockets {
             let new = || Process { owner, name, seen: [0, 0] };
-            self.sockets.entry(owner).or_insert_with(new).see(count);
+            see(&mut self.sockets.entry(owner).or_insert_with(new).seen, count);
         }
     }
 
@@ -150,7 +160,9 @@ impl Evidence {
         most.sort_by_key(|process| (Reverse(process.sum()), process.owner));
         let connections = most.iter().map(|process| process.sum()).chain([sum(toward.others)]).sum();
         let first = most.first()?;
-        let inferred = toward.explains(first.sum(), connections, waiting, now).then_some(first.owner);
+        let explains = |own| toward.explains(own, connections, waiting, now);
+        let inferred = explains(first.sum()).then_some(first.owner);
+        let program = toward.program().filter(|program| inferred.is_none() && explains(program.connections));
         let by = most.into_iter().take(NAMED).map(|process| Connects {
             destination: id,
             owner: process.owner,
@@ -158,22 +170,29 @@ impl Evidence {
             count: u32::try_from(process.sum()).unwrap_or(u32::MAX),
         });
         let (traced, by) = (toward.whole, by.collect());
-        Some(SeenThere { destination: id, waiting: waiting.all, inferred, traced, connections, by })
+        Some(SeenThere { destination: id, waiting: waiting.all, inferred, program, traced, connections, by })
     }
 
     fn note(&mut self, connects: Connects, now: Duration, whole: bool) {
         let Connects { destination, owner, name, count } = connects;
         let toward = self.at(destination, now, whole);
+        let is_full = toward.programs.len() >= PROGRAMS;
+        match toward.programs.iter_mut().find(|program| program.name == name) {
+            Some(program) => see(&mut program.seen, count),
+            None if is_full => {}
+            None => toward.programs.push(Program { name: name.clone(), seen: [count, 0] }),
+        }
         let is_full = toward.processes.len() >= MOST;
         match toward.processes.iter_mut().find(|process| process.owner == owner) {
-            Some(process) => process.see(count),
-            None if is_full => toward.others[0] = toward.others[0].saturating_add(count),
+            Some(process) => see(&mut process.seen, count),
+            None if is_full => see(&mut toward.others, count),
             None => toward.processes.push(Process { owner, name, seen: [count, 0] }),
         }
     }
 
     fn at(&mut self, id: DestinationId, now: Duration, whole: bool) -> &mut Toward {
-        let new = || Toward { processes: Vec::new(), others: [0, 0], since: now, whole };
+        let new =
+            || Toward { processes: Vec::new(), programs: Vec::new(), others: [0, 0], since: now, whole };
         let toward = self.toward.entry(id).or_insert_with(new);
         toward.whole &= whole;
         toward
@@ -181,6 +200,14 @@ impl Evidence {
 }
 
 impl Toward {
+    /// The program whose processes connected most, where they are several.
+    fn program(&self) -> Option<SeenProgram> {
+        let most = self.programs.iter().max_by_key(|program| (sum(program.seen), Reverse(&program.name)))?;
+        let processes = self.processes.iter().filter(|process| process.name == most.name).count();
+        let processes = u32::try_from(processes).ok().filter(|count| *count > 1)?;
+        Some(SeenProgram { name: most.name.clone(), processes, connections: sum(most.seen) })
+    }
+
     /// Whether one who opened `own` of all connections is nearly alone, and explains what waits.
     fn explains(&self, own: u64, all: u64, waiting: Waiting, now: Duration) -> bool {
         let share = if self.whole { NEARLY_ALL } else { MOST_OF_THEM };
@@ -196,19 +223,19 @@ impl Toward {
 }
 
 impl Process {
-    fn see(&mut self, count: u32) {
-        self.seen[0] = self.seen[0].saturating_add(count);
-    }
-
-    /// Another generation begins; whether anything is left of this one.
-    fn turn(&mut self) -> bool {
-        self.seen = [0, self.seen[0]];
-        self.seen != [0, 0]
-    }
-
     fn sum(&self) -> u64 {
         sum(self.seen)
     }
+}
+
+fn see(seen: &mut [u32; 2], count: u32) {
+    seen[0] = seen[0].saturating_add(count);
+}
+
+/// Another generation begins; whether anything is left of the one before.
+fn turn(seen: &mut [u32; 2]) -> bool {
+    *seen = [0, seen[0]];
+    *seen != [0, 0]
 }
 
 fn sum([now, before]: [u32; 2]) -> u64 {
@@ -308,6 +335,37 @@ mod tests {
         assert_eq!(evidence.toward[&toward(80)].processes.len(), MOST);
         assert_eq!(evidence.toward[&toward(80)].others[0], 1900 - 256);
         assert_eq!(named(&evidence, waiting(1, 0), Duration::ZERO), None);
+        for program in 0..1000 {
+            evidence.traced(vec![called(9000 + program, &format!("p{program}"), 1)], Duration::ZERO);
+        }
+        assert_eq!(evidence.toward[&toward(80)].programs.len(), PROGRAMS);
+    }
+
+    fn called(pid: u32, name: &str, count: u32) -> Connects {
+        Connects { name: name.into(), ..connects(pid, count) }
+    }
+
+    /// Which program left a thousand, after ten seconds in which a trace saw this.
+    fn program(seen: impl IntoIterator<Item = Connects>) -> Option<(String, u32, u64)> {
+        let mut evidence = Evidence::default();
+        evidence.traced(seen.into_iter().collect(), Duration::ZERO);
+        let program = evidence.seen(toward(80), waiting(1000, 0), Duration::from_secs(10))?.program?;
+        Some((program.name.into(), program.processes, program.connections))
+    }
+
+    #[test]
+    fn processes_of_one_program_are_told_together_where_none_of_them_explains_it() {
+        let workers = |count: u32| (0..count).map(|pid| called(pid, "worker", 1));
+        assert_eq!(program(workers(200)), Some(("worker".into(), 200, 200)));
+        assert_eq!(program(workers(2000)), Some(("worker".into(), 256, 2000)), "as many as are told apart");
+        assert_eq!(program(workers(55)), None, "they can't have made so many");
+        assert_eq!(
+            program(workers(200).chain([called(900, "other", 10)])),
+            Some(("worker".into(), 200, 200))
+        );
+        assert_eq!(program(workers(200).chain([called(900, "other", 11)])), None, "two programs share it");
+        assert_eq!(program([called(1, "worker", 200)]), None, "one process is named itself");
+        assert_eq!(program(workers(3).chain([called(900, "worker", 400)])), None);
     }
 
     fn suspect(seen: &[(u32, u32)], watched: Duration) -> Option<(u32, f64)> {

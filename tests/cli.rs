@@ -109,6 +109,45 @@ fn read_only_can_be_configured() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("read-only"), "{output:?}");
 }
 
+#[test]
+fn whatever_prints_data_writes_it_to_a_file_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("out file.json");
+    std::fs::write(&path, "before").unwrap();
+    let commands = [
+        &["snapshot"][..],
+        &["check"],
+        &["why", "1"],
+        &["range"],
+        &["range", "show"],
+        &["range", "suggest"],
+        &["probe"],
+        &["audit"],
+    ];
+    for arguments in commands {
+        let mut porttop = command(arguments);
+        porttop.args(["--format", "json", "--output"]).arg(&path);
+        let output = porttop.env("PORTTOP_STATE_DIR", directory.path()).output().unwrap();
+        assert_eq!(output.stdout, b"", "{arguments:?}: {output:?}");
+        let written: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let schema = written["schema"].as_str().unwrap().to_owned();
+        let own = arguments[0];
+        assert!(schema.starts_with(&format!("porttop.{own}")), "{arguments:?}: {schema}");
+    }
+    let left = std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(!left.into_iter().any(|name| name.to_string_lossy().ends_with(".new")));
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_said_before_anything_is_watched() {
+    assert_refused(
+        &["snapshot", "--for", "1h", "--output", "no/such/file"],
+        "there is no directory 'no/such'",
+    );
+    assert_refused(&["snapshot", "--output", "."], "it is a directory");
+    assert_refused(&["range", "undo", "--output", "file"], "range show and range suggest");
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_probe_says_in_which_network_namespace_it_was() {

@@ -5,7 +5,7 @@ use std::io::{Write, stderr};
 use color_eyre::eyre::Result;
 
 use super::failure;
-use super::output::{self, Format};
+use super::output::{Format, Target};
 use crate::export::audit as export;
 use crate::remedy::{StateDirectory, audit};
 use crate::text::SafeWriter;
@@ -16,6 +16,8 @@ pub(super) struct Args {
     /// What to print
     #[arg(long, value_parser = Format::text_or_json(), default_value = "text")]
     format: Format,
+    #[command(flatten)]
+    target: Target,
 }
 
 pub(super) fn run(args: &Args) -> Result<()> {
@@ -24,5 +26,9 @@ pub(super) fn run(args: &Args) -> Result<()> {
     if let Some(gap) = odd {
         writeln!(SafeWriter::replacing(stderr()), "porttop: {gap}").ok();
     }
-    output::print_as(args.format, |out| export::write(&entries, out), |out| export::write_json(&entries, out))
+    args.target.print_as(
+        args.format,
+        |out| export::write(&entries, out),
+        |out| export::write_json(&entries, out),
+    )
 }

@@ -7,7 +7,7 @@ use color_eyre::eyre::Result;
 
 use super::collect::{Way, collect};
 use super::config::in_order;
-use super::output::{self, Format};
+use super::output::{Format, Target};
 use super::{UsageError, interval, values};
 use crate::analysis::Thresholds;
 use crate::export::check;
@@ -32,6 +32,8 @@ pub(super) struct Args {
     /// What to print: one line with perfdata and then the findings, or porttop.check/1
     #[arg(long, value_parser = Format::text_or_json(), default_value = "text")]
     format: Format,
+    #[command(flatten)]
+    target: Target,
     /// Watch this long first: rates, forecasts and failures need time [default: look once]
     #[arg(long = "for", value_name = "DURATION", value_parser = interval::parse)]
     span: Option<Duration>,
@@ -53,13 +55,13 @@ pub(super) fn run(args: &Args, usual: Thresholds) -> Result<ExitCode> {
     let platform = match super::open(args.backend) {
         Ok(platform) => platform,
         Err(error) => {
-            output::print(|out| check::write_unknown(&safe(&error.to_string()), out))?;
+            args.target.print(|out| check::write_unknown(&safe(&error.to_string()), out))?;
             return Ok(ExitCode::from(check::UNKNOWN));
         }
     };
     let way = Way { span: args.span, trace: !args.no_trace, thresholds, ..Way::default() };
     let picture = collect(platform, way)?;
-    output::print_as(
+    args.target.print_as(
         args.format,
         |out| check::write_text(&picture, &thresholds, key_of, out),
         |out| check::write_json(&picture, key_of, out),

@@ -1,14 +1,16 @@
 //! Standard output: buffered, safe to read, and quiet when its reader goes away.
 
-use std::io::{self, BufWriter, ErrorKind, StdoutLock, Write, stdout};
+use std::io::{self, BufWriter, ErrorKind, Write, stdout};
+use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use color_eyre::eyre::{Result, WrapErr};
 
+use crate::platform::whole_file::{WholeFile, directory};
 use crate::text::SafeWriter;
 
 /// What is printed goes here.
-type Output<W> = SafeWriter<BufWriter<W>>;
+type Output = SafeWriter<BufWriter<Box<dyn Write>>>;
 
 /// How a command prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,27 +48,84 @@ impl Format {
     }
 }
 
+/// Where a command prints.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(super) struct Target {
+    /// Write to this file instead, in UTF-8: whole, or it stays as it was
+    #[arg(long, value_name = "FILE", value_parser = file, global = true)]
+    output: Option<PathBuf>,
+}
+
+/// A file that may be written to as far as its name tells: whoever watches for an hour first wants to know it
+/// before.
+fn file(given: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(given);
+    let into = directory(&path);
+    if path.is_dir() {
+        Err("it is a directory".into())
+    } else if !into.is_dir() {
+        Err(format!("there is no directory '{}'", into.display()))
+    } else if path.file_name().is_none() {
+        Err("it has no name".into())
+    } else {
+        Ok(path)
+    }
+}
+
+impl Target {
+    /// Whether it is a file.
+    pub const fn is_file(&self) -> bool {
+        self.output.is_some()
+    }
+
+    /// Prints there.
+    pub fn print(&self, write: impl FnOnce(&mut Output) -> io::Result<()>) -> Result<()> {
+        let Some(path) = &self.output else { return print(write) };
+        write_file(path, write).wrap_err_with(|| format!("{} can't be written", path.display()))
+    }
+
+    /// Prints for a person, or one object for programs.
+    pub fn print_as(
+        &self,
+        format: Format,
+        text: impl FnOnce(&mut Output) -> io::Result<()>,
+        json: impl FnOnce(&mut Output) -> io::Result<()>,
+    ) -> Result<()> {
+        if format == Format::Json { self.print(json) } else { self.print(text) }
+    }
+}
+
 /// Prints to standard output through a buffer. A reader that has gone away (`porttop snapshot | head`)
 /// has what it wanted: that is no error.
-pub(super) fn print(write: impl FnOnce(&mut Output<StdoutLock<'static>>) -> io::Result<()>) -> Result<()> {
-    deliver(stdout().lock(), write).wrap_err("standard output can't be written")
+pub(super) fn print(write: impl FnOnce(&mut Output) -> io::Result<()>) -> Result<()> {
+    let printed = deliver(Box::new(stdout().lock()), write);
+    let printed =
+        printed.or_else(|error| if error.kind() == ErrorKind::BrokenPipe { Ok(()) } else { Err(error) });
+    printed.wrap_err("standard output can't be written")
 }
 
 /// Prints for a person, or one object for programs.
 pub(super) fn print_as(
     format: Format,
-    text: impl FnOnce(&mut Output<StdoutLock<'static>>) -> io::Result<()>,
-    json: impl FnOnce(&mut Output<StdoutLock<'static>>) -> io::Result<()>,
+    text: impl FnOnce(&mut Output) -> io::Result<()>,
+    json: impl FnOnce(&mut Output) -> io::Result<()>,
 ) -> Result<()> {
-    if format == Format::Json { print(json) } else { print(text) }
+    Target::default().print_as(format, text, json)
 }
 
-fn deliver<W: Write>(to: W, write: impl FnOnce(&mut Output<W>) -> io::Result<()>) -> io::Result<()> {
+/// Writes a file, whole or not at all.
+fn write_file(path: &Path, write: impl FnOnce(&mut Output) -> io::Result<()>) -> io::Result<()> {
+    let file = WholeFile::create(path)?;
+    deliver(Box::new(file.writer()?), write)?;
+    file.finish()
+}
+
+fn deliver(to: Box<dyn Write>, write: impl FnOnce(&mut Output) -> io::Result<()>) -> io::Result<()> {
     let mut out = SafeWriter::replacing(BufWriter::with_capacity(64 * 1024, to));
     let result = write(&mut out).and_then(|()| out.flush());
     // What the buffer still holds after a failure must not be written once more when it is dropped.
     drop(out.into_inner().into_parts());
-    result.or_else(|error| if error.kind() == ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
+    result
 }
 
 #[cfg(test)]
@@ -86,19 +145,31 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_has_gone_away_is_no_error_and_a_full_disk_is() {
+    fn what_fails_is_told_once_whatever_the_buffer_still_holds() {
         for length in [10, 100_000] {
             let text = "x".repeat(length);
-            let print = |kind| deliver(Fails(kind), |out| out.write_all(text.as_bytes()));
-            assert!(print(ErrorKind::BrokenPipe).is_ok());
-            assert_eq!(print(ErrorKind::StorageFull).unwrap_err().kind(), ErrorKind::StorageFull);
+            for kind in [ErrorKind::BrokenPipe, ErrorKind::StorageFull] {
+                let failed = deliver(Box::new(Fails(kind)), |out| out.write_all(text.as_bytes()));
+                assert_eq!(failed.unwrap_err().kind(), kind);
+            }
         }
     }
 
     #[test]
-    fn what_is_written_arrives_and_is_safe() {
-        let mut text = Vec::new();
-        deliver(&mut text, |out| writeln!(out, "{}\u{1b}[2J", 42)).unwrap();
-        assert_eq!(text, "42\u{fffd}[2J\n".as_bytes());
+    fn what_is_written_arrives_in_the_file_and_is_safe() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        write_file(&path, |out| writeln!(out, "{}\u{1b}[2J", 42)).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), "42\u{fffd}[2J\n".as_bytes());
+        write_file(&path, |out| out.write_all(b"half").and(Err(ErrorKind::StorageFull.into()))).unwrap_err();
+        assert_eq!(std::fs::read(&path).unwrap(), "42\u{fffd}[2J\n".as_bytes());
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_refused_before_anything_is_watched() {
+        assert_eq!(file(".").unwrap_err(), "it is a directory");
+        assert_eq!(file("").unwrap_err(), "it has no name");
+        assert_eq!(file("no/such/file").unwrap_err(), "there is no directory 'no/such'");
+        assert_eq!(file("file").unwrap(), PathBuf::from("file"));
     }
 }

@@ -3,7 +3,7 @@
 use color_eyre::eyre::{Result, bail};
 
 use super::UsageError;
-use super::output::{self, Format};
+use super::output::{Format, Target};
 use crate::export::probe as export;
 use crate::platform;
 use crate::remedy::License;
@@ -22,6 +22,8 @@ pub(super) struct Args {
     /// What to print
     #[arg(long, value_parser = Format::text_or_json(), default_value = "text")]
     format: Format,
+    #[command(flatten)]
+    target: Target,
 }
 
 const EXIT_CODES: &str = "\
@@ -39,7 +41,7 @@ pub(super) fn run(args: &Args, read_only: bool) -> Result<()> {
         Some(unresolved) => return Err(unresolved.into()),
     }
     let json = |out: &mut _| export::write_json(&tries, platform::namespace(), out);
-    output::print_as(args.format, |out| export::write(&tries, out), json)?;
+    args.target.print_as(args.format, |out| export::write(&tries, out), json)?;
     let failures: Vec<_> =
         tries.iter().filter_map(|tried| Some((tried.attempt, tried.result.as_ref().err()?))).collect();
     let which = |says| failures.iter().find(|(_, failure)| failure.says == says);

@@ -6,7 +6,7 @@ use clap::{Subcommand, ValueEnum};
 use color_eyre::eyre::{Result, bail};
 
 use super::collect::{Way, collect};
-use super::output::{self, Format};
+use super::output::{self, Format, Target};
 use super::{UsageError, consent};
 use crate::analysis::Picture;
 use crate::analysis::range_plan::{self, Proposal, RangeFacts};
@@ -34,6 +34,8 @@ pub(super) struct Args {
     /// What to print
     #[arg(long, value_parser = Format::text_or_json(), default_value = "text", global = true)]
     format: Format,
+    #[command(flatten)]
+    target: Target,
 }
 
 #[derive(Debug, Subcommand)]
@@ -134,17 +136,21 @@ impl SpaceArgs {
 }
 
 pub(super) fn run(args: &Args, read_only: bool) -> Result<()> {
-    let format = args.format;
+    let (format, target) = (args.format, &args.target);
+    if target.is_file() && matches!(args.command, Some(Command::Set(_) | Command::Undo(_))) {
+        let only = "--output is for what is only shown: range show and range suggest";
+        return Err(UsageError(only.to_owned()).into());
+    }
     match &args.command {
         None | Some(Command::Show) => {
             let (now, picture) = (platform::controls().ranges.read(), look(None)?);
-            output::print_as(
+            target.print_as(
                 format,
                 |out| export::write_state(now.as_ref(), &picture, out),
                 |out| export::write_state_json(now.as_ref(), &picture, out),
             )
         }
-        Some(Command::Suggest(wanted)) => suggest(*wanted, &Service::range()?.now, format),
+        Some(Command::Suggest(wanted)) => suggest(*wanted, &Service::range()?.now, format, target),
         Some(Command::Set(set)) => {
             Change { consent: set.consent, format, read_only }.carry_out(|reading| set.plan(&reading.now))
         }
@@ -173,7 +179,7 @@ impl SetArgs {
     }
 }
 
-fn suggest(wanted: SpaceArgs, now: &RangeState, format: Format) -> Result<()> {
+fn suggest(wanted: SpaceArgs, now: &RangeState, format: Format, target: &Target) -> Result<()> {
     let picture = look(Some(WATCH))?;
     let proposals: Vec<(SpaceId, Proposal, RangePlan)> = facts(&picture, now, &wanted.chosen(now))
         .flat_map(|(id, facts)| range_plan::proposals(&facts).into_iter().map(move |proposal| (id, proposal)))
@@ -182,7 +188,7 @@ fn suggest(wanted: SpaceArgs, now: &RangeState, format: Format) -> Result<()> {
             (id, proposal, plan)
         })
         .collect();
-    output::print_as(
+    target.print_as(
         format,
         |out| export::write_proposals(&proposals, picture.what_if.as_ref(), out),
         |out| export::write_proposals_json(&proposals, picture.what_if.as_ref(), out),

@@ -7,7 +7,7 @@ use color_eyre::eyre::Result;
 
 use super::collect::{Way, collect};
 use super::interval;
-use super::output::{self, Format};
+use super::output::{Format, Target};
 use super::values::{self, FilterText};
 use crate::analysis::{GroupBy, Thresholds};
 use crate::export::{Excerpt, Order, csv, json, table};
@@ -25,6 +25,8 @@ pub(super) struct Args {
     /// What to print
     #[arg(long, value_parser = Format::table_json_or_csv(), default_value = "table")]
     format: Format,
+    #[command(flatten)]
+    target: Target,
     /// Print every socket too; with csv, instead of the processes
     #[arg(long)]
     sockets: bool,
@@ -52,9 +54,10 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, thresholds: Thresholds) -> Result<()> {
     let way = Way { span: args.span, trace: !args.no_trace, group_by: args.group_by, thresholds };
     let picture = collect(super::open(args.backend)?, way)?;
+    let width = if args.target.is_file() { None } else { terminal_width() };
     let excerpt = Excerpt::of(&picture, &args.filter.filter, args.sort, args.top);
-    output::print(|out| match args.format {
-        Format::Text => table::write(&excerpt, args.sockets, terminal_width(), out),
+    args.target.print(|out| match args.format {
+        Format::Text => table::write(&excerpt, args.sockets, width, out),
         Format::Json => json::write(&excerpt, args.sockets, key_of, out),
         Format::Csv if args.sockets => csv::write_sockets(&excerpt, out),
         Format::Csv => csv::write_processes(&excerpt, out),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use color_eyre::eyre::Result;
 
 use super::collect::{Way, collect};
-use super::output::{self, Format};
+use super::output::{Format, Target};
 use super::{UsageError, interval, values};
 use crate::analysis::Thresholds;
 use crate::analysis::why::{Question, Verdict, answers};
@@ -37,6 +37,8 @@ pub(super) struct Args {
     /// What to print
     #[arg(long, value_parser = Format::text_or_json(), default_value = "text")]
     format: Format,
+    #[command(flatten)]
+    target: Target,
     /// Watch this long first: who closed what takes time to see [default: look once]
     #[arg(long = "for", value_name = "DURATION", value_parser = interval::parse)]
     span: Option<Duration>,
@@ -61,7 +63,7 @@ pub(super) fn run(args: &Args, read_only: bool, thresholds: Thresholds) -> Resul
     let tried = try_all(&Inquiry::of(question.clone(), snapshot));
     let answers = answers(&question, snapshot, &tried);
     let answered = Answered { question: &question, snapshot, tried: &tried, answers: &answers };
-    output::print_as(
+    args.target.print_as(
         args.format,
         |out| export::write(&answered, out),
         |out| export::write_json(&answered, out),

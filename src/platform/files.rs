@@ -189,8 +189,13 @@ fn replace_with(options: &mut OpenOptions, path: &Path, content: &[u8]) -> io::R
     replaced
 }
 
-fn write_through(file: &mut File, content: &[u8]) -> io::Result<()> {
+/// A limit on the size of files is an error to be told, not a signal that ends the program.
+pub(super) fn survive_size_limit() {
     private::survive_size_limit();
+}
+
+fn write_through(file: &mut File, content: &[u8]) -> io::Result<()> {
+    survive_size_limit();
     file.write_all(content)?;
     file.sync_all()
 }
@@ -248,7 +253,7 @@ mod private {
         false
     }
 
-    /// A limit on the size of files (setrlimit(2)) is an error to be told, not a signal that ends the program.
+    /// Ignores SIGXFSZ, see setrlimit(2).
     pub fn survive_size_limit() {
         #[cfg(target_os = "linux")]
         {

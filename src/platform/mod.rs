@@ -23,6 +23,7 @@ pub mod terminal;
 mod tool;
 #[cfg(not(any(target_os = "linux", windows)))]
 mod unsupported;
+pub mod whole_file;
 #[cfg(windows)]
 pub(crate) mod windows;
 /// What makes no calls is tested everywhere.

@@ -190,3 +190,18 @@ fn a_check_that_can_t_be_made_is_exit_3() {
         assert!(errors.starts_with("porttop: standard output can't be written: No space left"), "{errors}");
     }
 }
+
+#[test]
+fn a_file_for_output_is_whole_or_as_it_was() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("file");
+    fs::write(&path, "before").unwrap();
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -f 1 && exec \"$0\" snapshot --format json --sockets --output \"$1\""]);
+    let output = limited.arg(porttop_path()).arg(&path).stdin(Stdio::null()).output().unwrap();
+    let (text, errors) = said(&output);
+    assert_eq!((output.status.code(), &*text), (Some(1), ""), "{errors}");
+    assert!(errors.contains("file can't be written: File too large"), "{errors}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "before");
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing is left beside it");
+}

@@ -105,7 +105,7 @@ fn a_wider_range_is_set_and_set_back() {
 
     terminal.press("y");
     let file = home.path().join("range-commands.txt");
-    terminal.wait_for("copied; also in");
+    terminal.wait_for("the commands are in");
     let bytes = terminal.bytes();
     assert!(bytes.windows(7).any(|bytes| bytes == b"\x1b]52;c;"), "nothing was copied");
     assert!(fs::read_to_string(file).unwrap().contains("ip_local_port_range"));

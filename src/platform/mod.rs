@@ -5,6 +5,7 @@
 //! the model's; what they could not read is a [`Gap`]. No conclusions are drawn here, nothing
 //! is shown here.
 
+pub mod clipboard;
 pub mod clock;
 pub mod console;
 pub mod control;

@@ -11,8 +11,20 @@ use super::handle_worker::Listed;
 use crate::analysis::GroupBy;
 use crate::model::{Moment, Owner};
 use crate::monitor::Latest;
+use crate::platform::clipboard::NotCopied;
 use crate::remedy::service::Request;
 use crate::remedy::worker::{Answer, RequestId};
+
+/// What came of copying a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Copied {
+    /// It is in the clipboard.
+    Done,
+    /// The terminal was asked to take it (OSC 52); none says whether it did.
+    Sent,
+    /// It was not.
+    Not(NotCopied),
+}
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -33,6 +45,8 @@ pub enum Action {
     Resize(u16, u16),
     /// Time went by; elapsed is since the screen started.
     Clock(Moment),
+    /// So many lines of text were copied, or were not.
+    Copied(Copied, usize),
     /// What was asked for is done.
     Answer(Box<Answer>),
     /// A frame was drawn, and this is where everything is in it.
@@ -64,7 +78,7 @@ pub enum Effect {
     ListHandles(Owner),
     /// Do this beside the screen; an [`Action::Answer`] comes back.
     Ask(RequestId, Box<Request>),
-    /// Put this text into the clipboard of the terminal.
+    /// Put this text into the clipboard; an [`Action::Copied`] comes back.
     Copy(String),
     /// Leave the terminal to the shell, until that wants to go on.
     Stop,

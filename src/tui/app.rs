@@ -39,6 +39,8 @@ pub struct App {
     pub dialog: Option<Box<dyn Dialog>>,
     /// Outcomes that wait for a dialog to be closed.
     pub outcomes: Vec<Outcome>,
+    /// What the last key did, where that is not to be seen; said until the next one.
+    pub said: Option<String>,
     /// Which rows were asked for.
     pub(super) arranging: Arranging,
     /// The machine first, then what was opened from it.
@@ -79,6 +81,7 @@ impl App {
             frame: Frame::default(),
             dialog: None,
             outcomes: Vec::new(),
+            said: None,
             arranging: Arranging::default(),
             pages: vec![machine],
             next: None,

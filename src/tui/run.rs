@@ -244,8 +244,9 @@ impl Loop {
                 Effect::ListHandles(owner) => self.list_handles(owner),
                 Effect::Ask(id, request) => self.remedies.ask(id, *request),
                 Effect::Copy(text) => {
-                    self.screen.copy(text);
-                    self.changed = true;
+                    let lines = text.lines().count();
+                    let copied = self.screen.copy(text);
+                    _ = self.apply(Action::Copied(copied, lines))?;
                 }
                 Effect::Stop => return self.stop(true),
                 Effect::Quit => return Ok(Flow::Break(())),

@@ -17,7 +17,9 @@ use ratatui::layout::Rect;
 use ratatui::{Frame, Terminal, TerminalOptions, Viewport};
 use ratatui_crossterm::CrosstermBackend;
 
+use super::action::Copied;
 use super::writer::Writer;
+use crate::platform::clipboard;
 use crate::platform::console::{marks_paste, speaks_vt};
 use crate::platform::terminal;
 
@@ -113,10 +115,17 @@ impl Screen {
         Ok(drawn)
     }
 
-    /// Puts a text into the clipboard with the next frame, where the terminal allows that; none says
-    /// whether it did, and old Windows consoles can't.
-    pub fn copy(&mut self, text: String) {
-        self.clipboard = Some(text);
+    /// Puts a text into the clipboard of whoever sees the screen: that of the system, or else that of the
+    /// terminal with the next frame.
+    pub fn copy(&mut self, text: String) -> Copied {
+        match clipboard::copy(&text) {
+            Ok(()) => Copied::Done,
+            Err(_) if speaks_vt() => {
+                self.clipboard = Some(text);
+                Copied::Sent
+            }
+            Err(why) => Copied::Not(why),
+        }
     }
 
     /// Forgets what the terminal shows: the next frame is drawn whole, in this size.

@@ -17,6 +17,7 @@
 //! | `handles` | list by class 64, kinds, a pipe that is being read | class 51, sockets and their endpoints, names on volumes |
 //! | `control` | a success that changes nothing is not believed; what is not known over IPv6 is said | `SetTcpEntry`, `\Device\Nsi` |
 //! | `probe` | a port taken and refused | blocks that are excluded, exclusive holders |
+//! | `clipboard` | a text put there and read back | over Remote Desktop |
 //! | `elevation` | session and window station | UAC |
 //! | `limits` | a number of the registry | `TcpTimedWaitDelay` |
 //! | `trace` | a session that pretends to start is refused; the end by the console | records by version, whose layouts are compared with manifests |
@@ -24,6 +25,7 @@
 //! assets/windows-checklist.md says what to try first on a real Windows.
 
 mod background;
+mod clipboard;
 mod control;
 mod elevation;
 mod events;
@@ -45,6 +47,7 @@ use std::sync::Arc;
 use super::control::PortTrial;
 use super::{Platform, PortEvents};
 use crate::model::{Backend, Gap, LogPart, Missing, NamespaceId};
+pub(super) use clipboard::copy;
 pub(super) use control::controls;
 pub(super) use host::elevated;
 use processes::Alive;

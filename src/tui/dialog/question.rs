@@ -254,12 +254,12 @@ impl<T: Topic> Dialog for Question<T> {
     }
 }
 
-/// That commands were copied, and where they are kept.
+/// Where copied commands are kept.
 #[must_use]
 pub fn kept_words(kept: &Result<PathBuf, NotDone>) -> String {
     match kept {
-        Ok(path) => format!("copied; also in {}", path.display()),
-        Err(why) => format!("copied; not kept in a file: {why}"),
+        Ok(path) => format!("the commands are in {}", path.display()),
+        Err(why) => format!("the commands are not kept in a file: {why}"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The keys that work here, out of the keymap.
+//! The keys that work here, out of the keymap; or what the last one did.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -6,14 +6,18 @@ use ratatui::style::Style;
 
 use crate::tui::app::App;
 use crate::tui::keymap::{Binding, Hint};
-use crate::tui::theme::KEY;
+use crate::tui::theme::{KEY, NOTICE};
 use crate::tui::widget::paint::{columns, put};
 
 /// Between two keys.
 const GAP: u16 = 2;
 
-/// Draws them: the pinned ones always, the others in their order as long as there is room.
+/// Draws what the last key did, or the keys: the pinned ones always, the others in their order as long as there is room.
 pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
+    if let Some(said) = &app.said {
+        put(buffer, area, area.x + 1, said, NOTICE);
+        return;
+    }
     let hints: Vec<_> =
         app.context().allowed(app.shared.acts).filter_map(|binding| Some((binding, binding.hint?))).collect();
     let pinned: u16 = hints.iter().filter(|(_, hint)| hint.pinned).map(room_for).sum();

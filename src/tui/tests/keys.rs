@@ -10,8 +10,9 @@ use super::support::{
     snapshot, text_of, update,
 };
 use crate::model::{Gap, Holders, Missing, Reason, Remedy, State};
+use crate::platform::clipboard::NotCopied;
 use crate::tui::Options;
-use crate::tui::action::{Action, Effect};
+use crate::tui::action::{Action, Copied, Effect};
 use crate::tui::app::App;
 use crate::tui::keymap::{Binding, Context};
 
@@ -257,6 +258,26 @@ fn a_finding_is_copied_as_text() {
     let Some(Effect::Copy(text)) = copied.last() else { panic!("{copied:?}") };
     assert!(text.starts_with("WARN: orders.exe (4312) holds 11,902 BOUND ports"), "{text}");
     assert!(text.contains("\n  Why: ") && text.contains("\n  Next: "), "{text}");
+}
+
+#[test]
+fn what_came_of_copying_is_said_until_the_next_key() {
+    let mut app = screen(80, 24);
+    let cases = [
+        (Copied::Done, 1, " copied 1 line"),
+        (Copied::Sent, 7, " sent 7 lines to the clipboard of the terminal"),
+        (
+            Copied::Not(NotCopied::Overwritten),
+            7,
+            " not copied: another program has written to the clipboard meanwhile",
+        ),
+    ];
+    for (copied, lines, says) in cases {
+        update(&mut app, Action::Copied(copied, lines));
+        assert_eq!(text_of(&app).lines().last().unwrap().trim_end(), says);
+    }
+    assert!(press(&mut app, "Z").contains(&Effect::Draw), "though the key does nothing");
+    assert!(text_of(&app).lines().last().unwrap().contains("q quit"), "{}", text_of(&app));
 }
 
 #[test]

@@ -305,7 +305,7 @@ fn the_commands_of_a_question_can_be_copied() {
     );
     assert_eq!(**kept, Request::KeepCommands(copied.clone()));
     arrives(&mut app, *id, fake(kept));
-    assert!(text_of(&app).contains("copied; also in range-commands.txt"), "{}", text_of(&app));
+    assert!(text_of(&app).contains("the commands are in range-commands.txt"), "{}", text_of(&app));
     assert!(app.context() == Context::Question);
 }
 

@@ -7,7 +7,7 @@ mod mouse;
 
 use crossterm::event::KeyEvent;
 
-use super::action::{Action, Effect};
+use super::action::{Action, Copied, Effect};
 use super::answer_delay::DELAY;
 use super::app::App;
 use super::command::Command;
@@ -30,7 +30,13 @@ pub fn update(app: &mut App, action: Action) -> Vec<Effect> {
         }
         Action::Key(event, press) => {
             (app.shared.press, app.shared.clock) = (press, app.shared.clock.max(press.at));
-            key(app, event)
+            let said = app.said.take().is_some();
+            let effects = key(app, event);
+            if said { [effects, vec![Effect::Draw]].concat() } else { effects }
+        }
+        Action::Copied(copied, lines) => {
+            app.said = Some(copied_words(&copied, lines));
+            vec![Effect::Draw]
         }
         Action::Paste(text) => paste(app, &text),
         Action::Mouse(event) => mouse::used(app, event),
@@ -67,6 +73,16 @@ pub fn update(app: &mut App, action: Action) -> Vec<Effect> {
     effects.extend(app.wanted_handles().map(Effect::ListHandles));
     effects.extend(app.wanted_rows().map(|request| Effect::Arrange(Box::new(request))));
     effects
+}
+
+/// What came of copying so many lines.
+fn copied_words(copied: &Copied, lines: usize) -> String {
+    let what = if lines == 1 { "1 line".to_owned() } else { format!("{lines} lines") };
+    match copied {
+        Copied::Done => format!("copied {what}"),
+        Copied::Sent => format!("sent {what} to the clipboard of the terminal"),
+        Copied::Not(why) => format!("not copied: {why}"),
+    }
 }
 
 fn draw_if(changed: bool) -> Vec<Effect> {

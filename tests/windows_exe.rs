@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::path::Path;
 
 use object::LittleEndian as LE;
-use object::pe::{ImageNtHeaders64, RT_MANIFEST, RT_VERSION};
+use object::pe::{ImageNtHeaders64, RT_GROUP_ICON, RT_ICON, RT_MANIFEST, RT_VERSION};
 use object::read::pe::{ImageThunkData, PeFile64, ResourceDirectoryEntryData};
 use porttop::platform::Platform;
 
@@ -128,8 +128,9 @@ fn resource(bytes: &[u8], wanted: u16) -> Option<Vec<u8>> {
 }
 
 #[test]
-fn the_program_carries_its_manifest_and_version() {
+fn the_program_carries_its_manifest_icon_and_version() {
     let bytes = std::fs::read(env!("CARGO_BIN_EXE_porttop")).unwrap();
+    assert!(resource(&bytes, RT_GROUP_ICON).is_some() && resource(&bytes, RT_ICON).is_some());
     let manifest = String::from_utf8(resource(&bytes, RT_MANIFEST).expect("a manifest")).unwrap();
     for wanted in ["asInvoker", "longPathAware", "UTF-8</activeCodePage>"] {
         assert!(manifest.contains(wanted), "{wanted} is not in {manifest}");

@@ -319,6 +319,15 @@ fn one_that_opens_closes_and_exits_at_once_is_named() {
 #[test]
 fn where_tracefs_is_not_mounted_it_traces_all_the_same_and_mounts_nothing() {
     let mounts = || fs::read_to_string("/proc/self/mountinfo").unwrap();
+    // Of this process, outside too, and of the first of all: who only looks may mount nothing for anybody.
+    let tracefs = || {
+        let all =
+            ["self", "1"].map(|pid| fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap_or_default());
+        all.map(|text| {
+            text.lines().filter(|line| line.contains(" tracefs ")).map(str::to_owned).collect::<Vec<_>>()
+        })
+    };
+    let before = tracefs();
     let test = "where_tracefs_is_not_mounted_it_traces_all_the_same_and_mounts_nothing";
     traced_in(Setting::Unmounted, test, |tracing| {
         assert!(!mounts().contains("tracefs"), "{}", mounts());
@@ -330,6 +339,7 @@ fn where_tracefs_is_not_mounted_it_traces_all_the_same_and_mounts_nothing() {
         let trace = collect(tracing, "its close", toward, |_| false, |trace| !trace.connections.is_empty());
         assert!(client.is(trace.connections[0].owner), "{trace:?}");
     });
+    assert_eq!(tracefs(), before);
 }
 
 #[test]

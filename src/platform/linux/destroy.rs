@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use rustix::io::Errno;
 
 use super::descriptors::none_left;
+use super::message::{Body, Messages};
 use super::netlink::{Kernel, Transport};
-use super::sock_diag::{Body, Messages};
 use crate::model::{Protocol, Socket, State};
 use crate::platform::control::{ControlError, SocketControl};
 

@@ -15,6 +15,7 @@ mod host;
 mod limits;
 pub(super) mod listen;
 mod live;
+mod message;
 mod namespace;
 mod netlink;
 mod owners;

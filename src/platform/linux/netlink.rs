@@ -1,5 +1,5 @@
-//! The netlink socket, and the one way to dump a table through it. What the bytes mean is in
-//! `sock_diag`.
+//! The netlink socket, and the one way to dump a table through it. What the bytes mean is in `message` and
+//! the files of each protocol, `sock_diag`, `ctnetlink` and `nftables`.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use rustix::net::sockopt::{Timeout, set_socket_recv_buffer_size, set_socket_timeout};
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recvfrom, sendto, socket_with,
+    AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recvfrom, sendto,
+    socket_with,
 };
 
 use super::live;
-use super::sock_diag::{Body, Malformed, Messages, Table};
+use super::message::{Body, Malformed, Messages};
+use super::sock_diag::{Table, socket};
 use crate::model::{NamespaceId, Socket};
 
 /// More than the 32 KiB of which the kernel makes its datagrams at most (`netlink_recvmsg`).
@@ -34,6 +36,10 @@ pub(super) enum DumpError {
     Lost,
     #[error("the table changed under each of {ATTEMPTS} dumps")]
     Interrupted,
+    #[error("it has more than {0} entries")]
+    TooMany(usize),
+    #[error("not done within {} s", .0.as_secs())]
+    TooSlow(Duration),
 }
 
 impl From<rustix::io::Errno> for DumpError {
@@ -50,17 +56,18 @@ pub(super) trait Transport: Send {
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
 }
 
-/// A `NETLINK_SOCK_DIAG` socket. It is kept open: a machine out of file handles can still be read.
+/// A netlink socket.
 pub(super) struct Kernel(OwnedFd);
 
 impl Kernel {
+    /// One that speaks `NETLINK_SOCK_DIAG`.
     pub fn open() -> io::Result<Self> {
-        let fd = socket_with(
-            AddressFamily::NETLINK,
-            SocketType::RAW,
-            SocketFlags::CLOEXEC,
-            Some(netlink::SOCK_DIAG),
-        )?;
+        Self::speaking(netlink::SOCK_DIAG)
+    }
+
+    fn speaking(protocol: Protocol) -> io::Result<Self> {
+        let flags = SocketFlags::CLOEXEC;
+        let fd = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, Some(protocol))?;
         set_socket_timeout(&fd, Timeout::Recv, Some(TIMEOUT))?;
         // A smaller buffer only makes it slower.
         let _ = set_socket_recv_buffer_size(&fd, RECEIVE_BUFFER);
@@ -86,6 +93,34 @@ impl Transport for Kernel {
     }
 }
 
+/// What takes in the entries of a dump.
+pub(super) trait Sink {
+    /// The dump begins anew: what was taken in does not count.
+    fn begin(&mut self);
+
+    /// Takes in a message.
+    fn take(&mut self, kind: u16, payload: &[u8]) -> Result<(), DumpError>;
+}
+
+/// Appends the sockets of a table that hold a port.
+struct Appended<'a> {
+    table: Table,
+    namespace: NamespaceId,
+    before: usize,
+    sockets: &'a mut Vec<Socket>,
+}
+
+impl Sink for Appended<'_> {
+    fn begin(&mut self) {
+        self.sockets.truncate(self.before);
+    }
+
+    fn take(&mut self, kind: u16, payload: &[u8]) -> Result<(), DumpError> {
+        self.sockets.extend(socket(kind, payload, self.namespace, self.table.protocol)?);
+        Ok(())
+    }
+}
+
 /// Dumps tables, one after the other.
 pub(super) struct Dumper {
     open: Box<dyn Fn() -> io::Result<Box<dyn Transport>> + Send>,
@@ -97,20 +132,26 @@ pub(super) struct Dumper {
 }
 
 impl Dumper {
-    /// One with its socket, which it keeps. Where that is refused, each dump says so: a machine without its
-    /// sockets still has processes and ranges to show.
+    /// One of sockets with its netlink socket, which it keeps: a machine out of file handles can still be read.
+    /// Where that is refused, each dump says so: a machine without its sockets still has processes and ranges to
+    /// show.
     pub fn open() -> Self {
         let mut dumper = Self::over(|| Ok(Box::new(Kernel::open()?)));
         dumper.transport = (dumper.open)().ok();
         dumper
     }
 
-    /// One that has a socket only while it dumps.
+    /// One of sockets that has a netlink socket only while it dumps.
     pub fn later() -> Self {
         Self { keeps: false, ..Self::over(|| Ok(Box::new(Kernel::open()?))) }
     }
 
-    fn over(open: impl Fn() -> io::Result<Box<dyn Transport>> + Send + 'static) -> Self {
+    /// One of netfilter's tables, the same.
+    pub fn of_netfilter() -> Self {
+        Self { keeps: false, ..Self::over(|| Ok(Box::new(Kernel::speaking(netlink::NETFILTER)?))) }
+    }
+
+    pub(super) fn over(open: impl Fn() -> io::Result<Box<dyn Transport>> + Send + 'static) -> Self {
         Self { open: Box::new(open), transport: None, keeps: true, buffer: vec![0; BUFFER], sequence: 0 }
     }
 
@@ -121,7 +162,8 @@ impl Dumper {
         namespace: NamespaceId,
         sockets: &mut Vec<Socket>,
     ) -> Result<(), DumpError> {
-        self.dump_whole(table, &|sequence| table.request(sequence).to_vec(), namespace, sockets)
+        let mut appended = Appended { table, namespace, before: sockets.len(), sockets };
+        self.dump_whole(&|sequence| table.request(sequence).to_vec(), &mut appended)
     }
 
     /// The same of the connections that are alive and lead to one of these ports, of which there are a few.
@@ -132,24 +174,23 @@ impl Dumper {
         namespace: NamespaceId,
         sockets: &mut Vec<Socket>,
     ) -> Result<(), DumpError> {
-        self.dump_whole(table, &|sequence| live::request(table, ports, sequence), namespace, sockets)
+        let mut appended = Appended { table, namespace, before: sockets.len(), sockets };
+        self.dump_whole(&|sequence| live::request(table, ports, sequence), &mut appended)
     }
 
-    fn dump_whole(
+    /// Has a table taken in, given the request for it by its number. On an error nothing is.
+    pub fn dump_whole(
         &mut self,
-        table: Table,
         request: &dyn Fn(u32) -> Vec<u8>,
-        namespace: NamespaceId,
-        sockets: &mut Vec<Socket>,
+        sink: &mut dyn Sink,
     ) -> Result<(), DumpError> {
-        let before = sockets.len();
         let mut dump = Ok(Dump::Interrupted);
         for _ in 0..ATTEMPTS {
-            dump = self.dump_once(table, request, namespace, sockets);
+            dump = self.dump_once(request, sink);
             if let Ok(Dump::Whole) = dump {
                 break;
             }
-            sockets.truncate(before);
+            sink.begin();
             if dump.is_err() {
                 // The rest of the failed dump may still be on its way, and the kernel refuses a second
                 // one on the same socket until it has been taken.
@@ -168,10 +209,8 @@ impl Dumper {
 
     fn dump_once(
         &mut self,
-        table: Table,
         request: &dyn Fn(u32) -> Vec<u8>,
-        namespace: NamespaceId,
-        sockets: &mut Vec<Socket>,
+        sink: &mut dyn Sink,
     ) -> Result<Dump, DumpError> {
         let transport = match &mut self.transport {
             Some(transport) => transport,
@@ -192,7 +231,7 @@ impl Dumper {
                     dump = Dump::Interrupted;
                 }
                 match message.body {
-                    Body::Entry(entry) => sockets.extend(entry.socket(namespace, table.protocol)?),
+                    Body::Entry { kind, payload } => sink.take(kind, payload)?,
                     Body::Done => return Ok(dump),
                     Body::Error(errno) => return Err(io::Error::from_raw_os_error(errno).into()),
                     Body::Overrun => return Err(DumpError::Lost),
@@ -213,7 +252,7 @@ mod tests {
     use std::collections::VecDeque;
     use std::sync::{Arc, Mutex};
 
-    use super::super::sock_diag::tests::message;
+    use super::super::message::tests::message;
     use super::*;
     use crate::model::{Port, Protocol};
 

@@ -1,20 +1,14 @@
 //! The wire format of `sock_diag`: requests and replies as bytes, and nothing that talks to a kernel.
 //!
-//! Layouts and constants: `linux/netlink.h`, `linux/sock_diag.h`, `linux/inet_diag.h` and
+//! Layouts and constants: `linux/sock_diag.h`, `linux/inet_diag.h` and
 //! `net/tcp_states.h` of the kernel. Numbers are in host order but for ports and addresses.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use super::message::{Malformed, NLM_F_DUMP, NLM_F_REQUEST, NLMSG_HDRLEN, array_at, attribute, u32_at};
 use crate::model::{Family, NamespaceId, Protocol, Socket, State};
 
-const NLMSG_HDRLEN: usize = 16;
-const NLMSG_ERROR: u16 = 2;
-const NLMSG_DONE: u16 = 3;
-const NLMSG_OVERRUN: u16 = 4;
-const NLM_F_REQUEST: u16 = 0x001;
-const NLM_F_DUMP: u16 = 0x300;
-const NLM_F_DUMP_INTR: u16 = 0x010;
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
 
 const AF_INET: u8 = 2;
@@ -39,8 +33,6 @@ const TCP_CLOSE: u8 = 7;
 const INET_DIAG_SOCKOPT: u16 = 22;
 /// Its second byte begins with the bit-field `bind_address_no_port`.
 const BIND_ADDRESS_NO_PORT: u8 = if cfg!(target_endian = "big") { 0x80 } else { 0x01 };
-/// The flags in the type of an attribute, `NLA_F_NESTED` and `NLA_F_NET_BYTEORDER`.
-const NLA_FLAGS: u16 = 0xC000;
 
 /// One of the four tables of a network namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,90 +83,23 @@ fn put<const N: usize>(bytes: &mut [u8], at: usize, value: [u8; N]) {
     bytes[at..at + N].copy_from_slice(&value);
 }
 
-/// The bytes are not what the format says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("malformed netlink message: {0}")]
-pub(super) struct Malformed(pub &'static str);
-
-/// A netlink message of a dump.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Message {
-    /// The request it answers.
-    pub sequence: u32,
-    /// The table changed under the dump in a way that may have lost entries.
-    pub interrupted: bool,
-    pub body: Body,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Body {
-    Entry(Entry),
-    /// The end of the dump.
-    Done,
-    /// An error number, positive; also one that came with the end of the dump.
-    Error(i32),
-    /// Messages were lost on the way.
-    Overrun,
-    /// Nothing that concerns a dump.
-    Other,
-}
-
-/// The messages of one datagram.
-pub(super) struct Messages<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Messages<'a> {
-    pub fn of(datagram: &'a [u8]) -> Self {
-        Self { rest: datagram }
+/// The socket that a message of a dump describes; none when it holds no port, or the message is about something
+/// else.
+pub(super) fn socket(
+    kind: u16,
+    payload: &[u8],
+    namespace: NamespaceId,
+    protocol: Protocol,
+) -> Result<Option<Socket>, Malformed> {
+    if kind != SOCK_DIAG_BY_FAMILY {
+        return Ok(None);
     }
-}
-
-impl Iterator for Messages<'_> {
-    type Item = Result<Message, Malformed>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.rest.is_empty() {
-            return None;
-        }
-        let (message, length) = match first_message(self.rest) {
-            Ok(read) => read,
-            Err(malformed) => {
-                self.rest = &[];
-                return Some(Err(malformed));
-            }
-        };
-        self.rest = self.rest.get(length.next_multiple_of(4)..).unwrap_or_default();
-        Some(Ok(message))
-    }
-}
-
-fn first_message(bytes: &[u8]) -> Result<(Message, usize), Malformed> {
-    const SHORT: Malformed = Malformed("shorter than its header");
-    let length = u32_at(bytes, 0).ok_or(SHORT)? as usize;
-    let kind = u16_at(bytes, 4).ok_or(SHORT)?;
-    let flags = u16_at(bytes, 6).ok_or(SHORT)?;
-    let sequence = u32_at(bytes, 8).ok_or(SHORT)?;
-    let payload = bytes.get(NLMSG_HDRLEN..length).ok_or(Malformed("a length that cannot be"))?;
-    let body = match kind {
-        SOCK_DIAG_BY_FAMILY => Body::Entry(Entry::read(payload).ok_or(Malformed("a short entry"))?),
-        NLMSG_DONE => match u32_at(payload, 0).map(u32::cast_signed) {
-            Some(errno) if errno < 0 => Body::Error(errno.saturating_neg()),
-            _ => Body::Done,
-        },
-        NLMSG_ERROR => {
-            let errno = u32_at(payload, 0).ok_or(Malformed("a short error"))?.cast_signed();
-            if errno == 0 { Body::Other } else { Body::Error(errno.saturating_abs()) }
-        }
-        NLMSG_OVERRUN => Body::Overrun,
-        _ => Body::Other,
-    };
-    Ok((Message { sequence, interrupted: flags & NLM_F_DUMP_INTR != 0, body }, length))
+    Entry::read(payload).ok_or(Malformed("a short entry"))?.socket(namespace, protocol)
 }
 
 /// `struct inet_diag_msg` as it came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+struct Entry {
     family: u8,
     state: u8,
     timer: u8,
@@ -216,7 +141,7 @@ impl Entry {
     ///
     /// # Errors
     /// When its family or its state is none that the protocol has.
-    pub fn socket(&self, namespace: NamespaceId, protocol: Protocol) -> Result<Option<Socket>, Malformed> {
+    fn socket(&self, namespace: NamespaceId, protocol: Protocol) -> Result<Option<Socket>, Malformed> {
         if self.local_port == 0 {
             return Ok(None);
         }
@@ -261,18 +186,6 @@ fn bind_address_no_port(attributes: &[u8]) -> Option<bool> {
     Some(attribute(attributes, INET_DIAG_SOCKOPT)?.get(1)? & BIND_ADDRESS_NO_PORT != 0)
 }
 
-/// The value of the first attribute of a type (`struct nlattr`).
-fn attribute(mut attributes: &[u8], wanted: u16) -> Option<&[u8]> {
-    loop {
-        let (length, kind) = (usize::from(u16_at(attributes, 0)?), u16_at(attributes, 2)?);
-        let value = attributes.get(4..length)?;
-        if kind & !NLA_FLAGS == wanted {
-            return Some(value);
-        }
-        attributes = attributes.get(length.next_multiple_of(4)..)?;
-    }
-}
-
 /// `idiag_timer` of a `TIME_WAIT`; `idiag_expires` is then the milliseconds left of it.
 const TIMER_TIME_WAIT: u8 = 3;
 
@@ -294,20 +207,10 @@ pub(super) fn tcp_state(number: u8) -> Option<State> {
     })
 }
 
-fn array_at<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
-    bytes.get(at..)?.first_chunk().copied()
-}
-
-fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    array_at(bytes, at).map(u16::from_ne_bytes)
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    array_at(bytes, at).map(u32::from_ne_bytes)
-}
-
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
+    use super::super::message::tests::{attribute, message};
+    use super::super::message::{Body, Message, Messages};
     use super::*;
     use proptest::prelude::*;
     use rstest::rstest;
@@ -339,26 +242,10 @@ pub(super) mod tests {
 
     fn sockets(datagram: &[u8], protocol: Protocol) -> Vec<Socket> {
         let entry = |message: Result<Message, Malformed>| match message.unwrap().body {
-            Body::Entry(entry) => entry.socket(HERE, protocol).unwrap(),
+            Body::Entry { kind, payload } => socket(kind, payload, HERE, protocol).unwrap(),
             _ => None,
         };
         Messages::of(datagram).filter_map(entry).collect()
-    }
-
-    /// A message as the kernel lays it out.
-    pub fn message(kind: u16, flags: u16, sequence: u32, payload: &[u8]) -> Vec<u8> {
-        let mut bytes = u32::try_from(NLMSG_HDRLEN + payload.len()).unwrap().to_ne_bytes().to_vec();
-        bytes.extend(kind.to_ne_bytes());
-        bytes.extend(flags.to_ne_bytes());
-        bytes.extend(sequence.to_ne_bytes());
-        bytes.extend([0; 4]);
-        bytes.extend(payload);
-        bytes.resize(bytes.len().next_multiple_of(4), 0);
-        bytes
-    }
-
-    fn bodies(datagram: &[u8]) -> Vec<Result<Body, Malformed>> {
-        Messages::of(datagram).map(|message| message.map(|message| message.body)).collect()
     }
 
     #[test]
@@ -392,7 +279,7 @@ pub(super) mod tests {
                 socket.set_cookie(Some(0x1006));
             });
         assert_eq!(sockets, [bound, time_wait]);
-        assert_eq!(bodies(&bytes(TCP4)).last(), Some(&Ok(Body::Done)));
+        assert_eq!(Messages::of(&bytes(TCP4)).last().unwrap().unwrap().body, Body::Done);
     }
 
     #[test]
@@ -405,15 +292,6 @@ pub(super) mod tests {
         assert_eq!(sockets.iter().map(Socket::receive_queue).collect::<Vec<_>>(), [Some(5), Some(0)]);
         assert_eq!(sockets[0].inode(), None, "not accepted yet");
         assert_eq!(sockets[0].uid(), None);
-    }
-
-    /// An attribute as the kernel lays it out.
-    fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
-        let mut bytes = u16::try_from(4 + value.len()).unwrap().to_ne_bytes().to_vec();
-        bytes.extend(kind.to_ne_bytes());
-        bytes.extend(value);
-        bytes.resize(bytes.len().next_multiple_of(4), 0);
-        bytes
     }
 
     #[rstest]
@@ -445,47 +323,21 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn errors_are_told_from_the_end() {
-        let errno = |errno: i32| errno.to_ne_bytes();
-        assert_eq!(bodies(&message(3, 2, 1, &errno(0))), [Ok(Body::Done)]);
-        assert_eq!(bodies(&message(3, 2, 1, &[])), [Ok(Body::Done)]);
-        assert_eq!(bodies(&message(3, 2, 1, &errno(-2))), [Ok(Body::Error(2))]);
-        assert_eq!(bodies(&message(2, 0, 1, &errno(-1))), [Ok(Body::Error(1))]);
-        assert_eq!(bodies(&message(2, 0, 1, &errno(0))), [Ok(Body::Other)], "an acknowledgement");
-        assert_eq!(bodies(&message(4, 0, 1, &[])), [Ok(Body::Overrun)]);
-        assert!(bodies(&message(2, 0, 1, &[1]))[0].is_err());
-        assert!(bodies(&message(20, 2, 1, &[0; 71]))[0].is_err());
-    }
-
-    #[test]
-    fn an_interrupted_dump_says_so_in_any_message() {
-        let datagram = [message(3, 0x12, 1, &[]), message(3, 0x02, 1, &[])].concat();
-        let interrupted: Vec<bool> = Messages::of(&datagram).map(|m| m.unwrap().interrupted).collect();
-        assert_eq!(interrupted, [true, false]);
-    }
-
-    #[test]
     fn what_the_kernel_never_sends_is_refused_not_guessed() {
         let entry = |change: fn(&mut [u8])| {
             let mut bytes = bytes(TCP4);
             change(&mut bytes[16..88]);
-            match Messages::of(&bytes).next().unwrap().unwrap().body {
-                Body::Entry(entry) => entry.socket(HERE, Protocol::Tcp),
-                other => panic!("{other:?}"),
-            }
+            socket(SOCK_DIAG_BY_FAMILY, &bytes[16..124], HERE, Protocol::Tcp)
         };
         assert!(entry(|_| ()).unwrap().is_some());
         assert!(entry(|bytes| bytes[0] = 3).is_err(), "a family");
         assert!(entry(|bytes| bytes[1] = 14).is_err(), "a state");
         assert_eq!(entry(|bytes| bytes[4..6].fill(0)), Ok(None), "no port");
+        assert!(socket(SOCK_DIAG_BY_FAMILY, &[0; 71], HERE, Protocol::Tcp).is_err());
+        assert_eq!(socket(21, &[0; 71], HERE, Protocol::Tcp), Ok(None));
     }
 
     proptest! {
-        #[test]
-        fn hostile_bytes_end_and_do_no_harm(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
-            prop_assert!(Messages::of(&bytes).count() <= bytes.len() / NLMSG_HDRLEN + 1);
-        }
-
         #[test]
         fn hostile_attributes_cost_nothing_but_themselves(attributes in prop::collection::vec(any::<u8>(), 0..80)) {
             let whole = bytes(TCP4);
@@ -508,17 +360,12 @@ pub(super) mod tests {
             }
             bytes.truncate(cut);
             for message in Messages::of(&bytes) {
-                if let Ok(Message { body: Body::Entry(entry), .. }) = message {
-                    let _ = (entry.socket(HERE, Protocol::Tcp), entry.socket(HERE, Protocol::Udp));
+                if let Ok(Message { body: Body::Entry { kind, payload }, .. }) = message {
+                    for protocol in [Protocol::Tcp, Protocol::Udp] {
+                        let _ = socket(kind, payload, HERE, protocol);
+                    }
                 }
             }
-        }
-
-        #[test]
-        fn a_cut_dump_is_never_whole(cut in 0usize..240) {
-            let whole = bytes(TCP4);
-            let read = bodies(&whole[..cut.min(whole.len() - 5)]);
-            prop_assert!(!read.contains(&Ok(Body::Done)));
         }
     }
 }

@@ -6,6 +6,7 @@
 mod ahead;
 mod binders;
 mod blocks;
+mod budget;
 pub mod column;
 mod connection;
 mod demand;
@@ -15,6 +16,7 @@ pub mod filter;
 pub mod findings;
 mod forecast;
 mod grouping;
+mod nat;
 mod owners;
 mod picture;
 mod ports;
@@ -23,6 +25,7 @@ pub mod reserve;
 mod reuse;
 mod rows;
 mod standing;
+mod stuck;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -41,6 +44,7 @@ use std::time::Duration;
 
 pub use binders::Binder;
 pub use blocks::{BLOCK, FreeBlocks};
+pub use budget::{Budget, BudgetUse};
 pub use column::{Column, Direction, Item, Sort, Value};
 pub use failures::{Failing, Failures, RefusedBind};
 pub use filter::{Filter, FilterError};
@@ -58,8 +62,10 @@ use binders::Binders;
 use events::EventLog;
 use failures::FailureWindow;
 use grouping::{Groupings, add_failures, add_trends, members};
+use nat::NatWatch;
 use owners::Ledger;
 use standing::Standing;
+use stuck::StuckWatch;
 use tick::Look;
 
 /// How long a TIME_WAIT lasts on Linux: `TCP_TIMEWAIT_LEN`, a constant of the kernel.
@@ -76,6 +82,8 @@ pub struct Analysis {
     events: EventLog,
     standing: Standing,
     binders: Binders,
+    nat: NatWatch,
+    stuck: StuckWatch,
 }
 
 impl Analysis {
@@ -126,6 +134,11 @@ impl Analysis {
         let ahead = Ahead::new(&self.history, &observed, time_wait);
         usage::add_past(&mut spaces, &self.history, &ahead);
         let standing = if is_whole { self.standing.observe(&observed) } else { Vec::new() };
+        let stuck = if is_whole { self.stuck.observe(&observed) } else { Vec::new() };
+        if is_whole {
+            self.nat.observe(&observed, self.thresholds.warn);
+        }
+        let budget = self.thresholds.snat_budget.map(|most| budget::budget(most, &observed));
         let events = self.events.entries();
         let facts = findings::Facts {
             snapshot: &observed,
@@ -140,6 +153,9 @@ impl Analysis {
             events,
             ahead: &ahead,
             standing: &standing,
+            nat: &self.nat,
+            stuck: &stuck,
+            budget: budget.as_ref(),
             thresholds: &self.thresholds,
             fullest: OnceCell::new(),
             what_if: OnceCell::new(),
@@ -161,6 +177,7 @@ impl Analysis {
             events: events.iter().map(|logged| logged.event).collect(),
             time_wait,
             what_if,
+            budget,
             snapshot: observed,
             row_of: processes.row_of,
             destination_of: led.destination_of.into(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::grouping::Groupings;
 use super::rows::Index;
 use super::what_if::WhatIf;
-use super::{Binder, Destination, Failures, Filter, Finding, GroupBy, Row, SpaceUsage, Verdict};
+use super::{Binder, Budget, Destination, Failures, Filter, Finding, GroupBy, Row, SpaceUsage, Verdict};
 use crate::history::History;
 use crate::model::{Observed, Owner, PortEvent};
 
@@ -37,6 +37,8 @@ pub struct Picture {
     pub time_wait: Option<Duration>,
     /// What is asked of the ports that run out first and what would help; none before any rate is known.
     pub what_if: Option<WhatIf>,
+    /// What is used of the budget of a NAT in front of this machine, where somebody has told it.
+    pub budget: Option<Budget>,
     pub(super) row_of: Arc<[u32]>,
     pub(super) destination_of: Arc<[Option<Index>]>,
     pub(super) groupings: Arc<Groupings>,

@@ -40,6 +40,7 @@ impl Look<'_> {
         tick.counters = Counters {
             time_wait_overflow: self.observed.limits.time_wait_overflow,
             tracking_failed: self.observed.limits.tracking_failed,
+            tracking_clashed: self.observed.limits.tracking_clashed,
         };
         let unread = tick.unread;
         let mut samples: Vec<Sample> = self.processes.rows.iter().map(sample).collect();

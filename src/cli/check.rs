@@ -40,6 +40,10 @@ pub(super) struct Args {
     /// Do not trace who closes connections and who is given no port; without --for nothing is traced
     #[arg(long)]
     no_trace: bool,
+    /// Show the use of a NAT in front of this machine that lets it have N connections toward each remote
+    /// address and port: 64 (Azure, Google Cloud by default), 128 (App Service), 55000 (AWS)
+    #[arg(long, value_name = "N", value_parser = values::snat_budget)]
+    snat_budget: Option<u32>,
     /// How to look at this machine [default: its own way where there is one]
     #[arg(long, value_parser = values::backend())]
     backend: Option<Backend>,
@@ -49,6 +53,7 @@ pub(super) fn run(args: &Args, usual: Thresholds) -> Result<ExitCode> {
     let thresholds = Thresholds {
         warn: args.warn.unwrap_or(usual.warn),
         critical: args.critical.unwrap_or(usual.critical),
+        snat_budget: args.snat_budget.or(usual.snat_budget),
         ..usual
     };
     in_order(&thresholds).map_err(UsageError)?;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use etcetera::BaseStrategy as _;
 use serde::Deserialize;
 
-use super::UsageError;
+use super::{UsageError, values};
 use crate::analysis::Thresholds;
 use crate::model::Share;
 use crate::platform::files;
@@ -25,6 +25,9 @@ const VARIABLE: &str = "PORTTOP_CONFIG";
 pub(super) struct Config {
     /// No action is offered, as with `--read-only`.
     pub read_only: bool,
+    /// How many connections toward each destination a NAT in front of this machine lets it have, as with
+    /// `--snat-budget`.
+    snat_budget: Option<u32>,
     thresholds: Limits,
 }
 
@@ -80,6 +83,9 @@ impl Config {
             format!("line {line}: {}", error.message().replace('\n', " "))
         })?;
         config.thresholds.check()?;
+        if config.snat_budget.is_some_and(|budget| !values::SNAT_BUDGETS.contains(&budget)) {
+            return Err(format!("snat_budget: {}", values::SnatBudgetError));
+        }
         in_order(&config.thresholds())?;
         Ok(config)
     }
@@ -106,6 +112,7 @@ impl Config {
             leak_span: span(given.leak_span, usual.leak_span),
             stray_failures: given.stray_failures.unwrap_or(usual.stray_failures),
             event_age: span(given.event_age, usual.event_age),
+            snat_budget: self.snat_budget,
         }
     }
 }

@@ -39,6 +39,10 @@ pub(super) struct Args {
     /// Do not trace who closes connections and who is given no port
     #[arg(long)]
     no_trace: bool,
+    /// Show the use of a NAT in front of this machine that lets it have N connections toward each remote
+    /// address and port: 64 (Azure, Google Cloud by default), 128 (App Service), 55000 (AWS)
+    #[arg(long, value_name = "N", value_parser = values::snat_budget)]
+    snat_budget: Option<u32>,
     /// Draw with ASCII characters only, as by itself where the locale is not UTF-8 or TERM is dumb
     #[arg(long)]
     ascii: bool,
@@ -63,7 +67,7 @@ pub(super) fn run(args: Args, read_only: bool, thresholds: Thresholds) -> Result
             && console::shows_colors()
             && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
         read_only,
-        thresholds,
+        thresholds: Thresholds { snat_budget: args.snat_budget.or(thresholds.snat_budget), ..thresholds },
     };
     let live = Live::new(super::open(args.backend)?);
     let live = if options.trace { live.traced() } else { live };

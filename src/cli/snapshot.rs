@@ -46,12 +46,17 @@ pub(super) struct Args {
     /// Do not trace who closes connections and who is given no port; without --for nothing is traced
     #[arg(long)]
     no_trace: bool,
+    /// Show the use of a NAT in front of this machine that lets it have N connections toward each remote
+    /// address and port: 64 (Azure, Google Cloud by default), 128 (App Service), 55000 (AWS)
+    #[arg(long, value_name = "N", value_parser = values::snat_budget)]
+    snat_budget: Option<u32>,
     /// What makes one row of the processes
     #[arg(long, default_value = "process", value_parser = values::group_by())]
     group_by: GroupBy,
 }
 
-pub(super) fn run(args: &Args, thresholds: Thresholds) -> Result<()> {
+pub(super) fn run(args: &Args, usual: Thresholds) -> Result<()> {
+    let thresholds = Thresholds { snat_budget: args.snat_budget.or(usual.snat_budget), ..usual };
     let way = Way { span: args.span, trace: !args.no_trace, group_by: args.group_by, thresholds };
     let picture = collect(super::open(args.backend)?, way)?;
     let width = if args.target.is_file() { None } else { terminal_width() };

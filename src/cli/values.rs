@@ -1,5 +1,6 @@
 //! The values of options: words of the program read from text.
 
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -32,6 +33,20 @@ pub(super) struct PercentError;
 pub(super) fn percent(text: &str) -> Result<Share, PercentError> {
     let percent = text.parse().ok().filter(|percent| (1.0..=100.0).contains(percent));
     percent.map(Share::percent).ok_or(PercentError)
+}
+
+/// How many connections a NAT can let through toward one destination with an address: one for each port that is
+/// not privileged.
+pub(super) const SNAT_BUDGETS: RangeInclusive<u32> = 1..=64_512;
+
+/// A text that is no budget of a NAT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("give connections toward one destination, from 1 to 64512")]
+pub(super) struct SnatBudgetError;
+
+/// A budget of a NAT.
+pub(super) fn snat_budget(text: &str) -> Result<u32, SnatBudgetError> {
+    text.parse().ok().filter(|budget| SNAT_BUDGETS.contains(budget)).ok_or(SnatBudgetError)
 }
 
 /// The key of a grouping.

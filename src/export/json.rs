@@ -48,7 +48,7 @@
 //! - `remedy`: what would make it readable
 //! - `subject`: `what` as one of `sockets`, `bound_sockets`, `owners`, `processes`, `process_details`,
 //!   `services`, `handle_counts`, `handles`, `dynamic_range`, `reserved_ports`, `time_wait_limit`, `trace`,
-//!   `event_log`, `state`, `audit`, `namespaces`
+//!   `event_log`, `state`, `audit`, `namespaces`, `nat`
 //! - `family`, `protocol`: its port space, when it is about one
 //! - `cause`: `reason` as one of `error`, `not_understood`, `missing_right`, `held_elsewhere`, `ended`,
 //!   `backend`, `system_lacks_it`, `still_reading`, `timed_out`, `lost`

@@ -81,6 +81,8 @@ pub struct Counters {
     pub time_wait_overflow: Option<u64>,
     /// Connections that the full table of tracked ones refused.
     pub tracking_failed: Option<u64>,
+    /// Of these, connections whose addresses and ports others had.
+    pub tracking_clashed: Option<u64>,
 }
 
 /// One moment.

@@ -79,6 +79,8 @@ pub enum Missing {
     Namespaces(Option<usize>),
     /// How many TIME_WAIT sockets there may be.
     TimeWaitLimit,
+    /// The connections whose source this machine translates.
+    Nat,
     /// A part of the trace.
     Trace(TracePart),
     /// So many events of the trace.
@@ -138,6 +140,7 @@ impl Missing {
             Self::Reserved(_) => "reserved_ports",
             Self::Namespaces(_) => "namespaces",
             Self::TimeWaitLimit => "time_wait_limit",
+            Self::Nat => "nat",
             Self::Trace(_) | Self::TracedEvents(_) => "trace",
             Self::EventLog(_) => "event_log",
             Self::StateDirectory | Self::StateFile(_) => "state",

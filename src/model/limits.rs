@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::{Owner, Share};
+use super::{Nat, Owner, Share};
 
 /// How much of something there may be, and how much there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +66,11 @@ pub struct Limits {
     /// Linux: connections the full table of tracked ones refused since the namespace exists
     /// (`insert_failed` and `drop` of `/proc/net/stat/nf_conntrack`, all processors).
     pub tracking_failed: Option<u64>,
+    /// Linux: of these, connections that could not be entered into the table, because others had their addresses
+    /// and ports (`insert_failed`): on a gateway also for want of a port.
+    pub tracking_clashed: Option<u64>,
+    /// Linux: the connections whose source is translated; none where there are none.
+    pub nat: Option<Nat>,
     /// Linux: how long a closed connection stays tracked, `nf_conntrack_tcp_timeout_time_wait`.
     pub tracked_time_wait: Option<Duration>,
     /// Linux: how long an idle one does, `nf_conntrack_tcp_timeout_established`.

@@ -21,6 +21,9 @@ pub struct PortRange {
 }
 
 impl PortRange {
+    /// The ports that need no right.
+    pub const UNPRIVILEGED: Self = Self { start: Port(1024), end: Port(u16::MAX) };
+
     /// The range from `start` to `end`, or nothing when they are the wrong way round.
     #[must_use]
     pub fn new(start: Port, end: Port) -> Option<Self> {

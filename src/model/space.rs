@@ -60,6 +60,15 @@ impl Protocol {
             Self::Udp => "udp",
         }
     }
+
+    /// The name on the screen.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Tcp => "TCP",
+            Self::Udp => "UDP",
+        }
+    }
 }
 
 /// A network namespace: ports are exhausted in one of them, not on a machine.

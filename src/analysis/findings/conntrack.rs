@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::facts::{Facts, filled};
-use super::{Finding, Link, Severity, Step, View};
+use super::{Finding, Link, Severity, Step, View, nat_full};
 use crate::text::thousands;
 
 /// How long back a refusal counts as happening now.
@@ -21,6 +21,7 @@ pub(super) fn find(facts: &Facts) -> Vec<Finding> {
         0 => full,
         // Clashes of two packets count as failed inserts too: without a full table it is no proof.
         _ if full > Severity::Ok => Severity::Critical,
+        _ if nat_full::explains(facts) => Severity::Ok,
         _ => Severity::Note,
     };
     if severity == Severity::Ok {

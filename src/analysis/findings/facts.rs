@@ -10,12 +10,15 @@ use foldhash::fast::RandomState;
 
 use super::Thresholds;
 use crate::analysis::ahead::Ahead;
+use crate::analysis::budget::Budget;
 use crate::analysis::events::Logged;
 use crate::analysis::failures::Failures;
 use crate::analysis::forecast::{Forecast, HORIZON};
+use crate::analysis::nat::NatWatch;
 use crate::analysis::ports::{Capacities, distinct_ports};
 use crate::analysis::reuse::age;
 use crate::analysis::rows::Index;
+use crate::analysis::stuck::Stuck;
 use crate::analysis::what_if::WhatIf;
 use crate::analysis::{Binder, Destination, Row, RowKey, SpaceUsage};
 use crate::history::{History, Sample};
@@ -43,6 +46,12 @@ pub(in crate::analysis) struct Facts<'a> {
     pub ahead: &'a Ahead<'a>,
     /// Listeners that have stood inside the dynamic range for a while and are not reserved, by their index.
     pub standing: &'a [usize],
+    /// Since when the NAT of this machine is short of ports.
+    pub nat: &'a NatWatch,
+    /// Where many connections get no answer.
+    pub stuck: &'a [Stuck],
+    /// What is used of the budget of a NAT in front of this machine.
+    pub budget: Option<&'a Budget>,
     pub thresholds: &'a Thresholds,
     /// The fullest local address of each port space, once somebody asks.
     pub fullest: OnceCell<Vec<(SpaceId, (IpAddr, u32))>>,

@@ -21,11 +21,14 @@ mod handles;
 mod harmful;
 mod holders;
 mod listeners_in_range;
+mod nat_full;
 mod parity;
 mod pool;
 mod range;
 mod remedies;
 mod seen;
+mod snat_budget;
+mod syn_sent;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -42,6 +45,8 @@ mod tests_of_holders;
 mod tests_of_late_starts;
 #[cfg(test)]
 mod tests_of_listeners;
+#[cfg(test)]
+mod tests_of_nat;
 #[cfg(test)]
 mod tests_of_remedies;
 #[cfg(test)]
@@ -133,6 +138,9 @@ pub struct Thresholds {
     pub event_age: Duration,
     /// Share of the range that is reserved or excluded from which it is worth a note.
     pub excluded: Share,
+    /// How many connections toward each destination a NAT in front of this machine lets it have, where that is
+    /// known.
+    pub snat_budget: Option<u32>,
 }
 
 impl Default for Thresholds {
@@ -154,6 +162,7 @@ impl Default for Thresholds {
             stray_failures: 3,
             event_age: Duration::from_mins(5),
             excluded: Share::percent(10.0),
+            snat_budget: None,
         }
     }
 }
@@ -300,7 +309,7 @@ impl Link {
 }
 
 /// Every rule; of equally severe findings that of the earlier rule comes first.
-const RULES: [fn(&Facts) -> Vec<Finding>; 20] = [
+const RULES: [fn(&Facts) -> Vec<Finding>; 23] = [
     failures::find,
     destination::find,
     pool::find,
@@ -308,6 +317,9 @@ const RULES: [fn(&Facts) -> Vec<Finding>; 20] = [
     unknown::find,
     bound_leak::find,
     churn::find,
+    nat_full::find,
+    snat_budget::find,
+    syn_sent::find,
     conntrack::find,
     buckets::find,
     handle_limit::find,

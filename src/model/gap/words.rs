@@ -46,6 +46,7 @@ impl Display for Missing {
                 write!(f, "sockets of {}", counted(*count, "other network namespace"))
             }
             Self::TimeWaitLimit => f.write_str("limit of TIME_WAIT sockets"),
+            Self::Nat => f.write_str("connections that this gateway translates (NAT)"),
             Self::Trace(TracePart::Whole) => f.write_str("live trace of connections and failures"),
             Self::Trace(TracePart::Closing) => f.write_str("exact owners of TIME_WAIT"),
             Self::Trace(TracePart::Connect) => f.write_str("failures of connect() for want of a port"),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::{Reading, SystemLimits};
+use super::nat::NatTable;
 use super::proc::Proc;
 use super::read;
 use super::stat::number;
@@ -22,11 +23,12 @@ const MANY_HANDLES: u64 = 256;
 /// Reads the limits of the own network namespace.
 pub(super) struct ProcLimits {
     proc: Proc,
+    nat: NatTable,
 }
 
 impl ProcLimits {
     pub fn new(proc: Proc) -> Self {
-        Self { proc }
+        Self { proc, nat: NatTable::default() }
     }
 
     /// The soft limit of descriptors, of processes that have many.
@@ -44,6 +46,10 @@ impl SystemLimits for ProcLimits {
         let level = |used: Option<u64>, most: Option<u64>| Some(Level { used: used?, most: most? });
         let seconds = |path: &str| one(path).map(Duration::from_secs);
         let time_wait = field_after(&file("net/sockstat"), b"TCP:", b"tw");
+        let statistics = file("net/stat/nf_conntrack");
+        let tracked =
+            level(one("sys/net/netfilter/nf_conntrack_count"), one("sys/net/netfilter/nf_conntrack_max"));
+        let nat = self.nat.read(tracked.map(|tracked| tracked.used));
         let limits = Limits {
             time_wait: Some(TIME_WAIT),
             time_wait_reuse: reuse(one("sys/net/ipv4/tcp_tw_reuse")),
@@ -51,11 +57,10 @@ impl SystemLimits for ProcLimits {
             timestamps: one("sys/net/ipv4/tcp_timestamps").map(|setting| setting != 0),
             time_wait_sockets: level(time_wait, one("sys/net/ipv4/tcp_max_tw_buckets")),
             time_wait_overflow: counter(&file("net/netstat"), b"TcpExt:", b"TCPTimeWaitOverflow"),
-            tracked: level(
-                one("sys/net/netfilter/nf_conntrack_count"),
-                one("sys/net/netfilter/nf_conntrack_max"),
-            ),
-            tracking_failed: tracking_failed(&file("net/stat/nf_conntrack")),
+            tracked,
+            tracking_failed: tracking(&statistics, &[b"insert_failed", b"drop"]),
+            tracking_clashed: tracking(&statistics, &[b"insert_failed"]),
+            nat: nat.value,
             tracked_time_wait: seconds("sys/net/netfilter/nf_conntrack_tcp_timeout_time_wait"),
             tracked_established: seconds("sys/net/netfilter/nf_conntrack_tcp_timeout_established"),
             time_wait_recycle: one("sys/net/ipv4/tcp_tw_recycle").map(|setting| setting != 0),
@@ -67,7 +72,7 @@ impl SystemLimits for ProcLimits {
             let files = "/proc/net/sockstat and /proc/sys/net/ipv4/tcp_max_tw_buckets";
             Gap::new(Missing::TimeWaitLimit, Reason::NotIn(files))
         });
-        Reading { value: limits, gaps: gaps.into_iter().collect() }
+        Reading { value: limits, gaps: gaps.into_iter().chain(nat.gaps).collect() }
     }
 }
 
@@ -101,16 +106,17 @@ fn counter(text: &[u8], group: &[u8], name: &[u8]) -> Option<u64> {
     number(words(lines.next()?).nth(column)?)
 }
 
-/// The sum over processors of `insert_failed` and `drop`, which are hexadecimal under a line of names.
-fn tracking_failed(text: &[u8]) -> Option<u64> {
+/// The sum over processors of columns of `/proc/net/stat/nf_conntrack`, which are hexadecimal under a line of
+/// names.
+fn tracking(text: &[u8], columns: &[&[u8]]) -> Option<u64> {
     let mut lines = lines(text);
     let names: Vec<&[u8]> = words(lines.next()?).collect();
-    let columns = [&b"insert_failed"[..], b"drop"].map(|name| names.iter().position(|known| *known == name));
-    let [Some(insert_failed), Some(drop)] = columns else { return None };
+    let at = |column: &&[u8]| names.iter().position(|name| name == column);
+    let columns: Vec<usize> = columns.iter().map(at).collect::<Option<_>>()?;
     let mut sum = 0u64;
     for line in lines.filter(|line| !line.trim_ascii().is_empty()) {
-        for column in [insert_failed, drop] {
-            let value = std::str::from_utf8(words(line).nth(column)?).ok()?;
+        for column in &columns {
+            let value = std::str::from_utf8(words(line).nth(*column)?).ok()?;
             sum = sum.saturating_add(u64::from_str_radix(value, 16).ok()?);
         }
     }
@@ -171,9 +177,14 @@ mod tests {
         assert_eq!(counter(b"TcpExt: A", b"TcpExt:", b"A"), None);
     }
 
+    fn tracking_failed(text: &[u8]) -> Option<u64> {
+        tracking(text, &[b"insert_failed", b"drop"])
+    }
+
     #[test]
     fn tracking_failures_are_hexadecimal_and_summed_over_processors() {
         assert_eq!(tracking_failed(CONNTRACK), Some(0xb + 1 + 1 + 2));
+        assert_eq!(tracking(CONNTRACK, &[b"insert_failed"]), Some(0xb + 1));
         assert_eq!(tracking_failed(b""), None);
         assert_eq!(tracking_failed(b"entries drop\n00000001 00000002\n"), None);
         assert_eq!(tracking_failed(b"insert_failed drop\n00000001\n"), None);

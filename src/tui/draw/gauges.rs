@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use crate::analysis::{Severity, SpaceUsage};
-use crate::model::{Family, Protocol, SpaceId};
+use crate::model::{Family, SpaceId};
 use crate::text::{per_second, rate, thousands};
 use crate::tui::app::App;
 use crate::tui::theme::{STRONG, WEAK, level};
@@ -122,9 +122,5 @@ fn short(id: SpaceId) -> String {
         Family::Ipv4 => '4',
         Family::Ipv6 => '6',
     };
-    let protocol = match id.protocol {
-        Protocol::Tcp => "TCP",
-        Protocol::Udp => "UDP",
-    };
-    format!("{protocol}{family}")
+    format!("{}{family}", id.protocol.title())
 }

@@ -14,6 +14,8 @@ mod binds;
 mod files;
 #[path = "faults/memory.rs"]
 mod memory;
+#[path = "faults/nat.rs"]
+mod nat;
 #[path = "faults/range.rs"]
 mod range;
 #[path = "faults/reads.rs"]

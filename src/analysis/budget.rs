@@ -7,21 +7,19 @@
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
 use crate::model::{NamespaceId, Observed, Port, Protocol, Share, Socket, State};
-
-/// How many destinations are listed.
-const LISTED: usize = 64;
 
 /// A budget and its use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Budget {
     /// How many connections there may be toward each destination.
     pub most: u32,
-    /// The destinations with the most, most first; not all of them.
-    pub toward: Vec<BudgetUse>,
+    /// Every destination, in the order of protocol and address.
+    toward: Arc<[BudgetUse]>,
 }
 
 /// The connections toward one destination.
@@ -38,10 +36,20 @@ pub struct BudgetUse {
 }
 
 impl Budget {
-    /// The use toward a destination, if it is one of those listed.
+    /// The use toward a destination, where anything leaves this machine to it.
     #[must_use]
     pub fn toward(&self, protocol: Protocol, remote: SocketAddr) -> Option<&BudgetUse> {
-        self.toward.iter().find(|one| (one.protocol, one.remote) == (protocol, remote))
+        let index = self.toward.binary_search_by_key(&(protocol, remote), BudgetUse::key).ok()?;
+        self.toward.get(index)
+    }
+
+    /// The destinations with the most connections, most first, at most so many.
+    #[must_use]
+    pub fn fullest(&self, most: usize) -> Vec<&BudgetUse> {
+        let mut all: Vec<_> = self.toward.iter().collect();
+        all.sort_by_key(|one| Reverse(one.used));
+        all.truncate(most);
+        all
     }
 
     /// How much of the budget that is.
@@ -52,6 +60,10 @@ impl Budget {
 }
 
 impl BudgetUse {
+    fn key(&self) -> (Protocol, SocketAddr) {
+        (self.protocol, self.remote)
+    }
+
     /// Whether its address is one that a NAT toward the internet has nothing to do with.
     #[must_use]
     pub fn is_private(&self) -> bool {
@@ -86,11 +98,10 @@ pub(super) fn budget(most: u32, observed: &Observed) -> Budget {
             (*used, *waiting) = (*used + 1, *waiting + u32::from(socket.state == State::TimeWait));
         }
     }
-    let mut toward: Vec<_> = uses
+    let mut toward: Box<[_]> = uses
         .into_iter()
         .map(|((protocol, remote), (used, waiting))| BudgetUse { protocol, remote, used, waiting })
         .collect();
-    toward.sort_unstable_by_key(|one| (Reverse(one.used), one.remote, one.protocol));
-    toward.truncate(LISTED);
-    Budget { most, toward }
+    toward.sort_unstable_by_key(BudgetUse::key);
+    Budget { most, toward: toward.into() }
 }

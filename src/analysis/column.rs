@@ -133,6 +133,9 @@ impl<R> Column<R> {
     /// For tables that are not exported.
     pub const PLAIN: Self = Self::WORD;
 
+    /// The rank of a column that has room only where its table is about something special.
+    pub const NEVER: u8 = u8::MAX;
+
     /// How soon it has room.
     #[must_use]
     pub fn rank(&self, special: bool) -> u8 {

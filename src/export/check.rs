@@ -14,6 +14,7 @@
 //! - `failures_per_second`: ports refused over the last 10 s; null when nothing traces that
 //! - `findings`, `events`: as in the snapshot's object
 //! - `degradations`: what could not be read, as in the snapshot
+//! - `nat`, `snat_budget`: as in the snapshot's object
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -24,6 +25,7 @@ use serde::Serialize;
 use super::document;
 use super::finding::{EventRecord, FindingRecord, KeyOf};
 use super::gap::GapRecord;
+use super::nat;
 use crate::analysis::{Forecast, Picture, Severity, SpaceUsage, Step, Thresholds};
 use crate::model::{Family, Protocol, Share};
 use crate::text::safe;
@@ -132,6 +134,8 @@ struct Document<'a> {
     findings: Vec<FindingRecord<'a>>,
     events: Vec<EventRecord>,
     degradations: Vec<GapRecord>,
+    nat: serde_json::Value,
+    snat_budget: serde_json::Value,
 }
 
 #[derive(Serialize)]
@@ -195,6 +199,8 @@ pub fn write_json(picture: &Picture, key_of: KeyOf, out: &mut impl Write) -> io:
         findings: FindingRecord::all(picture, key_of),
         events: picture.events.iter().map(EventRecord::of).collect(),
         degradations: snapshot.gaps.iter().map(GapRecord::of).collect(),
+        nat: nat::nat(snapshot.limits.nat.as_ref()),
+        snat_budget: nat::budget(picture.budget.as_ref()),
     };
     document::write(out, &written)
 }

@@ -22,6 +22,10 @@
 //! - `findings`: what is wrong and what to do, the worst first
 //! - `events`: what the event log says of ports, the last 24 hours
 //! - `settings`: what Linux is set to beside the ranges
+//! - `nat`: what this machine translates the source of (Linux, root): `translated`, how many connections, and
+//!   `destinations`, the fullest of them; null where there is nothing
+//! - `snat_budget`: the use of `--snat-budget`: `budget`, and `destinations` with the most connections; null
+//!   without it
 //!
 //! ## `port_spaces`
 //! - `family`: `"ipv4"` or `"ipv6"`; v4-mapped addresses are IPv4
@@ -73,16 +77,32 @@
 //! By the names of their sysctls, null where they are not there: `tcp_tw_reuse` (0, 1 or 2), `tcp_timestamps`
 //! and `tcp_tw_recycle` (true or false), `tcp_max_tw_buckets`, and in seconds `tcp_fin_timeout`,
 //! `nf_conntrack_tcp_timeout_time_wait` and `nf_conntrack_tcp_timeout_established`
+//!
+//! ## `destinations` of `nat`
+//! - `protocol`, `public_address`, `remote_address`, `remote_port`: which
+//! - `start`, `end`, `capacity`: the ports that its connections get
+//! - `range_from`: `"rule"` where a rule names them, `"kernel"` where the rules leave it to the kernel, `"assumed"`
+//!   where they could not be read
+//! - `used`, `share`: those of them that have one
+//! - `time_wait`, `unanswered`: of these, in TIME_WAIT, and not answered yet
+//! - `inside`: who has most of them: `address`, `connections`
+//!
+//! ## `destinations` of `snat_budget`
+//! - `protocol`, `remote_address`, `remote_port`: which
+//! - `used`, `share`: all connections there that leave this machine, in any state, from any address
+//! - `time_wait`: of these, in TIME_WAIT
 
 use std::io::{self, Write};
 
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 use serde_json::ser::{Formatter, Serializer};
 
 use super::Excerpt;
 use super::finding::{EventRecord, FindingRecord, KeyOf};
 use super::gap::GapRecord;
+use super::nat;
 use super::record::{Records, SpaceRecord};
 use super::settings::SettingsRecord;
 use crate::analysis::{Destination, Row};
@@ -108,6 +128,8 @@ struct Document<'a> {
     findings: Vec<FindingRecord<'a>>,
     events: Vec<EventRecord>,
     settings: SettingsRecord,
+    nat: Value,
+    snat_budget: Value,
 }
 
 impl<'a> Document<'a> {
@@ -133,6 +155,8 @@ impl<'a> Document<'a> {
             findings: FindingRecord::all(picture, key_of),
             events: picture.events.iter().map(EventRecord::of).collect(),
             settings: SettingsRecord::of(&snapshot.limits),
+            nat: nat::nat(snapshot.limits.nat.as_ref()),
+            snat_budget: nat::budget(picture.budget.as_ref()),
         }
     }
 }

@@ -14,6 +14,7 @@ mod finding;
 mod gap;
 mod grid;
 pub mod json;
+mod nat;
 pub mod probe;
 pub mod range;
 mod record;

@@ -5,13 +5,16 @@ use std::io::{self, Write};
 
 use super::Excerpt;
 use super::grid::{Grid, Head, Side};
-use crate::analysis::{Column, Item, Picture, Row, Sort, SpaceUsage};
+use crate::analysis::{Budget, Column, Item, Picture, Row, Sort, SpaceUsage};
 use crate::model::{Observed, PortSpace, Share};
 use crate::text::{safe, thousands};
 
 use Side::{Left, Right};
 
 const NOT_READ: &str = "-";
+
+/// How many destinations of a NAT's budget are listed.
+const OF_BUDGET: usize = 5;
 
 /// Writes the tables, as narrow as `width` columns where names can be shortened to fit.
 ///
@@ -29,6 +32,10 @@ pub fn write(excerpt: &Excerpt, sockets: bool, width: Option<usize>, out: &mut i
 
     writeln!(out)?;
     spaces(&picture.spaces, &snapshot.spaces).write(width, out)?;
+    if let Some(budget) = &picture.budget {
+        writeln!(out)?;
+        of_budget(budget).write(width, out)?;
+    }
     writeln!(out)?;
     let (shown, idle): (Vec<&Row>, Vec<&Row>) = excerpt
         .processes
@@ -70,6 +77,21 @@ fn spaces(usages: &[SpaceUsage], spaces: &[PortSpace]) -> Grid {
             number(usage.in_use),
             number(usage.free()),
             or_dash(usage.share().and_then(Share::whole_percent).map(|percent| percent.to_string())),
+        ]);
+    }
+    grid
+}
+
+/// What is used of the budget of a NAT, the fullest first.
+fn of_budget(budget: &Budget) -> Grid {
+    let titles = [("NAT BUDGET", Left), ("BUDGET", Right), ("USED", Right), ("%", Right)];
+    let mut grid = Grid::new(titles.map(|(title, side)| Head { title, side, rank: 0 }).into());
+    for one in budget.fullest(OF_BUDGET) {
+        grid.push([
+            format!("{} {}", one.protocol.title(), one.remote),
+            number(Some(budget.most)),
+            number(Some(one.used)),
+            or_dash(budget.share(one).whole_percent().map(|percent| percent.to_string())),
         ]);
     }
     grid

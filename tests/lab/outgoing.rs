@@ -5,6 +5,7 @@ use std::mem::size_of_val;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsRawFd, OwnedFd};
 
+use rustix::io::Errno;
 use rustix::net::sockopt::set_socket_reuseaddr;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
 
@@ -36,6 +37,17 @@ pub fn open(from: SocketAddr, to: SocketAddr, port: LocalPort) -> Outcome<TcpStr
     }
     connect(&socket, &to)?;
     Ok(socket.into())
+}
+
+/// A connection that is not waited for.
+pub fn begin(to: SocketAddr) -> Outcome<OwnedFd> {
+    let family = if to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(family, SocketType::STREAM, flags, None)?;
+    match connect(&socket, &to) {
+        Ok(()) | Err(Errno::INPROGRESS) => Ok(socket),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Sets an option that rustix does not know.

@@ -66,6 +66,8 @@ pub enum Role {
         #[serde(default)]
         keeps: usize,
     },
+    /// Begins to connect, one connection after the other, and waits for none of them, in the background.
+    Opening { to: SocketAddr, pace: Pace },
     /// Binds a TCP socket after the other and keeps them, in the background.
     Leak { at: IpAddr, pace: Pace },
 }

@@ -77,6 +77,14 @@ fn perform(role: Role) -> Outcome<(Vec<Held>, Vec<Kept>)> {
             meet(outgoing::open(from, to, port)?, Fate::Kept)
         }),
         Role::Churn { to, pace, keeps } => Ok((Vec::new(), vec![in_background(pace, churn(to, keeps))])),
+        Role::Opening { to, pace } => {
+            let mut opening = Vec::new();
+            let open = move || {
+                opening.push(outgoing::begin(to)?);
+                Ok(Vec::new())
+            };
+            Ok((Vec::new(), vec![in_background(pace, open)]))
+        }
         Role::Leak { at, pace } => {
             let mut leaked = Vec::new();
             let leak = move || {

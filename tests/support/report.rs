@@ -23,6 +23,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     pub events: Vec<serde_json::Value>,
     pub settings: BTreeMap<String, serde_json::Value>,
+    pub nat: serde_json::Value,
+    pub snat_budget: serde_json::Value,
 }
 
 #[derive(Clone, Debug, Deserialize)]

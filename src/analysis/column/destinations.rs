@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 
 use super::sockets::holder;
 use super::{Column, Field, Item, Value};
-use crate::analysis::Destination;
-use crate::model::State;
+use crate::analysis::{Destination, Picture};
+use crate::model::{Share, State};
 
 impl Item for Destination {
     fn columns() -> &'static [Column<Self>] {
@@ -16,6 +16,12 @@ impl Item for Destination {
         let parts = |one: &Self| (one.remote, one.local, one.protocol, one.namespace);
         parts(self).cmp(&parts(other))
     }
+}
+
+/// How much of the budget of a NAT is used toward it, from whichever address.
+fn of_budget(one: &Destination, picture: &Picture) -> Option<Share> {
+    let budget = picture.budget.as_ref()?;
+    budget.toward(one.protocol, one.remote).map(|used| budget.share(used))
 }
 
 static COLUMNS: &[Column<Destination>] = &[
@@ -100,6 +106,21 @@ static COLUMNS: &[Column<Destination>] = &[
             position: 5,
             name: "fill",
             meaning: "`ports` less `reusable` as a share of capacity, 0 to 1",
+            ..Field::ALL
+        }],
+        ..Column::AMOUNT
+    },
+    Column {
+        key: "nat_budget",
+        title: "NAT%",
+        width: (5, 5),
+        rank: Column::<Destination>::NEVER,
+        special: Some((25, 5)),
+        value: |one, picture| Value::share(of_budget(one, picture)),
+        fields: &[Field {
+            position: 13,
+            name: "nat_budget_share",
+            meaning: "all connections to its remote address and port as a share of `--snat-budget`; null without one",
             ..Field::ALL
         }],
         ..Column::AMOUNT

@@ -5,7 +5,8 @@ use super::{Act, Finding, Link, Severity, Step, View};
 use crate::analysis::budget::{Budget, BudgetUse};
 use crate::text::thousands;
 
-/// How many are named.
+/// How many of the fullest are looked at, and how many are named.
+const LOOKED_AT: usize = 64;
 const NAMED: usize = 3;
 
 /// How a NAT counts otherwise than this machine.
@@ -14,7 +15,7 @@ const TIMERS: &str = "counted here in any state, TIME_WAIT included; a NAT has t
 
 pub(super) fn find(facts: &Facts) -> Vec<Finding> {
     let Some(budget) = facts.budget else { return Vec::new() };
-    let judged = budget.toward.iter().map(|one| {
+    let judged = budget.fullest(LOOKED_AT).into_iter().map(|one| {
         let severity = facts.thresholds.judge(budget.share(one));
         // What stays in a private network is seldom translated.
         (if one.is_private() { severity.min(Severity::Note) } else { severity }, one)

@@ -273,7 +273,7 @@ fn a_budget_holds_for_each_destination_and_only_for_what_leaves() {
     let apart = [toward(SERVER, 40), toward("203.0.113.9:81", 40), toward("203.0.113.8:80", 40)].concat();
     let picture = against(64, [apart, toward("127.0.0.1:80", 64), accepted()].concat());
     assert_eq!(found(&picture, "snat_budget"), None);
-    let uses: Vec<_> = picture.budget.unwrap().toward.iter().map(|one| one.used).collect();
+    let uses: Vec<_> = picture.budget.unwrap().fullest(9).iter().map(|one| one.used).collect();
     assert_eq!(uses, [40, 40, 40]);
     // From whichever address: behind the NAT all are one.
     let mut two = toward(SERVER, 40);

@@ -53,7 +53,7 @@ impl Component for Destinations {
     fn draw(&self, env: &Env<'_>, area: Rect, buffer: &mut Buffer) -> Drawn {
         let Some(picture) = env.picture() else { return Drawn::default() };
         let nothing = nothing(env, "no connections lead out");
-        self.table.draw(&picture.destinations, false, nothing, env, area, buffer)
+        self.table.draw(&picture.destinations, picture.budget.is_some(), nothing, env, area, buffer)
     }
 }
 

@@ -37,6 +37,7 @@ pub struct Slot<R: 'static> {
 /// sorted by whenever it can be.
 pub fn fit<R: Item>(sorted: &'static Column<R>, special: bool, area: Rect) -> Vec<Slot<R>> {
     let mut ranked: Vec<&'static Column<R>> = R::columns().iter().collect();
+    ranked.retain(|column| *column == sorted || column.rank(special) != Column::<R>::NEVER);
     ranked.sort_by_key(|column| column.rank(special));
     let Some((first, others)) = ranked.split_first() else { return Vec::new() };
     let mut room = area.width.saturating_sub(MARKER);

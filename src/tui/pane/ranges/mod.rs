@@ -26,12 +26,17 @@ use crate::tui::range_goal::{RangeGoal, facts};
 use crate::tui::scroll::step;
 use crate::tui::shared::Env;
 use crate::tui::subject::Subject;
-use crate::tui::theme::{NOTICE, SELECTED, STRONG, WEAK};
+use crate::tui::theme::{NOTICE, SELECTED, STRONG, WEAK, level};
+use crate::tui::widget::gauge::bar;
 use crate::tui::widget::paint::{fill, put, put_right, row};
 use crate::tui::widget::text::wrap;
 
 /// Below so many rows all ports have no line.
 const LEAST_ROWS: u16 = 16;
+
+/// How many destinations of a NAT's budget have a line, and how wide its bar is.
+const OF_BUDGET: usize = 3;
+const OF_BAR: u16 = 16;
 
 /// Which port space and which proposal is looked at.
 #[derive(Clone, Debug, Default)]
@@ -201,6 +206,7 @@ impl Component for Ranges {
         let mut lines = Lines { area, next: 0 };
         table(self.space, picture, &mut lines, buffer);
         lines.text(&blocks(picture.spaces.get(self.space)), WEAK, buffer);
+        nat(picture, &mut lines, buffer);
         let choice = self.choice(env);
         fill(buffer, lines.take(), "─", WEAK);
         if area.height >= LEAST_ROWS
@@ -308,6 +314,33 @@ fn blocks(usage: Option<&SpaceUsage>) -> String {
             thousands(aligned.into())
         ),
         None => format!("{}: what is free in a row is not known", usage.id),
+    }
+}
+
+/// Where a NAT is short of ports, on this machine or, against the budget that a person has told, in front of it.
+fn nat(picture: &Picture, lines: &mut Lines, buffer: &mut Buffer) {
+    for full in picture.findings.iter().filter(|finding| finding.id == "nat_full") {
+        lines.text(&full.title, level(full.severity), buffer);
+    }
+    let Some(budget) = &picture.budget else { return };
+    let fullest = budget.fullest(OF_BUDGET);
+    if fullest.is_empty() {
+        lines.text(
+            &format!("NAT budget {}: nothing leaves here", thousands(budget.most.into())),
+            WEAK,
+            buffer,
+        );
+    }
+    for one in fullest {
+        let share = budget.share(one);
+        let bar = bar(share.number().unwrap_or(1.0), OF_BAR);
+        let (used, most) = (thousands(one.used.into()), thousands(budget.most.into()));
+        let (protocol, remote) = (one.protocol.title(), one.remote);
+        lines.text(
+            &format!("NAT budget {bar} {share:>5} {used}/{most} {protocol} {remote}"),
+            Style::new(),
+            buffer,
+        );
     }
 }
 

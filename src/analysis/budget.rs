@@ -39,7 +39,7 @@ impl Budget {
     /// The use toward a destination, where anything leaves this machine to it.
     #[must_use]
     pub fn toward(&self, protocol: Protocol, remote: SocketAddr) -> Option<&BudgetUse> {
-        let index = self.toward.binary_search_by_key(&(protocol, remote), BudgetUse::key).ok()?;
+        let index = self.toward.binary_search_by_key(&(protocol, canonical(remote)), BudgetUse::key).ok()?;
         self.toward.get(index)
     }
 
@@ -67,7 +67,7 @@ impl BudgetUse {
     /// Whether its address is one that a NAT toward the internet has nothing to do with.
     #[must_use]
     pub fn is_private(&self) -> bool {
-        match self.remote.ip().to_canonical() {
+        match self.remote.ip() {
             IpAddr::V4(ip) => {
                 let is_shared = ip.octets()[0] == 100 && ip.octets()[1] & 0xC0 == 64;
                 ip.is_private() || ip.is_link_local() || is_shared
@@ -75,6 +75,11 @@ impl BudgetUse {
             IpAddr::V6(ip) => ip.is_unique_local() || ip.is_unicast_link_local(),
         }
     }
+}
+
+/// Whichever way an address of IPv4 is written, it is one destination.
+fn canonical(remote: SocketAddr) -> SocketAddr {
+    SocketAddr::new(remote.ip().to_canonical(), remote.port())
 }
 
 /// Counts the connections that leave this machine against a budget. Those that were accepted are none.
@@ -89,16 +94,16 @@ pub(super) fn budget(most: u32, observed: &Observed) -> Budget {
     let is_accepted = |socket: &Socket| {
         socket.protocol == Protocol::Tcp && listening.contains(&(socket.namespace, socket.local_port()))
     };
-    let mut uses: HashMap<(Protocol, SocketAddr), (u32, u32), RandomState> = HashMap::default();
+    let mut counts: HashMap<(Protocol, SocketAddr), (u32, u32), RandomState> = HashMap::default();
     for socket in &observed.sockets {
-        let Some(remote) = socket.remote().filter(|_| !is_accepted(socket)) else { continue };
-        let ip = remote.ip().to_canonical();
+        let Some(remote) = socket.remote().filter(|_| !is_accepted(socket)).map(canonical) else { continue };
+        let ip = remote.ip();
         if !ip.is_loopback() && ip != socket.local().ip().to_canonical() {
-            let (used, waiting) = uses.entry((socket.protocol, remote)).or_default();
+            let (used, waiting) = counts.entry((socket.protocol, remote)).or_default();
             (*used, *waiting) = (*used + 1, *waiting + u32::from(socket.state == State::TimeWait));
         }
     }
-    let mut toward: Box<[_]> = uses
+    let mut toward: Box<[_]> = counts
         .into_iter()
         .map(|((protocol, remote), (used, waiting))| BudgetUse { protocol, remote, used, waiting })
         .collect();

@@ -177,6 +177,7 @@ mod tests {
         let config = Config::parse("").unwrap();
         assert!(!config.read_only);
         assert_eq!(config.thresholds(), Thresholds::default());
+        assert_eq!(Config::parse("snat_budget = 64").unwrap().thresholds().snat_budget, Some(64));
         let text = "read_only = true\n[thresholds]\nwarn = 70\nhandles = 500\nleak_span = 60\n";
         let config = Config::parse(text).unwrap();
         assert!(config.read_only);
@@ -207,6 +208,9 @@ mod tests {
     #[case("[thresholds]\nwarn = nan", "thresholds.warn", "percent")]
     #[case("[thresholds]\nwarn = 90\ncritical = 70.5", "warn (90 %)", "critical (70.5 %)")]
     #[case("[thresholds]\nwarn = 97", "warn (97 %)", "critical (95 %)")]
+    #[case("snat_budget = 0", "snat_budget", "from 1 to 64512")]
+    #[case("snat_budget = 64513", "snat_budget", "from 1 to 64512")]
+    #[case("snat_budget = \"many\"", "line 1", "")]
     #[case("[thresholds]\nwarn_full_in = 60", "warn_full_in (60 s)", "critical_full_in (120 s)")]
     #[case("[thresholds]\ncritical_full_in = -1", "line 2", "")]
     #[case("read_only", "line 1", "")]

@@ -179,6 +179,8 @@ mod tests {
     #[case(&["why", "8080"])]
     #[case(&["why", "[::1]:8080", "--remote", "[::1]:80", "--protocol", "tcp", "--format=json", "--for", "1s"])]
     #[case(&["snapshot", "--for", "1500ms"])]
+    #[case(&["--snat-budget", "64"])]
+    #[case(&["snapshot", "--snat-budget=55000"])]
     #[case(&["check"])]
     #[case(&["check", "--warn", "70", "--critical=90.5", "--format", "json", "--for", "3s", "--backend", "portable"])]
     fn a_right_command_line_is_understood(#[case] line: &[&str]) {
@@ -249,6 +251,7 @@ mod tests {
     #[case(&["range", "grow"], "unrecognized subcommand 'grow'", "")]
     #[case(&["range", "set", "--family", "ipx"], "invalid value 'ipx'", "ipv4, ipv6, all")]
     #[case(&["snapshot", "--for", "ever"], "invalid value 'ever'", "500ms")]
+    #[case(&["--snat-budget", "0"], "'0'", "from 1 to 64512")]
     #[case(&["check", "--warn", "0"], "'0'", "1 to 100")]
     #[case(&["check", "--critical", "much"], "'much'", "1 to 100")]
     #[case(&["check", "--format", "csv"], "invalid value 'csv'", "text, json")]

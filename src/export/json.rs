@@ -78,7 +78,7 @@
 //! and `tcp_tw_recycle` (true or false), `tcp_max_tw_buckets`, and in seconds `tcp_fin_timeout`,
 //! `nf_conntrack_tcp_timeout_time_wait` and `nf_conntrack_tcp_timeout_established`
 //!
-//! ## `destinations` of `nat`
+//! ## `nat.destinations`
 //! - `protocol`, `public_address`, `remote_address`, `remote_port`: which
 //! - `start`, `end`, `capacity`: the ports that its connections get
 //! - `range_from`: `"rule"` where a rule names them, `"kernel"` where the rules leave it to the kernel, `"assumed"`
@@ -87,7 +87,7 @@
 //! - `time_wait`, `unanswered`: of these, in TIME_WAIT, and not answered yet
 //! - `inside`: who has most of them: `address`, `connections`
 //!
-//! ## `destinations` of `snat_budget`
+//! ## `snat_budget.destinations`
 //! - `protocol`, `remote_address`, `remote_port`: which
 //! - `used`, `share`: all connections there that leave this machine, in any state, from any address
 //! - `time_wait`: of these, in TIME_WAIT

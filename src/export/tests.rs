@@ -8,6 +8,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::Value;
 
+use super::nat::tests::translating;
 use super::{Excerpt, Order, check, csv, json, table};
 use crate::analysis::column::Within;
 use crate::analysis::tests_support::{owner, process, snapshot, tcp, udp};
@@ -120,9 +121,9 @@ fn json_says_what_was_seen() {
         {"pid": 77, "start_time": null, "name": "=cmd\u001b[2J\u202e\n\"é\udb40\udc41", "path": null, "user": null, "ports": null, "bound": 0, "time_wait": 0, "close_wait": 0, "established": 0, "syn_sent": 0, "fin_wait": 0, "listen": 1, "udp": 1, "sockets": 2, "handles": null, "ended": false, "attribution": {"exact": 2, "observed": 0, "listener": 0, "inferred": 0, "unknown": 0}, "share": null, "new_per_second": null, "failures_per_second": null, "trend": [2], "service": null, "namespace": null}
       ],
       "destinations": [
-        {"protocol": "tcp", "local_address": "10.0.0.5", "remote_address": "10.0.0.9", "remote_port": 1433, "ports": 2, "fill": 0.002002002002002002, "pids": [4312], "time_wait": 1, "close_wait": 0, "established": 1, "sockets": 2, "namespace": null, "reusable": 0},
-        {"protocol": "tcp", "local_address": "10.0.0.5", "remote_address": "10.0.0.7", "remote_port": 80, "ports": 1, "fill": 0.001001001001001001, "pids": [], "time_wait": 1, "close_wait": 0, "established": 0, "sockets": 1, "namespace": null, "reusable": 0},
-        {"protocol": "tcp", "local_address": "::1", "remote_address": "2001:db8::7", "remote_port": 443, "ports": 1, "fill": 0.001001001001001001, "pids": [99], "time_wait": 0, "close_wait": 1, "established": 0, "sockets": 1, "namespace": null, "reusable": 0}
+        {"protocol": "tcp", "local_address": "10.0.0.5", "remote_address": "10.0.0.9", "remote_port": 1433, "ports": 2, "fill": 0.002002002002002002, "pids": [4312], "time_wait": 1, "close_wait": 0, "established": 1, "sockets": 2, "namespace": null, "reusable": 0, "nat_budget_share": null},
+        {"protocol": "tcp", "local_address": "10.0.0.5", "remote_address": "10.0.0.7", "remote_port": 80, "ports": 1, "fill": 0.001001001001001001, "pids": [], "time_wait": 1, "close_wait": 0, "established": 0, "sockets": 1, "namespace": null, "reusable": 0, "nat_budget_share": null},
+        {"protocol": "tcp", "local_address": "::1", "remote_address": "2001:db8::7", "remote_port": 443, "ports": 1, "fill": 0.001001001001001001, "pids": [99], "time_wait": 0, "close_wait": 1, "established": 0, "sockets": 1, "namespace": null, "reusable": 0, "nat_budget_share": null}
       ],
       "sockets": [
         {"protocol": "tcp", "family": "ipv4", "local_address": "0.0.0.0", "local_port": 10000, "remote_address": null, "remote_port": null, "state": "bound", "pid": 4312, "attribution": "exact", "expires_ms": null, "name": "orders.exe", "receive_queue": null, "send_queue": null, "uid": null, "namespace": null},
@@ -145,7 +146,9 @@ fn json_says_what_was_seen() {
       "events": [
         {"id": 4231, "time": "1969-12-31T20:00:00Z", "meaning": "A program asked for a TCP port, and every dynamic TCP port was taken."}
       ],
-      "settings": {"tcp_tw_reuse": null, "tcp_timestamps": null, "tcp_tw_recycle": null, "tcp_max_tw_buckets": null, "tcp_fin_timeout": null, "nf_conntrack_tcp_timeout_time_wait": null, "nf_conntrack_tcp_timeout_established": null}
+      "settings": {"tcp_tw_reuse": null, "tcp_timestamps": null, "tcp_tw_recycle": null, "tcp_max_tw_buckets": null, "tcp_fin_timeout": null, "nf_conntrack_tcp_timeout_time_wait": null, "nf_conntrack_tcp_timeout_established": null},
+      "nat": null,
+      "snat_budget": null
     }
     "#);
 }
@@ -319,7 +322,10 @@ fn documented() -> BTreeMap<String, Vec<String>> {
 
 #[test]
 fn the_documented_fields_are_those_that_are_written() {
-    let picture = picture(machine(), GroupBy::Program);
+    let mut machine = machine();
+    machine.limits.nat = Some(translating());
+    let thresholds = Thresholds { snat_budget: Some(64), ..Thresholds::default() };
+    let picture = Analysis::new(thresholds).observe(machine, GroupBy::Program);
     let json = parsed(&whole(&picture), true);
     let keys = |value: &Value| {
         let mut keys: Vec<_> = value.as_object().unwrap().keys().cloned().collect();
@@ -329,6 +335,9 @@ fn the_documented_fields_are_those_that_are_written() {
     let mut written = BTreeMap::from([("the object".to_owned(), keys(&json))]);
     for table in ["port_spaces", "degradations", "findings", "events"] {
         written.insert(table.to_owned(), keys(&json[table][0]));
+    }
+    for nat in ["nat", "snat_budget"] {
+        written.insert(format!("{nat}.destinations"), keys(&json[nat]["destinations"][0]));
     }
     let mut documented = documented();
     for fields in documented.values_mut() {

@@ -34,7 +34,7 @@ fn refused(facts: &Facts) -> f64 {
     let series = facts.history.series(NOW, |tick| tick.counters.tracking_clashed);
     match (series.first(), series.last()) {
         (Some((first, before)), Some((last, now))) if last > first => {
-            now.saturating_sub(*before) as f64 / (*last - *first).as_secs_f64()
+            now.saturating_sub(*before) as f64 / last.saturating_sub(*first).as_secs_f64()
         }
         _ => 0.0,
     }

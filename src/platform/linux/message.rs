@@ -109,7 +109,6 @@ pub(super) fn request(kind: u16, flags: u16, sequence: u32, payload: &[u8]) -> V
 }
 
 /// Attributes (`struct nlattr`), each with its type, up to the first that is not whole.
-#[derive(Clone, Copy)]
 pub(super) struct Attributes<'a>(pub &'a [u8]);
 
 impl<'a> Iterator for Attributes<'a> {

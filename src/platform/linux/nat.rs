@@ -75,7 +75,7 @@ impl NatTable {
 
 /// Whether this machine passes on what is not for it.
 fn forwards() -> bool {
-    let is_on = |file: &str| read::bytes(file.to_owned()).is_ok_and(|set| set.trim_ascii() != b"0");
+    let is_on = |file: &str| read::bytes(file).is_ok_and(|set| set.trim_ascii() != b"0");
     is_on("/proc/sys/net/ipv4/ip_forward") || is_on("/proc/sys/net/ipv6/conf/all/forwarding")
 }
 
@@ -132,15 +132,18 @@ fn list(dumper: &mut Dumper) -> Result<Vec<Translated>, DumpError> {
 /// What the rules do to sources; what can't be read is a rule that does not say.
 fn source_nats() -> Vec<SourceNat> {
     let mut kept = Kept::new(MOST_RULES, nftables::source_nat);
+    // One port is a fixed translation and none to choose from.
+    let chooses = |rule: &SourceNat| !matches!(rule.ports, Ports::Range(range) if range.size() == 1);
     let unread = SourceNat { family: None, ports: Ports::Unread };
     if Dumper::of_netfilter().dump_whole(&nftables::rules, &mut kept).is_err() {
         return vec![unread];
     }
     // Rules of the old iptables are none of nf_tables'.
     let has_old = ["/proc/net/ip_tables_names", "/proc/net/ip6_tables_names"].iter().any(|file| {
-        let names = read::bytes((*file).to_owned()).unwrap_or_default();
+        let names = read::bytes(file).unwrap_or_default();
         names.split(|byte| *byte == b'\n').any(|name| name == b"nat")
     });
+    kept.all.retain(chooses);
     kept.all.extend(has_old.then_some(unread));
     kept.all
 }
@@ -190,10 +193,8 @@ fn range(group: &[Translated], rules: &[SourceNat]) -> NatRange {
     }
     let leaves_it = mine().any(|rule| rule.ports == Ports::Any);
     let is_unread = mine().any(|rule| rule.ports == Ports::Unread);
-    match leaves_it && !is_unread {
-        true => NatRange::Kernels(PortRange::UNPRIVILEGED),
-        false => NatRange::Assumed(PortRange::UNPRIVILEGED),
-    }
+    let how = if leaves_it && !is_unread { NatRange::Kernels } else { NatRange::Assumed };
+    how(PortRange::UNPRIVILEGED)
 }
 
 fn destination(group: &[Translated], range: NatRange) -> NatDestination {
@@ -213,5 +214,138 @@ fn destination(group: &[Translated], range: NatRange) -> NatDestination {
         waiting: of_phase(Phase::Waiting),
         opening: of_phase(Phase::Opening),
         inside: most,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ctnetlink::tests::entry;
+    use super::super::message::tests::message;
+    use super::super::netlink::tests::{Script, scripted};
+    use super::*;
+
+    /// A datagram of these connections and, perhaps, the end.
+    fn datagram(entries: Vec<Vec<u8>>, end: bool) -> Box<dyn Fn(u32) -> Vec<u8> + Send> {
+        Box::new(move |sequence| {
+            let mut bytes: Vec<u8> =
+                entries.iter().flat_map(|entry| message(0x0100, 2, sequence, entry)).collect();
+            if end {
+                bytes.extend(message(3, 2, sequence, &[0; 4]));
+            }
+            bytes
+        })
+    }
+
+    /// A connection from this address inside to port 80 of a server, which got this port, and its state.
+    fn to_server(inside: &str, port: u16, state: u8) -> Vec<u8> {
+        let public = format!("203.0.113.1:{port}");
+        entry(6, &format!("{inside}:4000"), "203.0.113.9:80", &public, state)
+    }
+
+    fn listed(script: Script) -> Result<Vec<Translated>, DumpError> {
+        list(&mut scripted(script).0)
+    }
+
+    fn rule(ports: Ports) -> SourceNat {
+        SourceNat { family: Some(Family::Ipv4), ports }
+    }
+
+    fn ports(start: u16, end: u16) -> PortRange {
+        PortRange::new(Port(start), Port(end)).unwrap()
+    }
+
+    #[test]
+    fn connections_are_summed_up_by_destination_the_fullest_first() {
+        let mut entries: Vec<_> = (10_000..10_030).map(|port| to_server("10.0.0.2", port, 3)).collect();
+        entries.extend((10_030..10_050).map(|port| to_server("10.0.0.3", port, 7)));
+        entries.push(to_server("10.0.0.4", 10_050, 1));
+        entries.push(entry(6, "10.0.0.2:4000", "203.0.113.9:81", "203.0.113.1:10000", 3));
+        entries.push(entry(17, "10.0.0.2:4000", "203.0.113.9:80", "203.0.113.1:10000", 0));
+        let script = [datagram(entries[40..].to_vec(), false), datagram(entries[..40].to_vec(), true)];
+        let nat = grouped(listed(script.into()).unwrap(), &[rule(Ports::Range(ports(10_000, 10_099)))]);
+        assert_eq!((nat.translated, nat.toward.len()), (53, 3));
+        let first = &nat.toward[0];
+        assert_eq!((first.used, first.waiting, first.opening), (51, 20, 1));
+        assert_eq!(first.id.remote, "203.0.113.9:80".parse().unwrap());
+        assert_eq!(first.range, NatRange::Rule(ports(10_000, 10_099)));
+        let inside: Vec<_> = first.inside.iter().map(|(ip, count)| (ip.to_string(), *count)).collect();
+        let expected = [("10.0.0.2", 30), ("10.0.0.3", 20), ("10.0.0.4", 1)];
+        assert_eq!(inside, expected.map(|(ip, count)| (ip.to_owned(), count)));
+    }
+
+    #[test]
+    fn of_many_destinations_a_few_are_told_of() {
+        let remote = |port: u16| format!("203.0.113.9:{port}");
+        let all =
+            (1..200).map(|port| entry(6, "10.0.0.2:4000", &remote(port), "203.0.113.1:4000", 3)).collect();
+        let nat = grouped(listed([datagram(all, true)].into()).unwrap(), &[]);
+        assert_eq!((nat.translated, nat.toward.len()), (199, DESTINATIONS));
+    }
+
+    #[test]
+    fn the_range_is_that_of_the_rule_that_may_have_given_the_ports() {
+        let all = [10_000, 10_001, 10_099].map(|port| to_server("10.0.0.2", port, 3));
+        let group = listed([datagram(all.to_vec(), true)].into()).unwrap();
+        let (narrow, wide) = (ports(10_000, 10_099), ports(10_000, 20_000));
+        let of = |rules: &[Ports]| range(&group, &rules.iter().map(|ports| rule(*ports)).collect::<Vec<_>>());
+        let kernels = PortRange::UNPRIVILEGED;
+        assert_eq!(of(&[Ports::Any, Ports::Range(wide), Ports::Range(narrow)]), NatRange::Rule(narrow));
+        assert_eq!(of(&[Ports::Range(ports(10_000, 10_050)), Ports::Any]), NatRange::Kernels(kernels));
+        assert_eq!(of(&[Ports::Any, Ports::Unread]), NatRange::Assumed(kernels));
+        assert_eq!(of(&[]), NatRange::Assumed(kernels), "rules that nf_tables does not have");
+        let other = SourceNat { family: Some(Family::Ipv6), ports: Ports::Range(narrow) };
+        assert_eq!(range(&group, &[other]), NatRange::Assumed(kernels), "of the other family");
+    }
+
+    #[test]
+    fn what_is_no_connection_or_damaged_is_passed_over_and_what_is_cut_is_an_error() {
+        let damaged = to_server("10.0.0.2", 10_000, 3)[..40].to_vec();
+        let whole = to_server("10.0.0.2", 10_001, 3);
+        let script = [datagram(vec![vec![], damaged, whole.clone()], true)];
+        assert_eq!(listed(script.into()).unwrap().len(), 1);
+        assert!(listed([datagram(vec![whole], false)].into()).is_err(), "it never ends");
+    }
+
+    #[test]
+    fn more_than_can_be_kept_is_given_up() {
+        let mut kept = Kept::new(2, Translated::read);
+        let one = to_server("10.0.0.2", 10_000, 3);
+        let mut take = || kept.take(0x0100, &one);
+        assert!(take().is_ok() && take().is_ok());
+        assert!(matches!(take(), Err(DumpError::TooMany(2))));
+        kept.until = Instant::now().checked_sub(LONGEST).unwrap();
+        assert!(matches!(kept.take(0x0100, &one), Err(DumpError::TooSlow(_))));
+        kept.begin();
+        assert!(kept.all.is_empty());
+    }
+
+    #[test]
+    fn a_missing_right_is_named() {
+        let refused = |errno: i32| {
+            let error = move |sequence| message(2, 0, sequence, &(-errno).to_ne_bytes());
+            gap(&listed([Box::new(error) as Box<_>].into()).unwrap_err())
+        };
+        let gap = refused(1);
+        assert_eq!(gap.reason, Reason::AccessDenied);
+        assert_eq!(gap.remedy, Some(Remedy::Root(&["CAP_NET_ADMIN"])));
+        assert_eq!(refused(22).remedy, Some(Remedy::Module("nf_conntrack_netlink")));
+        assert_eq!(refused(105).remedy, None);
+    }
+
+    #[test]
+    fn where_nothing_is_tracked_nothing_is_asked() {
+        let mut table = NatTable { last: Some(Nat::default()), ..NatTable::default() };
+        for tracked in [None, Some(0)] {
+            assert_eq!(table.read(tracked).value, None);
+            assert!(table.due.is_none());
+        }
+    }
+
+    #[test]
+    fn what_was_listed_last_is_kept_until_it_is_due() {
+        let nat = Nat { translated: 7, toward: Vec::new() };
+        let due = Instant::now().checked_add(SELDOM);
+        let mut table = NatTable { last: Some(nat.clone()), due, ..NatTable::default() };
+        assert_eq!((table.read(Some(9)).value, table.due), (Some(nat), due));
     }
 }

@@ -151,7 +151,7 @@ impl Dumper {
         Self { keeps: false, ..Self::over(|| Ok(Box::new(Kernel::speaking(netlink::NETFILTER)?))) }
     }
 
-    pub(super) fn over(open: impl Fn() -> io::Result<Box<dyn Transport>> + Send + 'static) -> Self {
+    fn over(open: impl Fn() -> io::Result<Box<dyn Transport>> + Send + 'static) -> Self {
         Self { open: Box::new(open), transport: None, keeps: true, buffer: vec![0; BUFFER], sequence: 0 }
     }
 
@@ -248,7 +248,7 @@ enum Dump {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::collections::VecDeque;
     use std::sync::{Arc, Mutex};
 
@@ -262,10 +262,10 @@ mod tests {
     const INTERRUPTED: u16 = 0x10;
 
     /// What is answered, datagram by datagram; the sequence number is that of the request unless told.
-    type Script = VecDeque<Box<dyn Fn(u32) -> Vec<u8> + Send>>;
+    pub type Script = VecDeque<Box<dyn Fn(u32) -> Vec<u8> + Send>>;
 
     #[derive(Clone, Default)]
-    struct Scripted {
+    pub struct Scripted {
         answers: Arc<Mutex<Script>>,
         opened: Arc<Mutex<u32>>,
         sequence: u32,
@@ -288,7 +288,7 @@ mod tests {
         }
     }
 
-    fn scripted(script: Script) -> (Dumper, Scripted) {
+    pub fn scripted(script: Script) -> (Dumper, Scripted) {
         let transport = Scripted { answers: Arc::new(Mutex::new(script)), ..Scripted::default() };
         let handle = transport.clone();
         let open = move || {

@@ -1,6 +1,6 @@
-//! The wire format of nf_tables: which ports its rules give to connections whose source they translate, as
+//! The wire format of nftables: which ports its rules give to connections whose source they translate, as
 //! bytes, and nothing that talks to a kernel. Rules of iptables are among them where iptables is that of
-//! nf_tables.
+//! nftables.
 //!
 //! Layouts and constants: `linux/netfilter/nf_tables.h`, `nf_nat.h` and `x_tables.h`. Numbers in attributes are in
 //! network order.
@@ -61,9 +61,9 @@ pub(super) enum Ports {
 /// What the rule of a message does to sources, if it does anything to them.
 pub(super) fn source_nat(kind: u16, payload: &[u8]) -> Option<SourceNat> {
     let attributes = payload.get(NFGENMSG_LEN..).filter(|_| kind == NEW)?;
-    let family = match payload.first()? {
-        &NFPROTO_IPV4 => Some(Family::Ipv4),
-        &NFPROTO_IPV6 => Some(Family::Ipv6),
+    let family = match *payload.first()? {
+        NFPROTO_IPV4 => Some(Family::Ipv4),
+        NFPROTO_IPV6 => Some(Family::Ipv6),
         _ => None,
     };
     let mut registers = Registers::default();

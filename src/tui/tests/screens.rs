@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 use rstest::rstest;
 
 use super::support::{ORDERS, blank, failing, handles, list, machine, press, process, screen, see, text_of};
-use crate::analysis::{Destination, Item, Row, Sort};
+use crate::analysis::{Column, Destination, Item, Row, Sort, Thresholds};
 use crate::model::{Gap, Holders, Missing, NamespaceId, Progress, Reason, Socket};
 use crate::tui::Options;
 
@@ -150,7 +150,8 @@ fn processes_without_sockets_are_listed_where_handles_matter() {
 #[test]
 fn every_column_is_on_a_screen_that_is_wide_enough() {
     fn titles<R: Item>() -> Vec<&'static str> {
-        R::columns().iter().map(|column| column.title).collect()
+        let always = R::columns().iter().filter(|column| column.rank != Column::<R>::NEVER);
+        always.map(|column| column.title).collect()
     }
     let mut app = screen(600, 24);
     for (pane, titles) in [("1", titles::<Row>()), ("2", titles::<Destination>()), ("3", titles::<Socket>())]
@@ -161,6 +162,20 @@ fn every_column_is_on_a_screen_that_is_wide_enough() {
         let header = header.replace(['▼', '▲'], "");
         assert_eq!(header.split_whitespace().collect::<Vec<_>>(), titles);
     }
+}
+
+#[test]
+fn the_budget_of_a_nat_is_shown_where_somebody_has_told_one() {
+    let thresholds = Thresholds { snat_budget: Some(2000), ..Thresholds::default() };
+    let mut app = blank(80, 24, &Options { thresholds, ..Options::default() });
+    see(&mut app, machine(0));
+    press(&mut app, "2");
+    let shown = text_of(&app);
+    assert!(shown.lines().any(|line| line.contains("NAT%")), "{shown}");
+    assert!(shown.lines().any(|line| line.contains("10.0.0.7:8080") && line.contains("    77 ")), "{shown}");
+    press(&mut app, "4");
+    let shown = text_of(&app);
+    assert!(shown.contains("77 % 1,544/2,000 TCP 10.0.0.7:8080"), "{shown}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Linux: the NAT of this machine is out of ports toward a destination, or nearly so.
 
-use super::facts::{Facts, NOW, of};
+use super::facts::{Facts, NOW, of, used};
 use super::{Finding, Link, Severity, Step, View};
 use crate::model::{NatDestination, NatRange, PortRange, Protocol};
 use crate::text::{per_second, span, thousands};
@@ -29,7 +29,7 @@ pub(super) fn short<'a>(facts: &'a Facts, from: Severity) -> impl Iterator<Item 
     toward.filter(move |toward| facts.thresholds.judge(toward.share()) >= from)
 }
 
-/// How many connections a second were refused because others had their addresses and ports.
+/// How many packets a second could not be entered because others had their addresses and ports.
 fn refused(facts: &Facts) -> f64 {
     let series = facts.history.series(NOW, |tick| tick.counters.tracking_clashed);
     match (series.first(), series.last()) {
@@ -43,12 +43,10 @@ fn refused(facts: &Facts) -> f64 {
 fn finding(toward: &NatDestination, refused: f64, full: usize, facts: &Facts) -> Finding {
     let (id, severity) = (toward.id, facts.thresholds.judge(toward.share()));
     let refused = if severity == Severity::Critical { refused } else { 0.0 };
-    let whose = if full == 1 { String::new() } else { format!(" toward {full} destinations") };
-    let failing = if refused > 0.0 {
-        format!("; {} connections a second refused{whose}", per_second(refused))
-    } else {
-        String::new()
-    };
+    let what = if id.protocol == Protocol::Tcp { "SYNs" } else { "packets" };
+    let packets = format!("{} {what} a second", per_second(refused));
+    let whose = if full == 1 { String::new() } else { format!(" of {full} destinations") };
+    let drops = if refused > 0.0 { format!("; drops {packets}{whose}") } else { String::new() };
     let most = toward.inside.first().map_or_else(String::new, |(inside, count)| {
         format!(": {inside} holds {}", thousands((*count).into()))
     });
@@ -66,21 +64,17 @@ fn finding(toward: &NatDestination, refused: f64, full: usize, facts: &Facts) ->
         evidence.push(format!("{from} or more used for {}", span(now.saturating_sub(since))));
     }
     if refused > 0.0 {
-        evidence.push(format!(
-            "insert_failed rises by {} a second: each is a connection without a port",
-            per_second(refused)
-        ));
+        evidence.push(format!("insert_failed: {packets} got no port; clients send them again and again"));
     }
     Finding {
         id: "nat_full",
         severity,
         title: format!(
-            "NAT: {} from {} toward {} has {} ports used, {}{failing}{most}",
-            id.protocol.title(),
+            "NAT from {} toward {} ({}) {}{drops}{most}",
             id.public,
             id.remote,
-            of(toward.used, toward.capacity()),
-            toward.share(),
+            id.protocol.title(),
+            used(toward.share(), toward.used, toward.capacity()),
         ),
         evidence,
         why: "A NAT gives each connection to one destination a port of its own. When none is left it drops the \

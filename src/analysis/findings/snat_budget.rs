@@ -1,9 +1,8 @@
 //! The budget of a NAT in front of this machine, which a person has told, is used up toward a destination.
 
-use super::facts::{Facts, of};
+use super::facts::{Facts, of, used};
 use super::{Act, Finding, Link, Severity, Step, View};
 use crate::analysis::budget::{Budget, BudgetUse};
-use crate::text::thousands;
 
 /// How many of the fullest are looked at, and how many are named.
 const LOOKED_AT: usize = 64;
@@ -26,9 +25,8 @@ pub(super) fn find(facts: &Facts) -> Vec<Finding> {
 }
 
 fn finding(severity: Severity, budget: &Budget, one: &BudgetUse) -> Finding {
-    let (remote, used) = (one.remote, of(one.used, budget.most));
-    let mut evidence =
-        vec![format!("{} of them in TIME_WAIT", thousands(one.waiting.into())), TIMERS.to_owned()];
+    let remote = one.remote;
+    let mut evidence = vec![format!("{} in TIME_WAIT", of(one.waiting, one.used)), TIMERS.to_owned()];
     if one.is_private() {
         evidence.push(format!(
             "{} is a private address: most NATs do not translate what leads there",
@@ -39,9 +37,9 @@ fn finding(severity: Severity, budget: &Budget, one: &BudgetUse) -> Finding {
         id: "snat_budget",
         severity,
         title: format!(
-            "NAT budget: {} toward {remote} has {used} connections, {}",
+            "NAT budget toward {remote} ({}) {}",
             one.protocol.title(),
-            budget.share(one)
+            used(budget.share(one), one.used, budget.most)
         ),
         evidence,
         why: "A NAT can give a port to one connection toward each destination, so the budget holds for each remote \

@@ -76,6 +76,7 @@ fn finding(stuck: &Stuck, facts: &Facts) -> Option<Finding> {
         (0, open) => format!("{} others are open", thousands(open.into())),
         (connected, _) => format!("{} others connected", thousands(connected.into())),
     };
+    let budget = "start porttop with --snat-budget N: it shows the use of what the NAT gives";
     evidence.push("inferred from these numbers: what drops the SYN can't be seen from here".into());
     if connected == 0 {
         evidence.push("what is open proves no answer now: a server that is gone looks the same".into());
@@ -92,19 +93,21 @@ fn finding(stuck: &Stuck, facts: &Facts) -> Option<Finding> {
             Step::Do(format!(
                 "ask the NAT how many ports it has given toward {remote} (on a Linux gateway: run porttop there)"
             )),
-            Step::Do("start porttop with --snat-budget N: it shows the use of what the NAT gives".into()),
             Step::Do(
                 "on the server: `nstat -az TcpExtListenOverflows` rises where its listen queue is full"
                     .into(),
             ),
             Step::on_screen(Act::Show(View::Destinations), "see who connects there: keep-alive needs fewer"),
-        ],
+        ]
+        .into_iter()
+        .chain(facts.budget.is_none().then(|| Step::Do(budget.into())))
+        .collect(),
         link,
         owner: None,
     })
 }
 
-/// `client (4312) has 58 of them`
+/// `client (4312) has 58 in SYN_SENT there`
 fn most(stuck: &Stuck, facts: &Facts) -> Option<String> {
     let mut counts = vec![0u64; facts.rows.len()];
     for (socket, row) in facts.snapshot.sockets.iter().zip(facts.row_of) {
@@ -113,5 +116,5 @@ fn most(stuck: &Stuck, facts: &Facts) -> Option<String> {
         }
     }
     let (row, count) = facts.rows.iter().zip(counts).max_by_key(|(_, count)| *count)?;
-    (count > 0).then(|| format!("{} has {} of those that wait", who(row), thousands(count)))
+    (count > 0).then(|| format!("{} has {} in SYN_SENT there", who(row), thousands(count)))
 }

@@ -60,15 +60,15 @@ fn a_full_nat_is_named_with_what_it_refuses_whose_it_is_and_since_when() {
     });
     assert_eq!(
         picture.verdict.sentence,
-        "NAT: TCP from 203.0.113.1 toward 203.0.113.9:80 has 100 of 100 ports used, 100 %; 3 connections a second \
-         refused: 192.168.7.2 holds 100"
+        "NAT from 203.0.113.1 toward 203.0.113.9:80 (TCP) 100 % used, 100 of 100; drops 3 SYNs a second: 192.168.7.2 \
+         holds 100"
     );
     let evidence = &picture.findings[0].evidence;
     for line in [
         "a rule gives 10000–10099 (100 ports)",
         "inside, most first: 192.168.7.2 100",
         "80 % or more used for 20 s",
-        "insert_failed rises by 3 a second: each is a connection without a port",
+        "insert_failed: 3 SYNs a second got no port; clients send them again and again",
     ] {
         assert!(evidence.iter().any(|known| known == line), "{line} in {evidence:#?}");
     }
@@ -78,7 +78,7 @@ fn a_full_nat_is_named_with_what_it_refuses_whose_it_is_and_since_when() {
 #[test]
 fn clashes_without_a_full_nat_are_no_refusals_of_it() {
     let warned = story(System::Linux, 10, |second| gateway(second, 3, vec![toward(85, hundred())]));
-    assert!(!title(&warned, "nat_full").contains("refused"), "{}", title(&warned, "nat_full"));
+    assert!(!title(&warned, "nat_full").contains("drops"), "{}", title(&warned, "nat_full"));
     assert_eq!(found(&warned, "conntrack_full"), Some(Severity::Note));
     let none = story(System::Linux, 10, |second| gateway(second, 3, vec![toward(50, hundred())]));
     assert_eq!((found(&none, "nat_full"), none.verdict.severity), (None, Severity::Ok));
@@ -93,7 +93,7 @@ fn what_several_refuse_is_not_said_of_one() {
     };
     let all = || vec![toward(100, hundred()), other(100)];
     let picture = story(System::Linux, 10, |second| gateway(second, 3, all()));
-    assert!(title(&picture, "nat_full").contains("3 connections a second refused toward 2 destinations"));
+    assert!(title(&picture, "nat_full").contains("drops 3 SYNs a second of 2 destinations"));
 }
 
 fn steps(toward: &NatDestination, time_wait: u64) -> String {
@@ -252,10 +252,7 @@ fn a_budget_is_used_up(#[case] used: u64, #[case] expected: Option<Severity>) {
 #[test]
 fn the_use_of_a_budget_is_said_in_numbers() {
     let picture = against(100, connections(State::SynSent, 0..100));
-    assert_eq!(
-        picture.verdict.sentence,
-        "NAT budget: TCP toward 203.0.113.9:80 has 100 of 100 connections, 100 %"
-    );
+    assert_eq!(picture.verdict.sentence, "NAT budget toward 203.0.113.9:80 (TCP) 100 % used, 100 of 100");
     assert_eq!(story(System::Linux, 0, |_| open_and_stuck(100, 0)).budget, None, "nobody has told one");
 }
 

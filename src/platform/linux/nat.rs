@@ -132,8 +132,6 @@ fn list(dumper: &mut Dumper) -> Result<Vec<Translated>, DumpError> {
 /// What the rules do to sources; what can't be read is a rule that does not say.
 fn source_nats() -> Vec<SourceNat> {
     let mut kept = Kept::new(MOST_RULES, nftables::source_nat);
-    // One port is a fixed translation and none to choose from.
-    let chooses = |rule: &SourceNat| !matches!(rule.ports, Ports::Range(range) if range.size() == 1);
     let unread = SourceNat { family: None, ports: Ports::Unread };
     if Dumper::of_netfilter().dump_whole(&nftables::rules, &mut kept).is_err() {
         return vec![unread];
@@ -143,7 +141,6 @@ fn source_nats() -> Vec<SourceNat> {
         let names = read::bytes(file).unwrap_or_default();
         names.split(|byte| *byte == b'\n').any(|name| name == b"nat")
     });
-    kept.all.retain(chooses);
     kept.all.extend(has_old.then_some(unread));
     kept.all
 }
@@ -185,7 +182,8 @@ fn range(group: &[Translated], rules: &[SourceNat]) -> NatRange {
     let mine = || rules.iter().filter(|rule| rule.family.is_none() || rule.family == family);
     let gives_all = |range: &PortRange| inside(group, *range).count() == group.len();
     let ranges = mine().filter_map(|rule| match rule.ports {
-        Ports::Range(range) => Some(range),
+        // One port is a fixed translation, and none to choose from.
+        Ports::Range(range) if range.size() > 1 => Some(range),
         _ => None,
     });
     if let Some(range) = ranges.filter(gives_all).min_by_key(|range| range.size()) {
@@ -293,6 +291,8 @@ mod tests {
         assert_eq!(of(&[Ports::Range(ports(10_000, 10_050)), Ports::Any]), NatRange::Kernels(kernels));
         assert_eq!(of(&[Ports::Any, Ports::Unread]), NatRange::Assumed(kernels));
         assert_eq!(of(&[]), NatRange::Assumed(kernels), "rules that nf_tables does not have");
+        let fixed = range(&group[..1], &[rule(Ports::Range(ports(10_000, 10_000))), rule(Ports::Any)]);
+        assert_eq!(fixed, NatRange::Kernels(kernels), "a fixed port is never full");
         let other = SourceNat { family: Some(Family::Ipv6), ports: Ports::Range(narrow) };
         assert_eq!(range(&group, &[other]), NatRange::Assumed(kernels), "of the other family");
     }

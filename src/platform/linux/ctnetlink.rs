@@ -139,7 +139,7 @@ pub(super) mod tests {
     use proptest::prelude::*;
     use rstest::rstest;
 
-    use super::super::message::tests::attribute;
+    use super::super::message::tests::{attribute, bytes};
     use super::*;
 
     /// The payload of an entry of kernel 6.18 on x86-64: 192.168.7.2:49022 to 203.0.113.9:81, which sees
@@ -149,12 +149,6 @@ pub(super) mod tests {
         030000510000340002801400018008000100cb00710908000200cb0071011c00028005000100060000000600020000510000\
         06000300274b0000080003000000019e080008000000000008000c00ce5f02c308000b000000000108000700000696383000\
         04802c0001800500010003000000050002000a000000050003000a000000060004002300000006000500230000 00";
-
-    pub fn bytes(hex: &str) -> Vec<u8> {
-        let digits: Vec<u8> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
-        let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
-        digits.chunks(2).map(pair).collect()
-    }
 
     fn tuple(protocol: u8, source: SocketAddr, destination: SocketAddr) -> Vec<u8> {
         let ip = |kind: u16, ip: IpAddr| match ip {

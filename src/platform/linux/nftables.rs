@@ -153,8 +153,7 @@ mod tests {
     use proptest::prelude::*;
     use rstest::rstest;
 
-    use super::super::ctnetlink::tests::bytes;
-    use super::super::message::tests::attribute;
+    use super::super::message::tests::{attribute, bytes};
     use super::*;
 
     /// Rules of kernel 6.18 on x86-64, behind `meta oifname`: `ip protocol tcp masquerade to :10000-10099`.

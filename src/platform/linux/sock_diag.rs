@@ -209,7 +209,7 @@ pub(super) fn tcp_state(number: u8) -> Option<State> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::message::tests::{attribute, message};
+    use super::super::message::tests::{attribute, bytes, message};
     use super::super::message::{Body, Message, Messages};
     use super::*;
     use proptest::prelude::*;
@@ -233,12 +233,6 @@ mod tests {
         8200000000000000000000ffff7f00000100000000000000000000ffff7f00000100000000081000000000000000000000\
         000000000000000000000000f07b0100050008000000000008000f00000000000c0015000100000000000000060016001\
         20000001400000003000200070000007871000000000000";
-
-    fn bytes(hex: &str) -> Vec<u8> {
-        let digits: Vec<u8> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
-        let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
-        digits.chunks(2).map(pair).collect()
-    }
 
     fn sockets(datagram: &[u8], protocol: Protocol) -> Vec<Socket> {
         let entry = |message: Result<Message, Malformed>| match message.unwrap().body {

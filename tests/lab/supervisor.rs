@@ -67,7 +67,7 @@ impl Processes {
         let Some(output) = process.stdout.take() else { return Err("no output to read".into()) };
         let mut process = Running { process, output: BufReader::new(output) };
         let started = process.says().map_err(|_| format!("{name} could not start {role:?}"))?;
-        if !matches!(role, Role::Churn { .. }) {
+        if !matches!(role, Role::Churn { .. } | Role::Opening { .. }) {
             namespace::wait_for_rest()?;
         }
         self.running.insert(name, process);
